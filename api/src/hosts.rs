@@ -1,0 +1,49 @@
+use crate::Outcome;
+use policy::{Account, HostGroup, HostName, PolicyId, Seconds};
+use std::collections::BTreeMap;
+
+/// `GET /v1/hosts`: what the caller may reach, by name.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct HostsResponse {
+    /// Hosts on which at least one account is granted or could be approved.
+    pub hosts: Vec<HostEntry>,
+}
+
+/// A host and what the caller may do there.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct HostEntry {
+    /// Its name in the inventory.
+    pub host: HostName,
+    /// Other names people type for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<HostName>,
+    /// Its groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<HostGroup>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Accounts in reach.
+    pub accounts: Vec<Reach>,
+}
+
+/// An account in reach, and on which terms.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Reach {
+    /// The account.
+    pub account: Account,
+    /// Granted or needs approval.
+    pub outcome: Outcome,
+    /// The policy that decides.
+    pub policy: PolicyId,
+    /// The longest grant.
+    pub max_duration: Seconds,
+    /// The life of one certificate.
+    pub cert_ttl: Seconds,
+    /// Approvals needed.
+    pub approvals: u8,
+    /// A reason must be given.
+    pub reason_required: bool,
+    /// A ticket must be given.
+    pub ticket_required: bool,
+}

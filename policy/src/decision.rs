@@ -1,0 +1,174 @@
+//! The decision, as a value that is proof. [`decide`] alone can make a [`Grant`]: its fields are private to this file.
+
+use crate::{
+    Identity, Network, PolicyId, Principals, Reason, Seconds, Target, Terms, Ticket, UnixTime, Validity, WordError,
+};
+use std::net::IpAddr;
+
+/// What is asked: who, for what, for how long, why, from where.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Who asks.
+    pub identity: Identity,
+    /// For which account on which host.
+    pub target: Target,
+    /// For how long; absent means as long as the terms allow.
+    pub duration: Option<Seconds>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    pub ticket: Option<Ticket>,
+    /// The address the request came from.
+    pub source: IpAddr,
+}
+
+/// The moment of a decision, with the local time that policies speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The instant.
+    pub time: UnixTime,
+    /// ISO weekday in the configured time zone: Monday is 1, Sunday 7.
+    pub weekday: u8,
+    /// Minute of the local day, 0 to 1439.
+    pub minute: u16,
+}
+
+/// What may be used, until when, on which terms. Proof that [`decide`] said yes: nothing else can make one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    identity: Identity,
+    target: Target,
+    principals: Principals,
+    terms: Terms,
+    sources: Option<Vec<Network>>,
+    start: UnixTime,
+    end: UnixTime,
+    others: Vec<PolicyId>,
+}
+
+impl Grant {
+    /// Who it is for.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What it reaches.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// What its certificates may carry as principals.
+    pub fn principals(&self) -> &Principals {
+        &self.principals
+    }
+
+    /// The terms of the one permit that granted it.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Where its certificates may be used from; none means anywhere.
+    pub fn sources(&self) -> Option<&[Network]> {
+        self.sources.as_deref()
+    }
+
+    /// When it began.
+    pub fn start(&self) -> UnixTime {
+        self.start
+    }
+
+    /// When it ends: nothing under it lives longer.
+    pub fn end(&self) -> UnixTime {
+        self.end
+    }
+
+    /// The permit that granted it.
+    pub fn policy(&self) -> &PolicyId {
+        &self.terms.policy
+    }
+
+    /// Other permits that would have granted it too.
+    pub fn others(&self) -> &[PolicyId] {
+        &self.others
+    }
+
+    /// The validity of a certificate issued under it at `now`.
+    ///
+    /// # Errors
+    /// If the grant is over.
+    pub fn validity(&self, now: UnixTime) -> Result<Validity, WordError> {
+        Validity::starting(now, self.terms.cert_ttl, self.end)
+    }
+}
+
+/// The answer to an [`Ask`], with the ids of the policies that made it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, on these terms.
+    Granted(Box<Grant>),
+    /// Yes, once people have approved.
+    NeedsApproval(Box<NeedsApproval>),
+    /// No.
+    Denied(Denied),
+}
+
+/// What must be approved before there is a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeedsApproval {
+    /// The terms it would be granted on.
+    pub terms: Terms,
+    /// Other permits that would do, each with its own terms.
+    pub others: Vec<PolicyId>,
+    /// Groups whose members may approve this target, as far as the approve policies name groups.
+    pub approver_groups: Vec<String>,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// What kind of no.
+    pub cause: Cause,
+    /// The forbids that matched, or the permits whose terms were not met. Empty where nothing matched at all.
+    pub policies: Vec<PolicyId>,
+    /// `@advice` of the forbids that matched, in the order of `policies`.
+    pub advice: Vec<String>,
+    /// What each matching permit still lacks.
+    pub unmet: Vec<Unmet>,
+}
+
+/// What kind of no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A forbid matched.
+    Forbidden,
+    /// No permit matched.
+    NoPermit,
+    /// A permit matched, but the request does not meet its terms.
+    TermsUnmet,
+    /// The inventory has no such host, or no such account on it.
+    UnknownTarget,
+    /// A policy could not be evaluated; any doubt is a no.
+    EvaluationFailed,
+}
+
+/// What one permit lacks.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unmet {
+    /// The permit.
+    pub policy: PolicyId,
+    /// Its term.
+    pub term: UnmetTerm,
+}
+
+/// A term that a request does not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnmetTerm {
+    /// `@reason("required")` and none was given.
+    Reason,
+    /// `@ticket("required")` and none was given.
+    Ticket,
+    /// Longer than `@max_duration`.
+    Duration(Seconds),
+}

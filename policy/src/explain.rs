@@ -1,0 +1,23 @@
+//! Why a decision fell as it did, and what would have to change.
+
+use crate::PolicyId;
+
+/// Which policies made a decision and which nearly did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Explanation {
+    /// Permits and forbids that matched.
+    pub matched: Vec<PolicyId>,
+    /// Policies that nearly matched, nearest first.
+    pub nearly: Vec<Near>,
+}
+
+/// A policy that nearly matched.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Near {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Whether it permits or forbids.
+    pub permits: bool,
+    /// What would have to change for it to match, one sentence for people each.
+    pub changes: Vec<String>,
+}

@@ -1,0 +1,19 @@
+//! The words, each parsed at the door and never wrong afterwards.
+
+mod identity;
+mod key_id;
+mod names;
+mod principal;
+mod target;
+mod text;
+mod time;
+
+pub use identity::{Identity, Kind};
+pub use key_id::{KeyId, Serial};
+pub use names::{
+    Account, Email, GrantId, Group, HostGroup, HostName, Issuer, PolicyId, Reason, SessionId, Subject, Ticket,
+};
+pub use principal::{Principal, Principals};
+pub use target::Target;
+pub use text::WordError;
+pub use time::{Seconds, UnixTime, Validity};
