@@ -1,1 +1,18 @@
-//! CA server.
+//! The SSH certificate authority of jit-ssh.
+//!
+//! main → app → http → verbs → oidc, ca, custody, store, audit. Nothing below the verbs knows http; `store` never calls
+//! `ca` and `ca` never calls `store`: only a verb joins them.
+
+pub mod app;
+pub mod audit;
+pub mod ca;
+pub mod clock;
+pub mod config;
+pub mod custody;
+pub mod fault;
+pub mod http;
+pub mod oidc;
+pub mod policies;
+pub mod refusal;
+pub mod store;
+pub mod verbs;

@@ -1,0 +1,49 @@
+//! What the verbs work with, wired once at start.
+
+use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::replay::Replay};
+use policy::Seconds;
+use std::{net::IpAddr, sync::Arc};
+
+/// Everything a verb may touch.
+pub struct App {
+    /// The server's name in every signature: its public URL without a trailing slash.
+    pub audience: String,
+    /// The time zone of policies.
+    pub zone: jiff::tz::TimeZone,
+    /// How login sessions live.
+    pub sessions: SessionRules,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The user CA.
+    pub authority: Authority,
+    /// The host CA's public key, OpenSSH form: shown, not used to sign yet.
+    pub host_ca: String,
+    /// The policy set in force.
+    pub policies: LivePolicies,
+    /// The issuers.
+    pub issuers: Issuers,
+    /// Requests seen within the window.
+    pub replay: Replay,
+}
+
+/// How login sessions live.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRules {
+    /// The longest life.
+    pub lifetime: Seconds,
+    /// The longest time without use.
+    pub idle: Seconds,
+    /// The most live sessions of one identity.
+    pub most_per_identity: usize,
+}
+
+/// What the door knows about a request before anybody is asked who sent it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The address it came from.
+    pub source: IpAddr,
+    /// The request's id, in every log line and audit entry.
+    pub request_id: String,
+}

@@ -1,0 +1,62 @@
+//! A refusal speaks twice: a fixed safe sentence with a stable code to the caller, the cause to the log.
+
+use api::{Code, DecisionBody};
+
+/// Why a verb said no.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// A sentence for people; never holds what the caller sent.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// The decision, where policy made it.
+    pub decision: Option<Box<DecisionBody>>,
+    /// The server's clock, where the clock is what is wrong.
+    pub server_time_ms: Option<u64>,
+    /// For the log only.
+    pub cause: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with a sentence for people.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, decision: None, server_time_ms: None, cause: None }
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the cause, for the log only.
+    #[must_use]
+    pub fn cause(mut self, cause: impl std::fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// An error of the server's own.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::new(Code::Internal, "the server could not do this; nothing was issued")
+            .hint("try again; if it stays, give the request id to whoever runs the server")
+            .cause(cause)
+    }
+}
+
+impl From<crate::store::StoreError> for Refusal {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::new(Code::StoreUnavailable, "the server cannot record this durably, so nothing was issued")
+            .hint("try again in a moment; if it stays, give the request id to whoever runs the server")
+            .cause(error)
+    }
+}
+
+impl From<getrandom::Error> for Refusal {
+    fn from(error: getrandom::Error) -> Self {
+        Self::internal(error)
+    }
+}

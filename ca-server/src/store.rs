@@ -1,0 +1,74 @@
+//! What must outlive the process. Each verb is one transaction; what is atomic and durable stands at each.
+
+pub mod memory;
+pub mod records;
+pub mod redb;
+
+use crate::audit::Entry;
+use async_trait::async_trait;
+use policy::{Issuer, SessionId, Subject, UnixTime};
+pub use records::{KeyBinding, LoginSession, Opened, Recorded, TokenUse};
+
+/// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
+/// caller may release anything.
+#[derive(Debug, thiserror::Error)]
+#[error("store: {0}")]
+pub struct StoreError(pub String);
+
+/// A place for facts. On `Ok` a write is durable (it survives `kill -9` and power loss) and visible to every later read.
+/// Writes of many callers may share one commit; none is answered before it. A write that failed may be tried again.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Opens a login session. One transaction: uses up the token, keeps the session, appends the entry. A token that
+    /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that
+    /// identity end the oldest.
+    async fn open_session(
+        &self,
+        session: LoginSession,
+        token: TokenUse,
+        most: usize,
+        entry: Entry,
+    ) -> Result<Opened, StoreError>;
+
+    /// The session, if it is kept and was not ended. Whether it has run out is for the caller to judge by its clock.
+    async fn session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError>;
+
+    /// The kept sessions of one identity, newest first.
+    async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError>;
+
+    /// Notes that a session was used at `at`. Not durable on return: a crash may lose up to a minute of it, which ends
+    /// an idle session sooner, never later.
+    async fn touch_session(&self, id: &SessionId, at: UnixTime) -> Result<(), StoreError>;
+
+    /// Ends a session and appends the entry, in one transaction. Answers whether it was there; if not, nothing changes.
+    async fn end_session(&self, id: &SessionId, entry: Entry) -> Result<bool, StoreError>;
+
+    /// Records that a certificate is about to be released, and binds a user key that was proven with this request. One
+    /// transaction. A key bound to another identity changes nothing and answers [`Recorded::KeyTaken`]; a session that
+    /// is no longer there changes nothing and answers [`Recorded::SessionEnded`].
+    async fn record_issue(
+        &self,
+        session: &SessionId,
+        key: Option<KeyBinding>,
+        entry: Entry,
+    ) -> Result<Recorded, StoreError>;
+
+    /// Whether this session has proven possession of the key with this SHA-256 digest.
+    async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError>;
+
+    /// Appends a fact.
+    async fn append(&self, entry: Entry) -> Result<(), StoreError>;
+
+    /// Up to `most` entries from index `from` on, in order.
+    async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// How many entries there are.
+    async fn entry_count(&self) -> Result<u64, StoreError>;
+
+    /// Forgets sessions that ran out, used tokens that can no longer be valid, and keys bound longer than they are
+    /// remembered. Appends nothing.
+    async fn prune(&self, now: UnixTime) -> Result<(), StoreError>;
+
+    /// Whether the store can be written just now.
+    async fn ready(&self) -> Result<(), StoreError>;
+}

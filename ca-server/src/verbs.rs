@@ -1,0 +1,9 @@
+//! The verbs: one file each, one straight path each.
+
+pub mod authenticate;
+pub mod explain;
+pub mod hosts;
+pub mod issue;
+pub mod login;
+pub mod replay;
+pub mod sessions;
