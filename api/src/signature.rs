@@ -129,3 +129,6 @@ fn hex_digest(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests;
