@@ -1,9 +1,101 @@
 //! The decision, as a value that is proof. [`decide`] alone can make a [`Grant`]: its fields are private to this file.
 
+mod approvers;
+
 use crate::{
-    Identity, Network, PolicyId, Principals, Reason, Seconds, Target, Terms, Ticket, UnixTime, Validity, WordError,
+    Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, Reason, Seconds, SourceAddress, Target,
+    Terms, Ticket, UnixTime, Validity, WordError,
+    engine::{
+        facts::{Facts, Question},
+        names::Action,
+        rule::Rule,
+    },
 };
 use std::net::IpAddr;
+
+/// Decides whether `ask` is granted, now, and on which terms.
+///
+/// One permit grants, never a mix of several: among those that match and whose terms the request meets, the one with
+/// the fewest approvals, then the shortest certificate, then the first id. A forbid wins over every permit, and
+/// whatever cannot be evaluated is a no.
+pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
+    let Some((host, target)) = resolve(policies, &ask.target) else { return denied(Cause::UnknownTarget, Vec::new()) };
+    let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
+    let question = Question::new(&facts, Action::Connect, policies.groups());
+    let Ok(verdict) = question.and_then(|question| policies.ask(&question)) else {
+        return denied(Cause::EvaluationFailed, Vec::new());
+    };
+    if !verdict.failed.is_empty() {
+        return denied(Cause::EvaluationFailed, verdict.failed);
+    }
+    if !verdict.forbids.is_empty() {
+        return forbidden(&verdict.forbids);
+    }
+    if verdict.permits.is_empty() {
+        return denied(Cause::NoPermit, Vec::new());
+    }
+    let mut covering: Vec<&Terms> = permitted(&verdict.permits).filter(|terms| terms.unmet(ask).next().is_none()).collect();
+    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
+    let Some((&terms, others)) = covering.split_first() else { return unmet(&verdict.permits, ask) };
+    let others = others.iter().map(|terms| terms.policy.clone()).collect();
+    if terms.approvals > 0 {
+        let approver_groups = approvers::groups(policies, &facts);
+        return Decision::NeedsApproval(Box::new(NeedsApproval { terms: terms.clone(), others, approver_groups }));
+    }
+    Decision::Granted(Box::new(Grant {
+        identity: ask.identity.clone(),
+        principals: Principals::one(match host.binding() {
+            Binding::Host => Principal::on_host(&target),
+            Binding::Account => Principal::bare(target.account()),
+        }),
+        target,
+        terms: terms.clone(),
+        sources: terms.source_address.as_ref().map(|allowed| match allowed {
+            SourceAddress::Request => vec![Network::host(ask.source)],
+            SourceAddress::Networks(networks) => networks.clone(),
+        }),
+        start: now.time,
+        end: now.time.plus(ask.duration.unwrap_or(terms.max_duration)),
+        others,
+    }))
+}
+
+/// The host asked for and the target under its name in the inventory: aliases end here.
+pub(crate) fn resolve<'a>(policies: &'a Policies, target: &Target) -> Option<(&'a Host, Target)> {
+    let host = policies.inventory().host(target.host())?;
+    let account = host.accounts().iter().find(|known| *known == target.account())?;
+    Some((host, Target::new(account.clone(), host.name().clone())))
+}
+
+fn denied(cause: Cause, policies: Vec<PolicyId>) -> Decision {
+    Decision::Denied(Denied { cause, policies, advice: Vec::new(), unmet: Vec::new() })
+}
+
+fn forbidden(forbids: &[&Rule]) -> Decision {
+    Decision::Denied(Denied {
+        cause: Cause::Forbidden,
+        policies: forbids.iter().map(|rule| rule.id.clone()).collect(),
+        advice: forbids.iter().filter_map(|rule| rule.advice.clone()).collect(),
+        unmet: Vec::new(),
+    })
+}
+
+fn unmet(permits: &[&Rule], ask: &Ask) -> Decision {
+    let lacks = |terms: &Terms| {
+        let policy = terms.policy.clone();
+        terms.unmet(ask).map(move |term| Unmet { policy: policy.clone(), term }).collect::<Vec<_>>()
+    };
+    Decision::Denied(Denied {
+        cause: Cause::TermsUnmet,
+        policies: permits.iter().map(|rule| rule.id.clone()).collect(),
+        advice: Vec::new(),
+        unmet: permitted(permits).flat_map(lacks).collect(),
+    })
+}
+
+fn permitted<'a>(permits: &'a [&Rule]) -> impl Iterator<Item = &'a Terms> {
+    permits.iter().filter_map(|rule| rule.terms.as_ref())
+}
 
 /// What is asked: who, for what, for how long, why, from where.
 #[derive(Clone, Debug)]
@@ -169,6 +261,6 @@ pub enum UnmetTerm {
     Reason,
     /// `@ticket("required")` and none was given.
     Ticket,
-    /// Longer than `@max_duration`.
+    /// Longer than `@max_duration`, or nothing at all.
     Duration(Seconds),
 }

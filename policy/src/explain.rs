@@ -1,6 +1,6 @@
 //! Why a decision fell as it did, and what would have to change.
 
-use crate::PolicyId;
+use crate::{Ask, Decision, Now, Policies, PolicyId, decide};
 
 /// Which policies made a decision and which nearly did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -20,4 +20,9 @@ pub struct Near {
     pub permits: bool,
     /// What would have to change for it to match, one sentence for people each.
     pub changes: Vec<String>,
+}
+
+/// The decision on `ask`, and why it fell so.
+pub fn explain(policies: &Policies, ask: &Ask, now: Now) -> (Decision, Explanation) {
+    (decide(policies, ask, now), Explanation::default())
 }

@@ -4,12 +4,21 @@
 //! [`Serial`] is never 0, a [`Validity`] is ordered and capped. [`decide`] is the one place that makes a [`Grant`].
 
 mod decision;
+mod engine;
+mod expectations;
 mod explain;
+mod inventory;
+mod source;
 mod terms;
+mod toml_section;
 mod words;
 
-pub use decision::{Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm};
-pub use explain::{Explanation, Near};
+pub use decision::{Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, decide};
+pub use engine::Policies;
+pub use expectations::TestOutcome;
+pub use explain::{Explanation, Near, explain};
+pub use inventory::{Binding, Host, Inventory};
+pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};
 pub use words::{
     Account, Email, GrantId, Group, HostGroup, HostName, Identity, Issuer, KeyId, Kind, PolicyId, Principal,

@@ -1,6 +1,6 @@
 //! Terms: what a permit allows once it matched. They ride as annotations on the policy.
 
-use crate::{PolicyId, Seconds};
+use crate::{Ask, PolicyId, Seconds, UnmetTerm};
 use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 /// A certificate extension that OpenSSH knows (PROTOCOL.certkeys). Nothing outside this list is ever signed as a permit.
@@ -86,6 +86,11 @@ impl Network {
             _ => false,
         }
     }
+
+    /// Whether every address of `other` lies in it.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.bits <= other.bits && self.holds(other.base)
+    }
 }
 
 impl FromStr for Network {
@@ -165,4 +170,41 @@ pub struct Terms {
     pub review_within: Option<Seconds>,
     /// `@notify`: channels to tell.
     pub notify: Vec<String>,
+}
+
+impl Terms {
+    /// The terms of a permit that has no annotation but its id.
+    pub(crate) fn of(policy: PolicyId) -> Self {
+        Self {
+            policy,
+            max_duration: Seconds::new(3600),
+            cert_ttl: Seconds::new(300),
+            approvals: 0,
+            approvers_from_groups: 0,
+            reason_required: false,
+            ticket_required: false,
+            extensions: BTreeSet::from([Extension::PermitPty]),
+            force_command: None,
+            source_address: None,
+            verify_required: false,
+            elevate: None,
+            record: false,
+            review_within: None,
+            notify: Vec::new(),
+        }
+    }
+
+    /// What `ask` lacks.
+    pub(crate) fn unmet(&self, ask: &Ask) -> impl Iterator<Item = UnmetTerm> {
+        let reason = self.reason_required && ask.reason.is_none();
+        let ticket = self.ticket_required && ask.ticket.is_none();
+        let duration = ask.duration.is_some_and(|span| span == Seconds::new(0) || span > self.max_duration);
+        [
+            reason.then_some(UnmetTerm::Reason),
+            ticket.then_some(UnmetTerm::Ticket),
+            duration.then_some(UnmetTerm::Duration(self.max_duration)),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }

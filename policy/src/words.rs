@@ -16,4 +16,5 @@ pub use names::{
 pub use principal::{Principal, Principals};
 pub use target::Target;
 pub use text::WordError;
+pub(crate) use text::is_hidden;
 pub use time::{Seconds, UnixTime, Validity};

@@ -1,6 +1,6 @@
 //! Names: accounts, hosts, groups, subjects, ids. ASCII wherever OpenSSH, a log or a path will see them.
 
-use super::text::{WordError, text_word};
+use super::text::{WordError, is_hidden, text_word};
 
 text_word!(
     /// A login name on a host: 1 to 64 of `A-Z a-z 0-9 . _ - @`, starting with a letter, a digit or `_`. A directory
@@ -135,13 +135,7 @@ fn reason(text: &str) -> Result<String, WordError> {
 
 /// Text that a terminal, a log and a reviewer all see as it is (CVE-2021-42574 is about the ones that do not).
 fn visible(text: &str, most: usize) -> Option<String> {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}')
-    };
-    ((1..=most).contains(&text.len()) && !text.chars().any(hidden)).then(|| text.to_owned())
+    ((1..=most).contains(&text.len()) && !text.chars().any(is_hidden)).then(|| text.to_owned())
 }
 
 fn subject(text: &str) -> Result<String, WordError> {

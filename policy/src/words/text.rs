@@ -16,6 +16,15 @@ impl WordError {
     }
 }
 
+/// Whether a reader cannot see `c`: control, bidi, zero-width, filler and tag characters (CVE-2021-42574).
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Declares a text newtype whose only way in is its check: `fn(&str) -> Result<String, WordError>`.
 macro_rules! text_word {
     ($(#[$doc:meta])* $name:ident, $check:path) => {

@@ -1,0 +1,182 @@
+//! The one door to Cedar: policies are loaded, checked and asked here, and nowhere else.
+
+mod annotations;
+mod check;
+pub(crate) mod facts;
+mod index;
+pub(crate) mod names;
+pub(crate) mod rule;
+
+use crate::{Finding, Inventory, PolicyId, Source, Sources};
+use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema};
+use facts::{Question, Untellable};
+use index::Index;
+use rule::Rule;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+/// A policy set with its inventory, checked as a whole. Immutable: a reload makes a new one, so an `Arc` of it is all
+/// that a server swaps.
+pub struct Policies {
+    rules: Vec<Rule>,
+    by_id: HashMap<PolicyId, usize>,
+    index: Index,
+    /// Permits to approve.
+    approving: Vec<usize>,
+    /// The groups that policies name.
+    groups: HashMap<String, EntityUid>,
+    inventory: Inventory,
+    authorizer: Authorizer,
+}
+
+/// Which policies are satisfied, each list sorted by id.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict<'a> {
+    pub(crate) permits: Vec<&'a Rule>,
+    pub(crate) forbids: Vec<&'a Rule>,
+    /// Policies that could not be evaluated.
+    pub(crate) failed: Vec<PolicyId>,
+}
+
+impl Policies {
+    /// The most policies in one set.
+    pub const MOST: usize = 20_000;
+
+    /// The policies and the inventory in `sources`, if all of it is right.
+    ///
+    /// # Errors
+    /// With everything that is wrong, in the order of files and lines: a set is taken whole or not at all.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<Finding>> {
+        let inventory = Inventory::read(sources)?;
+        let rules = read(&sources.policies)?;
+        let set = PolicySet::from_policies(rules.iter().map(|rule| rule.cedar.clone()));
+        let schema = Schema::from_cedarschema_str(names::SCHEMA);
+        let (Ok(set), Ok((schema, _)), Ok(index)) = (set, schema, Index::of(&rules)) else {
+            return Err(vec![Source::default().finding(0, "the policy engine cannot take this set", "report this as a bug")]);
+        };
+        let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| check::names(rule, &inventory)).collect();
+        findings.extend(check::types(&schema, &rules, &set));
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let by_id = rules.iter().enumerate().map(|(at, rule)| (rule.id.clone(), at)).collect();
+        let named = rules.iter().flat_map(|rule| rule.cedar.entity_literals());
+        let named = named.filter(|uid| uid.type_name().basename() == "Group");
+        let groups = named.map(|uid| (uid.id().unescaped().to_owned(), uid)).collect();
+        let approve = names::action(names::Action::Approve);
+        let approving = |rule: &Rule| rule.permits && approve.as_ref().is_some_and(|approve| rule.speaks_of(approve));
+        let approving = rules.iter().enumerate().filter(|(_, rule)| approving(rule)).map(|(at, _)| at).collect();
+        Ok(Self { rules, by_id, index, approving, groups, inventory, authorizer: Authorizer::new() })
+    }
+
+    /// The hosts that policies decide about.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// How many policies there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is none, so that everything is denied.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub(crate) fn approving(&self) -> impl Iterator<Item = &Rule> {
+        self.approving.iter().filter_map(|&at| self.rules.get(at))
+    }
+
+    pub(crate) fn groups(&self) -> &HashMap<String, EntityUid> {
+        &self.groups
+    }
+
+    /// Asks every policy that can match.
+    pub(crate) fn ask(&self, question: &Question) -> Result<Verdict<'_>, Untellable> {
+        let mut verdict = Verdict::default();
+        for bucket in self.index.buckets(&question.principals, &question.resources) {
+            let response = self.authorizer.is_authorized(&question.request, bucket, &question.entities);
+            for error in response.diagnostics().errors() {
+                let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+                verdict.failed.push(self.rule(error.policy_id()).ok_or(Untellable)?.id.clone());
+            }
+            for id in response.diagnostics().reason() {
+                let rule = self.rule(id).ok_or(Untellable)?;
+                if rule.permits { verdict.permits.push(rule) } else { verdict.forbids.push(rule) }
+            }
+        }
+        verdict.permits.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        verdict.forbids.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        verdict.failed.sort_unstable();
+        Ok(verdict)
+    }
+
+    /// Whether this one policy is satisfied; an error is no.
+    pub(crate) fn satisfied(&self, policy: cedar_policy::Policy, question: &Question) -> bool {
+        PolicySet::from_policies([policy]).is_ok_and(|alone| {
+            let response = self.authorizer.is_authorized(&question.request, &alone, &question.entities);
+            response.diagnostics().reason().next().is_some()
+        })
+    }
+
+    fn rule(&self, id: &cedar_policy::PolicyId) -> Option<&Rule> {
+        let id: PolicyId = AsRef::<str>::as_ref(id).parse().ok()?;
+        self.by_id.get(&id).and_then(|&at| self.rules.get(at))
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policies({} policies, {} hosts)", self.rules.len(), self.inventory.hosts().len())
+    }
+}
+
+fn read(sources: &[Source]) -> Result<Vec<Rule>, Vec<Finding>> {
+    let (mut rules, mut findings) = (Vec::new(), Vec::new());
+    for source in sources {
+        match read_one(source) {
+            Ok(more) => rules.extend(more),
+            Err(more) => findings.extend(more),
+        }
+    }
+    let mut seen = HashSet::new();
+    for rule in &rules {
+        if !seen.insert(&rule.id) {
+            findings.push(rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own"));
+        }
+    }
+    if rules.len() > Policies::MOST {
+        findings.push(Source::default().finding(0, format!("more than {} policies", Policies::MOST), "merge some"));
+    }
+    if findings.is_empty() { Ok(rules) } else { Err(findings) }
+}
+
+fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
+    source.readable().map_err(|finding| vec![finding])?;
+    let set: PolicySet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+        errors.iter().map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
+    })?;
+    if set.templates().next().is_some() {
+        let at = source.text.find("?principal").or_else(|| source.text.find("?resource")).unwrap_or(0);
+        return Err(vec![source.finding(at, "policy templates are not used here", "write the policy out")]);
+    }
+    let source = Arc::new(source.clone());
+    let (mut rules, mut findings) = (Vec::new(), Vec::new());
+    for policy in set.policies() {
+        match Rule::read(&source, policy) {
+            Ok(rule) => rules.push(rule),
+            Err(more) => findings.extend(more),
+        }
+    }
+    rules.sort_by_key(|rule| rule.place.start);
+    findings.sort();
+    if findings.is_empty() { Ok(rules) } else { Err(findings) }
+}
