@@ -1,0 +1,3 @@
+//! The stories, one file each. Real sshd, ssh, ssh-agent, ssh-keygen and OpenID Provider.
+
+mod certificate_matrix;

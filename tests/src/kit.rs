@@ -1,0 +1,12 @@
+//! One file per part of the world that a story needs.
+
+pub mod accounts;
+pub mod binaries;
+pub mod browser;
+pub mod idp;
+pub mod keygen;
+pub mod process;
+pub mod ssh;
+pub mod ssh_agent;
+pub mod sshd;
+pub mod token;
