@@ -3,8 +3,8 @@
 mod approvers;
 
 use crate::{
-    Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, Reason, Seconds, SourceAddress, Target,
-    Terms, Ticket, UnixTime, Validity, WordError,
+    Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, Reason, Seconds, SourceAddress,
+    Target, Terms, Ticket, UnixTime, Validity, WordError,
     engine::{
         facts::{Facts, Question},
         names::Action,
@@ -34,7 +34,8 @@ pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
     if verdict.permits.is_empty() {
         return denied(Cause::NoPermit, Vec::new());
     }
-    let mut covering: Vec<&Terms> = permitted(&verdict.permits).filter(|terms| terms.unmet(ask).next().is_none()).collect();
+    let mut covering: Vec<&Terms> =
+        permitted(&verdict.permits).filter(|terms| terms.unmet(ask).next().is_none()).collect();
     covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
     let Some((&terms, others)) = covering.split_first() else { return unmet(&verdict.permits, ask) };
     let others = others.iter().map(|terms| terms.policy.clone()).collect();

@@ -55,7 +55,11 @@ impl Policies {
         let set = PolicySet::from_policies(rules.iter().map(|rule| rule.cedar.clone()));
         let schema = Schema::from_cedarschema_str(names::SCHEMA);
         let (Ok(set), Ok((schema, _)), Ok(index)) = (set, schema, Index::of(&rules)) else {
-            return Err(vec![Source::default().finding(0, "the policy engine cannot take this set", "report this as a bug")]);
+            return Err(vec![Source::default().finding(
+                0,
+                "the policy engine cannot take this set",
+                "report this as a bug",
+            )]);
         };
         let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| check::names(rule, &inventory)).collect();
         findings.extend(check::types(&schema, &rules, &set));
@@ -150,7 +154,9 @@ fn read(sources: &[Source]) -> Result<Vec<Rule>, Vec<Finding>> {
     let mut seen = HashSet::new();
     for rule in &rules {
         if !seen.insert(&rule.id) {
-            findings.push(rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own"));
+            findings.push(
+                rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own"),
+            );
         }
     }
     if rules.len() > Policies::MOST {

@@ -52,7 +52,9 @@ struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| if is_hidden(c) { write!(f, "{}", c.escape_unicode()) } else { write!(f, "{c}") })
+        self.0
+            .chars()
+            .try_for_each(|c| if is_hidden(c) { write!(f, "{}", c.escape_unicode()) } else { write!(f, "{c}") })
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn suggests_what_is_near_and_lists_what_is_not() {
-        assert_eq!(suggestion("aproval", ["approvals", "reason"]), "known here: approvals, reason");
+        assert_eq!(suggestion("colour", ["approvals", "reason"]), "known here: approvals, reason");
         assert_eq!(suggestion("approval", ["approvals", "reason"]), "did you mean `approvals`?");
         assert_eq!(suggestion("x".repeat(65).as_str(), ["y"]), "known here: y");
     }

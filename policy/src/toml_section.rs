@@ -40,7 +40,13 @@ pub(crate) fn tables<T>(
     let top = Section { source, table: whole.get_ref(), start: 0 };
     top.only(&[name]).map_err(|finding| vec![finding])?;
     let Some((_, list)) = top.value(name) else { return Ok(Vec::new()) };
-    let wrong = || vec![source.finding(list.span().start, format!("`{name}` is not a list of tables"), format!("write [[{name}]]"))];
+    let wrong = || {
+        vec![source.finding(
+            list.span().start,
+            format!("`{name}` is not a list of tables"),
+            format!("write [[{name}]]"),
+        )]
+    };
     let list = list.get_ref().as_array().ok_or_else(wrong)?;
     if list.len() > most {
         return Err(vec![source.finding(0, format!("more than {most} [[{name}]]"), "split the installation")]);

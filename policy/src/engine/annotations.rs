@@ -108,7 +108,9 @@ fn form(name: &str) -> &'static str {
         "max_duration" => "write @max_duration(\"30m\"): more than nothing, at most 365d",
         "cert_ttl" => "write @cert_ttl(\"5m\"): more than nothing, at most 24h",
         "approvals" => "write @approvals(\"2\"): how many people, 0 to 10",
-        "approvers_from_groups" => "write @approvers_from_groups(\"2\"): how many groups, at most the number of @approvals",
+        "approvers_from_groups" => {
+            "write @approvers_from_groups(\"2\"): how many groups, at most the number of @approvals"
+        }
         "reason" => "write @reason(\"required\") or leave it out",
         "ticket" => "write @ticket(\"required\") or leave it out",
         "record" => "write @record(\"required\") or leave it out",

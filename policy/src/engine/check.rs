@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 /// Findings about the names in `rule`, against the inventory.
 pub(super) fn names(rule: &Rule, inventory: &Inventory) -> Vec<Finding> {
-    let wrong = |(message, hint): (String, String)| rule.place.finding(format!("policy `{}`: {message}", rule.id), hint);
+    let wrong =
+        |(message, hint): (String, String)| rule.place.finding(format!("policy `{}`: {message}", rule.id), hint);
     rule.cedar.entity_literals().iter().filter_map(|literal| name(literal, inventory)).map(wrong).collect()
 }
 
@@ -21,7 +22,10 @@ fn name(literal: &EntityUid, inventory: &Inventory) -> Option<(String, String)> 
         )),
         "Host" => match id.parse::<HostName>().ok().and_then(|name| inventory.host(&name)) {
             Some(host) if host.name().as_str() == id => None,
-            Some(host) => Some((format!("Host::\"{id}\" is another name of `{}`", host.name()), format!("write Host::\"{}\"", host.name()))),
+            Some(host) => Some((
+                format!("Host::\"{id}\" is another name of `{}`", host.name()),
+                format!("write Host::\"{}\"", host.name()),
+            )),
             None => Some((
                 format!("Host::\"{id}\" is not in hosts.toml"),
                 suggestion(id, inventory.hosts().map(|host| host.name().as_str())),
@@ -37,12 +41,20 @@ fn name(literal: &EntityUid, inventory: &Inventory) -> Option<(String, String)> 
                 (format!("Account::\"{id}\" is not in hosts.toml"), "write account@host, by the host's name".to_owned())
             })
         }
-        "User" | "Workload" => id.split_once(' ').is_none_or(|(issuer, subject)| {
-            issuer.parse::<crate::Issuer>().is_err() || subject.parse::<crate::Subject>().is_err()
-        }).then(|| {
-            (format!("\"{id}\" names no identity"), "write User::\"https://issuer.example.com subject\", one space between".to_owned())
-        }),
-        "Service" if id != "jit-ssh" => Some((format!("Service::\"{id}\" is not known"), "write Service::\"jit-ssh\"".to_owned())),
+        "User" | "Workload" => id
+            .split_once(' ')
+            .is_none_or(|(issuer, subject)| {
+                issuer.parse::<crate::Issuer>().is_err() || subject.parse::<crate::Subject>().is_err()
+            })
+            .then(|| {
+                (
+                    format!("\"{id}\" names no identity"),
+                    "write User::\"https://issuer.example.com subject\", one space between".to_owned(),
+                )
+            }),
+        "Service" if id != "jit-ssh" => {
+            Some((format!("Service::\"{id}\" is not known"), "write Service::\"jit-ssh\"".to_owned()))
+        }
         "Request" => Some(("a policy cannot name one request".to_owned(), "write `resource is Request`".to_owned())),
         _ => None,
     }
@@ -53,7 +65,8 @@ pub(super) fn types(schema: &Schema, rules: &[Rule], set: &PolicySet) -> Vec<Fin
     let by_id: HashMap<&str, &Rule> = rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
     let errors = result.validation_errors().map(|error| (error.policy_id().to_string(), error as &dyn Diagnostic));
-    let warnings = result.validation_warnings().map(|warning| (warning.policy_id().to_string(), warning as &dyn Diagnostic));
+    let warnings =
+        result.validation_warnings().map(|warning| (warning.policy_id().to_string(), warning as &dyn Diagnostic));
     let finding = |(id, diagnostic): (String, &dyn Diagnostic)| {
         let prefix = format!("for policy `{id}`, ");
         let message = diagnostic.to_string();

@@ -38,7 +38,11 @@ const SKEW: Seconds = Seconds::new(60);
 
 impl Question {
     /// `groups` are the groups that policies name: the others cannot matter.
-    pub(crate) fn new(facts: &Facts<'_>, action: Action, groups: &HashMap<String, EntityUid>) -> Result<Self, Untellable> {
+    pub(crate) fn new(
+        facts: &Facts<'_>,
+        action: Action,
+        groups: &HashMap<String, EntityUid>,
+    ) -> Result<Self, Untellable> {
         let Facts { who, ask, host, now, also_in } = facts;
         let me = names::principal(who).ok_or(Untellable)?;
         let mut mine = named_groups(who, groups);

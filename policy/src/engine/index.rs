@@ -46,8 +46,8 @@ impl Index {
         resources: &'a [EntityUid],
     ) -> impl Iterator<Item = &'a PolicySet> {
         let named = principals.iter().filter_map(|one| self.by_principal.get(one));
-        std::iter::once(&self.unscoped).chain(named).flat_map(|row| {
-            row.unscoped.iter().chain(resources.iter().filter_map(|one| row.by_resource.get(one)))
-        })
+        std::iter::once(&self.unscoped)
+            .chain(named)
+            .flat_map(|row| row.unscoped.iter().chain(resources.iter().filter_map(|one| row.by_resource.get(one))))
     }
 }

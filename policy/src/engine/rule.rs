@@ -2,7 +2,9 @@
 
 use super::annotations::{Carrier, Complaint, read};
 use crate::{Finding, PolicyId, Source, Terms, source::suggestion};
-use cedar_policy::{ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+use cedar_policy::{
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+};
 use std::sync::Arc;
 
 /// A policy of the set.
