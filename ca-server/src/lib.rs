@@ -9,6 +9,7 @@ pub mod ca;
 pub mod clock;
 pub mod config;
 pub mod custody;
+pub mod dev;
 pub mod fault;
 pub mod http;
 pub mod oidc;
