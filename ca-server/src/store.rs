@@ -72,3 +72,10 @@ pub trait Store: Send + Sync {
     /// Whether the store can be written just now.
     async fn ready(&self) -> Result<(), StoreError>;
 }
+
+/// Which sessions of one identity end so that at most `most` stay: the oldest.
+fn most_sessions(mut theirs: Vec<(UnixTime, SessionId)>, most: usize) -> Vec<SessionId> {
+    theirs.sort();
+    let surplus = theirs.len().saturating_sub(most.max(1));
+    theirs.into_iter().take(surplus).map(|(_, id)| id).collect()
+}

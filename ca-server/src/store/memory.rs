@@ -1,1 +1,147 @@
-//! store/memory
+//! The store in memory, with the semantics of the real one but durability. For tests and development only.
+
+use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
+use crate::audit::Entry;
+use async_trait::async_trait;
+use policy::{Issuer, SessionId, Subject, UnixTime};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, MutexGuard},
+};
+
+/// A store that forgets everything when dropped.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<Facts>);
+
+#[derive(Default)]
+struct Facts {
+    sessions: HashMap<SessionId, LoginSession>,
+    tokens: HashMap<[u8; 32], UnixTime>,
+    keys: BTreeMap<[u8; 32], ProvenKey>,
+    entries: Vec<Entry>,
+}
+
+struct ProvenKey {
+    owner: [u8; 32],
+    at: UnixTime,
+    sessions: HashSet<SessionId>,
+}
+
+impl MemoryStore {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn facts(&self) -> Result<MutexGuard<'_, Facts>, StoreError> {
+        self.0.lock().map_err(|_poisoned| StoreError("a write panicked half-way".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn open_session(
+        &self,
+        session: LoginSession,
+        token: TokenUse,
+        most: usize,
+        entry: Entry,
+    ) -> Result<Opened, StoreError> {
+        let mut facts = self.facts()?;
+        if facts.tokens.contains_key(&token.digest) {
+            return Ok(Opened::TokenUsed);
+        }
+        facts.tokens.insert(token.digest, token.forget);
+        let owner = records::owner(&session.identity.issuer, &session.identity.subject);
+        facts.sessions.insert(session.id.clone(), session);
+        let theirs =
+            facts.sessions.values().filter(|s| records::owner(&s.identity.issuer, &s.identity.subject) == owner);
+        for ended in most_sessions(theirs.map(|s| (s.started, s.id.clone())).collect(), most) {
+            facts.sessions.remove(&ended);
+        }
+        facts.entries.push(entry);
+        Ok(Opened::Yes)
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
+        Ok(self.facts()?.sessions.get(id).cloned())
+    }
+
+    async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
+        let facts = self.facts()?;
+        let theirs = |s: &&LoginSession| s.identity.issuer == *issuer && s.identity.subject == *subject;
+        let mut sessions: Vec<LoginSession> = facts.sessions.values().filter(theirs).cloned().collect();
+        sessions.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
+        Ok(sessions)
+    }
+
+    async fn touch_session(&self, id: &SessionId, at: UnixTime) -> Result<(), StoreError> {
+        if let Some(session) = self.facts()?.sessions.get_mut(id) {
+            session.used = session.used.max(at);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, id: &SessionId, entry: Entry) -> Result<bool, StoreError> {
+        let mut facts = self.facts()?;
+        if facts.sessions.remove(id).is_none() {
+            return Ok(false);
+        }
+        facts.entries.push(entry);
+        Ok(true)
+    }
+
+    async fn record_issue(
+        &self,
+        session: &SessionId,
+        key: Option<KeyBinding>,
+        entry: Entry,
+    ) -> Result<Recorded, StoreError> {
+        let mut facts = self.facts()?;
+        let Some(identity) = facts.sessions.get(session).map(|session| &session.identity) else {
+            return Ok(Recorded::SessionEnded);
+        };
+        let owner = records::owner(&identity.issuer, &identity.subject);
+        if let Some(KeyBinding { key, at }) = key {
+            let new = || ProvenKey { owner, at, sessions: HashSet::new() };
+            let known = facts.keys.entry(key).or_insert_with(new);
+            if known.owner != owner {
+                return Ok(Recorded::KeyTaken);
+            }
+            known.at = at;
+            known.sessions.insert(session.clone());
+        }
+        facts.entries.push(entry);
+        Ok(Recorded::Yes)
+    }
+
+    async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
+        Ok(self.facts()?.keys.get(key).is_some_and(|known| known.sessions.contains(session)))
+    }
+
+    async fn append(&self, entry: Entry) -> Result<(), StoreError> {
+        self.facts()?.entries.push(entry);
+        Ok(())
+    }
+
+    async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let skip = usize::try_from(from).unwrap_or(usize::MAX);
+        Ok(self.facts()?.entries.iter().skip(skip).take(most).cloned().collect())
+    }
+
+    async fn entry_count(&self) -> Result<u64, StoreError> {
+        Ok(u64::try_from(self.facts()?.entries.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
+        let mut facts = self.facts()?;
+        facts.sessions.retain(|_, session| session.alive(now));
+        facts.tokens.retain(|_, forget| now < *forget);
+        facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
+        Ok(())
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.facts().map(drop)
+    }
+}

@@ -1,7 +1,18 @@
 //! What a store keeps, as types.
 
-use policy::{Identity, SessionId, UnixTime};
+use policy::{Identity, Issuer, Seconds, SessionId, Subject, UnixTime};
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
+
+/// For how long a store remembers whose a user key is, counted from its last proof. Longer than any certificate lives.
+pub const KEY_MEMORY: Seconds = Seconds::new(90 * 86_400);
+
+/// What stands for an identity in an index: a digest of issuer and subject, of equal length for all.
+pub(super) fn owner(issuer: &Issuer, subject: &Subject) -> [u8; 32] {
+    // Neither holds a newline, so no two pairs read alike.
+    let digest = Sha256::new().chain_update(issuer.as_str()).chain_update(b"\n").chain_update(subject.as_str());
+    digest.finalize().into()
+}
 
 /// A login session: proof of a recent login, bound to a session key.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

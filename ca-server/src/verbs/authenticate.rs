@@ -1,1 +1,100 @@
-//! verbs/authenticate
+//! Who sends a request: the holder of the session key that signed exactly these bytes, just now, for the first time.
+
+use super::replay::{Seen, Timing};
+use crate::{
+    app::{App, Origin},
+    refusal::Refusal,
+    store::LoginSession,
+};
+use api::{
+    Code,
+    signature::{Authorization, Request},
+};
+use ed25519_dalek::VerifyingKey;
+use std::time::Duration;
+
+/// A caller whose request was proven to be theirs. Only [`authenticate`] makes one.
+#[derive(Debug)]
+pub struct Caller {
+    /// The login session whose key signed.
+    pub session: LoginSession,
+    /// Where the request came from.
+    pub origin: Origin,
+    _proof: Proof,
+}
+
+#[derive(Debug)]
+struct Proof;
+
+/// Proves who sent the request with this header and body.
+///
+/// # Errors
+/// `login_required` without a live login session, `bad_signature` for anything that its key did not sign, `clock_skew`
+/// outside the window, `replayed` for what was seen before, `rate_limited` for more than can be remembered.
+pub async fn authenticate(
+    app: &App,
+    origin: &Origin,
+    method: &str,
+    path: &str,
+    header: Option<&str>,
+    body: &[u8],
+) -> Result<Caller, Refusal> {
+    let unverified_header = header.ok_or_else(|| login_required("the request is not signed"))?;
+    let unverified: Authorization = unverified_header.parse().map_err(|malformed| bad_signature().cause(malformed))?;
+    let session = app.store.session(&unverified.session).await?.ok_or_else(|| login_required("no such session"))?;
+
+    let timing = app.replay.timing(unverified.time_ms, app.clock.now_ms());
+    if timing == Timing::Outside {
+        return Err(clock_skew(app.clock.now_ms()));
+    }
+    let key = VerifyingKey::from_bytes(&session.key).map_err(Refusal::internal)?;
+    let request = Request { audience: &app.audience, method, path, body };
+    if !request.verify(&key, &unverified) {
+        return Err(bad_signature());
+    }
+    let authorization = unverified;
+
+    // Taken before its time, a request could be sent once more to the process that follows this one.
+    if let Timing::WaitMs(ahead) = timing {
+        tokio::time::sleep(Duration::from_millis(ahead)).await;
+    }
+    let now_ms = app.clock.now_ms();
+    match app.replay.first(&session.id, &authorization.nonce, authorization.time_ms, now_ms) {
+        Seen::First => {}
+        Seen::Before => return Err(replayed()),
+        Seen::TooMany => return Err(too_many()),
+    }
+
+    let now = policy::UnixTime::from_secs(now_ms / 1000);
+    if !session.alive(now) {
+        return Err(login_required("the session ran out"));
+    }
+    app.store.touch_session(&session.id, now).await?;
+    Ok(Caller { session, origin: origin.clone(), _proof: Proof })
+}
+
+fn login_required(cause: &str) -> Refusal {
+    Refusal::new(Code::LoginRequired, "there is no login session for this request, or it has ended")
+        .hint("run `jit-ssh login`")
+        .cause(cause)
+}
+
+fn bad_signature() -> Refusal {
+    Refusal::new(Code::BadSignature, "the signature of this request does not verify")
+        .hint("run `jit-ssh login` again; a proxy that changes paths or bodies also causes this")
+}
+
+fn clock_skew(now_ms: u64) -> Refusal {
+    let mut refusal = Refusal::new(Code::ClockSkew, "the time of this request is too far from the server's clock")
+        .hint("sign it again with the server's time, and set this machine's clock");
+    refusal.server_time_ms = Some(now_ms);
+    refusal
+}
+
+fn replayed() -> Refusal {
+    Refusal::new(Code::Replayed, "this very request was seen before").hint("sign a new request with a new nonce")
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(Code::RateLimited, "too many requests within a minute").hint("wait a minute, then try again")
+}

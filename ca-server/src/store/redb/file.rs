@@ -1,0 +1,140 @@
+//! The file: made whole or not at all, opened only if it is ours, sound and of a version we know.
+
+use super::tables::{META, SCHEMA, Tables};
+use ::redb::{
+    Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError, backends::FileBackend,
+};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Pages kept in memory. The operating system keeps the rest; a server's resident memory stays small this way.
+const CACHE: usize = 8 * 1024 * 1024;
+
+/// Why a store cannot be opened: which file, what is wrong, what to do. The file was not touched.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}; {remedy}", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    problem: String,
+    remedy: String,
+}
+
+impl OpenError {
+    fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    fn io(path: &Path, error: &io::Error) -> Self {
+        Self::new(path, error.to_string(), "check the path, its permissions and the free space")
+    }
+
+    pub(super) fn thread(path: &Path, error: &io::Error) -> Self {
+        Self::new(path, format!("cannot start the writing thread ({error})"), "check the limit on processes")
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
+    match path.symlink_metadata() {
+        Ok(_) => open_existing(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        Err(error) => Err(OpenError::io(path, &error)),
+    }
+}
+
+fn open_existing(path: &Path) -> Result<Database, OpenError> {
+    let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
+    if !about.is_file() {
+        return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
+    }
+    if about.mode() & 0o077 != 0 {
+        let problem = format!("others can read or change the store (its mode is {:04o})", about.mode() & 0o7777);
+        return Err(OpenError::new(path, problem, format!("run `chmod 600 {}`", path.display())));
+    }
+    // An empty file would count as a new store: who was logged in and what was issued would be forgotten in silence.
+    if about.len() == 0 {
+        return Err(OpenError::new(path, "the file is empty", RESTORE));
+    }
+    let database = builder().open(path).map_err(|error| refused(path, error))?;
+    check_schema(path, &database)?;
+    Ok(database)
+}
+
+const RESTORE: &str = "restore the store from a backup, or move the file away to begin a new one";
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE);
+    builder
+}
+
+/// A new store appears under its name only once it is whole.
+fn create(path: &Path) -> Result<Database, OpenError> {
+    let half = path.with_extension("new");
+    let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the path and the free space");
+    match std::fs::remove_file(&half) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io(&half, &error)),
+        _ => {}
+    }
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&half);
+    let file = file.map_err(|error| OpenError::io(path, &error))?;
+    let backend = FileBackend::new(file).map_err(|error| refused(path, error))?;
+    let database = builder().create_with_backend(backend).map_err(|error| refused(path, error))?;
+    let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+    transaction.set_quick_repair(true);
+    drop(Tables::open(&transaction).map_err(failed)?);
+    {
+        let mut meta = transaction.open_table(META).map_err(|error| failed(error.into()))?;
+        meta.insert("schema", SCHEMA).map_err(|error| failed(error.into()))?;
+    }
+    transaction.commit().map_err(|error| failed(error.into()))?;
+    // A link, not a rename: it fails where another process made the store in the meantime.
+    std::fs::hard_link(&half, path).map_err(|error| OpenError::io(path, &error))?;
+    std::fs::remove_file(&half).map_err(|error| OpenError::io(&half, &error))?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| OpenError::io(directory, &error))?;
+    Ok(database)
+}
+
+fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
+    let read = database.begin_read().map_err(|error| unreadable(&error))?;
+    let meta = match read.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) => {
+            return Err(OpenError::new(path, "this is a database, but not a store of ours", "name the store's file"));
+        }
+        Err(error) => return Err(unreadable(&error)),
+    };
+    let schema = meta.get("schema").map_err(|error| unreadable(&error))?.map(|schema| schema.value());
+    match schema {
+        Some(SCHEMA) => Ok(()),
+        Some(newer) if newer > SCHEMA => Err(OpenError::new(
+            path,
+            format!("a newer ca-server wrote this store (schema {newer}, this one knows {SCHEMA})"),
+            "run the newer ca-server, or restore a backup from before the upgrade",
+        )),
+        _ => Err(OpenError::new(path, "the store does not say which schema it has", RESTORE)),
+    }
+}
+
+fn refused(path: &Path, error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            OpenError::new(path, "another process has this store open", "stop the other ca-server first")
+        }
+        DatabaseError::UpgradeRequired(version) => {
+            OpenError::new(path, format!("the file format {version} is too old"), RESTORE)
+        }
+        DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
+            OpenError::io(path, &error)
+        }
+        damaged => OpenError::new(path, format!("the store is damaged ({damaged})"), RESTORE),
+    }
+}

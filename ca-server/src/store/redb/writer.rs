@@ -1,0 +1,113 @@
+//! The one thread that writes. It takes what is waiting, runs it in one transaction, commits once, then answers all.
+
+use super::tables::Tables;
+use crate::{fault, store::StoreError};
+use ::redb::{Database, Error};
+use std::{io, sync::Arc, thread};
+use tokio::sync::{mpsc, oneshot};
+
+/// The most writes that share a commit.
+const BATCH: usize = 256;
+/// The most writes that wait; more are refused at once rather than kept hanging.
+const QUEUE: usize = 2_048;
+
+/// What a write leaves to be told once it is known how the commit ended.
+type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
+/// One write, run inside the transaction of its batch.
+type Write = Box<dyn FnOnce(&mut Tables<'_>) -> (Answer, Result<(), Error>) + Send>;
+
+/// A handle to the writing thread, which ends when this is dropped and what waits is written.
+pub(super) struct Writer(mpsc::Sender<Write>);
+
+impl Writer {
+    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+        let (send, receive) = mpsc::channel(QUEUE);
+        thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(&database, receive))?;
+        Ok(Self(send))
+    }
+
+    /// Runs `operation` in a transaction; returns once that is durable.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (send, receive) = oneshot::channel();
+        let write: Write = Box::new(move |tables| {
+            let (value, outcome) = match operation(tables) {
+                Ok(value) => (Some(value), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            let answer: Answer = Box::new(move |committed| {
+                let said = match (committed, value) {
+                    (Ok(()), Some(value)) => Ok(value),
+                    (Err(error), _) => Err(StoreError(error.to_owned())),
+                    (Ok(()), None) => Err(StoreError("the write failed".to_owned())),
+                };
+                // A caller that went away does not undo what is committed.
+                let _gone = send.send(said).is_err();
+            });
+            (answer, outcome)
+        });
+        self.0.try_send(write).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError("too many writes are waiting for the disk".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        receive.await.map_err(|_dropped| gone())?
+    }
+
+    /// Runs `operation` some time soon; nobody learns how it went.
+    pub(super) fn write_later(&self, operation: impl FnOnce(&mut Tables<'_>) -> Result<(), Error> + Send + 'static) {
+        let write: Write = Box::new(move |tables| {
+            let outcome = operation(tables);
+            (Box::new(|_committed| ()), outcome)
+        });
+        let _full = self.0.try_send(write).is_err();
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError("the writing thread ended; restart the server and look in its log".to_owned())
+}
+
+fn run(database: &Database, mut waiting: mpsc::Receiver<Write>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    // Everything that arrived while the last batch was committed shares the next commit.
+    while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let mut answers = Vec::with_capacity(batch.len());
+        let outcome = commit(database, batch.drain(..), &mut answers).map_err(|error| error.to_string());
+        if let Err(error) = &outcome {
+            tracing::error!(%error, writes = answers.len(), "the store could not commit");
+        }
+        for answer in answers {
+            answer(outcome.as_ref().map(|()| ()).map_err(String::as_str));
+        }
+    }
+}
+
+/// All of the batch or nothing. An error of one write is an error of the disk, never a refusal, so it ends them all.
+fn commit(
+    database: &Database,
+    batch: impl Iterator<Item = Write>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), Box<Error>> {
+    let mut transaction = database.begin_write().map_err(|error| Box::new(error.into()))?;
+    // Otherwise a start after a crash walks the whole file.
+    transaction.set_quick_repair(true);
+    let mut failure = None;
+    {
+        let mut tables = Tables::open(&transaction).map_err(Box::new)?;
+        for write in batch {
+            let (answer, outcome) = write(&mut tables);
+            answers.push(answer);
+            failure = failure.or(outcome.err());
+        }
+    }
+    if let Some(error) = failure {
+        transaction.abort().map_err(|error| Box::new(error.into()))?;
+        return Err(Box::new(error));
+    }
+    fault::point("store.before-commit");
+    transaction.commit().map_err(|error| Box::new(error.into()))?;
+    fault::point("store.after-commit");
+    Ok(())
+}
