@@ -123,12 +123,12 @@ impl Policies {
         Ok(verdict)
     }
 
-    /// Whether this one policy is satisfied; an error is no.
-    pub(crate) fn satisfied(&self, policy: cedar_policy::Policy, question: &Question) -> bool {
-        PolicySet::from_policies([policy]).is_ok_and(|alone| {
-            let response = self.authorizer.is_authorized(&question.request, &alone, &question.entities);
-            response.diagnostics().reason().next().is_some()
-        })
+    /// Whether `policy`, alone, is satisfied; none where it cannot be evaluated.
+    pub(crate) fn holds(&self, policy: cedar_policy::Policy, question: &Question) -> Option<bool> {
+        let alone = PolicySet::from_policies([policy]).ok()?;
+        let response = self.authorizer.is_authorized(&question.request, &alone, &question.entities);
+        let satisfied = response.diagnostics().reason().next().is_some();
+        response.diagnostics().errors().next().is_none().then_some(satisfied)
     }
 
     fn rule(&self, id: &cedar_policy::PolicyId) -> Option<&Rule> {

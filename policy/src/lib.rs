@@ -8,6 +8,8 @@ mod engine;
 mod expectations;
 mod explain;
 mod inventory;
+#[cfg(test)]
+mod kit;
 mod source;
 mod terms;
 mod toml_section;

@@ -82,15 +82,6 @@ impl<'a> Section<'a> {
         self.source.finding(self.start, message, hint)
     }
 
-    /// Where the table begins.
-    pub(crate) fn place(&self) -> Placed<'a, ()> {
-        Placed { value: (), source: self.source, start: self.start }
-    }
-
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
-    }
-
     pub(crate) fn text(&self, key: &str) -> Result<Option<Placed<'a, &'a str>>, Finding> {
         self.read(key, "a text in quotes", |value| value.as_str())
     }

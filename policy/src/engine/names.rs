@@ -18,7 +18,6 @@ pub(crate) enum Action {
 struct Names {
     user: EntityTypeName,
     workload: EntityTypeName,
-    group: EntityTypeName,
     account: EntityTypeName,
     host: EntityTypeName,
     host_group: EntityTypeName,
@@ -33,7 +32,6 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
     Some(Names {
         user: named("User")?,
         workload: named("Workload")?,
-        group: named("Group")?,
         account: named("Account")?,
         host: named("Host")?,
         host_group: named("HostGroup")?,
@@ -55,10 +53,6 @@ pub(crate) fn principal(identity: &Identity) -> Option<EntityUid> {
         Kind::Workload => &names.workload,
     };
     Some(uid(kind, &format!("{} {}", identity.issuer, identity.subject)))
-}
-
-pub(crate) fn group(name: &str) -> Option<EntityUid> {
-    Some(uid(&NAMES.as_ref()?.group, name))
 }
 
 pub(crate) fn account(account: &Account, host: &HostName) -> Option<EntityUid> {
