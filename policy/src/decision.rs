@@ -1,6 +1,8 @@
 //! The decision, as a value that is proof. [`decide`] alone can make a [`Grant`]: its fields are private to this file.
 
 mod approvers;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, Reason, Seconds, SourceAddress,

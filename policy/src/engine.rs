@@ -6,6 +6,8 @@ pub(crate) mod facts;
 mod index;
 pub(crate) mod names;
 pub(crate) mod rule;
+#[cfg(test)]
+mod tests;
 
 use crate::{Finding, Inventory, PolicyId, Source, Sources};
 use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema};

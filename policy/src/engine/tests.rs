@@ -1,0 +1,408 @@
+use crate::{
+    kit::{findings, sources},
+    *,
+};
+
+/// (what, policy text, line, column, part of the message, part of the hint)
+const REFUSED: &[(&str, &str, u32, u32, &str, &str)] = &[
+    ("no id", "\npermit (principal, action, resource);", 2, 1, "no @id", "write @id("),
+    ("misspelt id", "@Id(\"x\") permit (principal, action, resource);", 1, 1, "no @id", "did you mean `id`"),
+    ("empty id", "@id(\"\") permit (principal, action, resource);", 1, 1, "not a valid policy id", "write @id("),
+    ("id with a space", "@id(\"a b\") permit (principal, action, resource);", 1, 1, "not a valid policy id", "@id("),
+    (
+        "the same id twice",
+        "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);",
+        2,
+        1,
+        "is taken",
+        "id of its own",
+    ),
+    (
+        "misspelt term",
+        "@id(\"a\")\n  @aprovals(\"1\") permit (principal, action, resource);",
+        2,
+        3,
+        "@aprovals is not known",
+        "did you mean `approvals`",
+    ),
+    (
+        "unknown annotation",
+        "@id(\"a\") @colour(\"red\") permit (principal, action, resource);",
+        1,
+        10,
+        "@colour is not known",
+        "known here",
+    ),
+    (
+        "term on a forbid",
+        "@id(\"a\") @approvals(\"1\") forbid (principal, action, resource);",
+        1,
+        10,
+        "a forbid has none",
+        "@approvals",
+    ),
+    (
+        "advice on a permit",
+        "@id(\"a\") @advice(\"x\") permit (principal, action, resource);",
+        1,
+        10,
+        "this is a permit",
+        "on a forbid",
+    ),
+    (
+        "term without access",
+        "@id(\"a\") @max_duration(\"1h\") permit (principal, action == Action::\"approve\", resource);",
+        1,
+        10,
+        "permits no access",
+        "@max_duration",
+    ),
+    ("syntax", "@id(\"a\") permit (principal action, resource);", 1, 27, "unexpected token", "expected"),
+    (
+        "unknown action",
+        "@id(\"a\") permit (principal, action == Action::\"conect\", resource);",
+        1,
+        39,
+        "conect",
+        "connect",
+    ),
+    (
+        "unknown attribute",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource) when { context.mfaa };",
+        1,
+        0,
+        "mfaa",
+        "mfa",
+    ),
+    (
+        "unguarded optional",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource) when { context.reason == \"x\" };",
+        1,
+        0,
+        "reason",
+        "has",
+    ),
+    (
+        "wrong type",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource) when { context.mfa == 1 };",
+        1,
+        0,
+        "type",
+        "",
+    ),
+    (
+        "never matches",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource) when { false };",
+        1,
+        0,
+        "",
+        "",
+    ),
+    (
+        "template",
+        "@id(\"a\") permit (principal in ?principal, action, resource);",
+        1,
+        31,
+        "templates are not used",
+        "write the policy out",
+    ),
+    (
+        "undeclared host group",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource in HostGroup::\"wbe\");",
+        1,
+        1,
+        "not declared",
+        "did you mean `web`",
+    ),
+    (
+        "unknown host",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource in Host::\"web-2\");",
+        1,
+        1,
+        "not in hosts.toml",
+        "`web-1`",
+    ),
+    (
+        "host by its alias",
+        "@id(\"a\") permit (principal, action == Action::\"connect\", resource in Host::\"www\");",
+        1,
+        1,
+        "another name of `web-1`",
+        "Host::\"web-1\"",
+    ),
+    (
+        "unknown account",
+        "@id(\"a\") forbid (principal, action == Action::\"connect\", resource == Account::\"root@db-1\");",
+        1,
+        1,
+        "not in hosts.toml",
+        "account@host",
+    ),
+    (
+        "identity without issuer",
+        "@id(\"a\") permit (principal == User::\"ann\", action == Action::\"connect\", resource);",
+        1,
+        1,
+        "names no identity",
+        "one space",
+    ),
+    (
+        "approval by a machine",
+        "@id(\"a\") permit (principal is Workload, action == Action::\"approve\", resource);",
+        1,
+        0,
+        "",
+        "",
+    ),
+    (
+        "invisible character",
+        "// \u{202e}\n@id(\"a\") permit (principal, action, resource);",
+        1,
+        4,
+        "invisible",
+        "remove",
+    ),
+];
+
+#[test]
+fn a_bad_set_is_refused_with_its_place_and_a_hint() {
+    for (what, text, line, column, message, hint) in REFUSED {
+        let found = findings(text);
+        let first = found.first().unwrap_or_else(|| panic!("{what}: accepted"));
+        assert_eq!(first.file, "p.cedar", "{what}: {first}");
+        assert_eq!(first.line, *line, "{what}: {first}");
+        assert!(*column == 0 || first.column == *column, "{what}: {first}");
+        assert!(first.message.contains(message), "{what}: {first}");
+        assert!(first.hint.as_deref().unwrap_or("").contains(hint), "{what}: {first}");
+    }
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    let text = "@id(\"a\") @x(\"1\") @y(\"1\") permit (principal, action, resource);\n@id(\"b\") @z(\"1\") permit (principal, action, resource);";
+    assert_eq!(findings(text).len(), 3);
+}
+
+#[test]
+fn annotations_in_every_form() {
+    let good = [
+        "@max_duration(\"365d\")",
+        "@max_duration(\"1s\")",
+        "@cert_ttl(\"24h\")",
+        "@approvals(\"0\")",
+        "@approvals(\"10\")",
+        "@approvals(\"2\") @approvers_from_groups(\"2\")",
+        "@reason(\"required\")",
+        "@ticket(\"required\")",
+        "@record(\"required\")",
+        "@verify_required(\"true\")",
+        "@verify_required(\"required\")",
+        "@extensions(\"none\")",
+        "@extensions(\"permit-pty, permit-X11-forwarding\")",
+        "@force_command(\"/bin/sh -c 'echo \\\"$x\\\"; id'\")",
+        "@elevate(\"systemctl restart nginx\")",
+        "@source_address(\"request\")",
+        "@source_address(\"192.0.2.0/24,::/0\")",
+        "@review_within(\"24h\")",
+        "@notify(\"security,#ops,oncall@example.com\")",
+    ];
+    let bad = [
+        "@max_duration(\"0s\")",
+        "@max_duration(\"366d\")",
+        "@max_duration(\"1\")",
+        "@max_duration(\"-1h\")",
+        "@max_duration",
+        "@cert_ttl(\"24h1s\")",
+        "@cert_ttl(\"0m\")",
+        "@approvals(\"11\")",
+        "@approvals(\"-1\")",
+        "@approvals(\"01\")",
+        "@approvals(\"+1\")",
+        "@approvals(\"\")",
+        "@approvals(\"1\") @approvers_from_groups(\"2\")",
+        "@reason(\"yes\")",
+        "@reason(\"\")",
+        "@ticket(\"Required\")",
+        "@record(\"true\")",
+        "@verify_required(\"false\")",
+        "@verify_required",
+        "@extensions(\"\")",
+        "@extensions(\"permit-all\")",
+        "@extensions(\"permit-pty,permit-pty\")",
+        "@extensions(\"permit-pty,\")",
+        "@force_command(\"\")",
+        "@force_command(\"a\\nb\")",
+        "@force_command(\"a\\u{0}\")",
+        "@force_command(\"\\u{1b}[2J\")",
+        "@force_command(\" a\")",
+        "@force_command(\"\\u{202e}\")",
+        "@elevate(\"a\\rb\")",
+        "@source_address(\"\")",
+        "@source_address(\"192.0.2.1/24\")",
+        "@source_address(\"192.0.2.0/24,192.0.2.128/25\")",
+        "@source_address(\"anywhere\")",
+        "@source_address(\"!192.0.2.0/24\")",
+        "@review_within(\"soon\")",
+        "@notify(\"\")",
+        "@notify(\"a b\")",
+        "@notify(\"-x\")",
+        "@approvals(\"1\") @approvals(\"2\")",
+    ];
+    let set = |annotation: &str| {
+        format!("@id(\"a\") {annotation} permit (principal, action == Action::\"connect\", resource);")
+    };
+    for annotation in good {
+        assert_eq!(findings(&set(annotation)), [], "{annotation}");
+    }
+    for annotation in bad {
+        assert_ne!(findings(&set(annotation)), [], "{annotation} was taken");
+    }
+    let long = "x".repeat(1001);
+    assert_ne!(findings(&set(&format!("@force_command(\"{long}\")"))), []);
+}
+
+#[test]
+fn no_policies_is_a_set_that_denies() {
+    let policies = Policies::load(&Sources::default()).unwrap();
+    assert!(policies.is_empty());
+    let denied = decide(&policies, &kit::ask(&[], "deploy@web-1"), kit::NOW);
+    assert!(matches!(denied, Decision::Denied(Denied { cause: Cause::UnknownTarget, .. })));
+}
+
+#[test]
+fn more_policies_than_the_limit_are_refused() {
+    let text: String =
+        (0..=Policies::MOST).map(|n| format!("@id(\"p{n}\")permit(principal,action,resource);\n")).collect();
+    assert!(kit::shown(&findings(&text)).contains("more than 20000 policies"));
+}
+
+/// What we tell Cedar is what our schema promises; at run time this is not checked again, for speed.
+#[test]
+fn facts_conform_to_the_schema() {
+    use super::{facts::*, names::*};
+    use cedar_policy::{Entities, Request, Schema};
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+    let policies =
+        Policies::load(&sources("@id(\"a\") permit (principal in Group::\"sre\", action, resource);")).unwrap();
+    let mut ask = kit::ask(&["sre", "other"], "deploy@web-1");
+    ask.reason = Some("r".parse().unwrap());
+    ask.ticket = Some("t".parse().unwrap());
+    ask.identity.acr = Some("high".into());
+    ask.identity.claims = vec![("repository".into(), "a/b".into())];
+    for kind in [Kind::User, Kind::Workload] {
+        ask.identity.kind = kind;
+        let approver = Identity { kind: Kind::User, subject: "lead".parse().unwrap(), ..ask.identity.clone() };
+        for (action, who) in [(Action::Connect, &ask.identity), (Action::Approve, &approver)] {
+            let host = policies.inventory().host(ask.target.host()).unwrap();
+            let facts = Facts { who, ask: &ask, host, now: kit::NOW, also_in: None };
+            let question = Question::new(&facts, action, policies.groups()).unwrap();
+            let entities: Vec<_> = question.entities.iter().cloned().collect();
+            Entities::from_entities(entities, Some(&schema)).unwrap();
+            let request = &question.request;
+            Request::new(
+                request.principal().unwrap().clone(),
+                request.action().unwrap().clone(),
+                request.resource().unwrap().clone(),
+                request.context().unwrap().clone(),
+                Some(&schema),
+            )
+            .unwrap();
+        }
+    }
+}
+
+mod differential {
+    //! The index may never change an answer: each random set is asked through it and as one whole `PolicySet`.
+
+    use super::super::{facts::*, names::Action};
+    use crate::{kit, *};
+    use cedar_policy::{Authorizer, PolicySet};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn rule() -> impl Strategy<Value = String> {
+        let principal = prop_oneof![
+            Just("principal"),
+            Just("principal in Group::\"a\""),
+            Just("principal in Group::\"b\""),
+            Just("principal is User in Group::\"c\""),
+            Just("principal is Workload in Group::\"a\""),
+            Just("principal is Workload"),
+            Just("principal == User::\"https://issuer.example.com ann\""),
+            Just("principal in User::\"https://issuer.example.com ann\""),
+            Just("principal == Workload::\"https://issuer.example.com ann\""),
+        ];
+        let action = prop_oneof![
+            4 => Just("action == Action::\"connect\""),
+            1 => Just("action in [Action::\"connect\", Action::\"elevate\"]"),
+            1 => Just("action == Action::\"observe\""),
+        ];
+        let resource = prop_oneof![
+            Just("resource"),
+            Just("resource is Account"),
+            Just("resource in HostGroup::\"web\""),
+            Just("resource is Account in HostGroup::\"prod\""),
+            Just("resource in HostGroup::\"db\""),
+            Just("resource in Host::\"web-1\""),
+            Just("resource == Account::\"root@web-1\""),
+            Just("resource in Account::\"deploy@db-1\""),
+        ];
+        let condition = prop_oneof![
+            4 => Just(""),
+            1 => Just("when { context.mfa }"),
+            1 => Just("unless { resource.name == \"root\" }"),
+            1 => Just("when { context.duration * 9223372036854775807 > 1 }"),
+            1 => Just("when { principal in Group::\"c\" || resource in HostGroup::\"db\" }"),
+        ];
+        (prop_oneof![3 => Just("permit"), 1 => Just("forbid")], principal, action, resource, condition).prop_map(
+            |(effect, principal, action, resource, condition)| {
+                format!("{effect} ({principal}, {action}, {resource}) {condition};\n")
+            },
+        )
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        let groups = proptest::sample::subsequence(vec!["a", "b", "c", "d"], 0..=4);
+        let target = prop_oneof![
+            Just("deploy@web-1"),
+            Just("root@web-1"),
+            Just("deploy@db-1"),
+            Just("postgres@db-1"),
+            Just("deploy@old-1"),
+        ];
+        (groups, target, any::<bool>(), any::<bool>()).prop_map(|(groups, target, mfa, person)| {
+            let mut ask = kit::ask(&groups, target);
+            ask.identity.mfa = mfa;
+            ask.identity.kind = if person { Kind::User } else { Kind::Workload };
+            ask.duration = Some(Seconds::new(60));
+            ask
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn the_index_changes_no_answer(rules in proptest::collection::vec(rule(), 0..24), asks in proptest::collection::vec(ask(), 1..6)) {
+            let text: String = rules.iter().enumerate().map(|(n, rule)| format!("@id(\"p{n}\") {rule}")).collect();
+            // Some random scopes can never match together and are refused as such: not this test's subject.
+            let Ok(policies) = Policies::load(&kit::sources(&text)) else { return Ok(()) };
+            let whole = PolicySet::from_policies(policies.rules().iter().map(|rule| rule.cedar.clone())).unwrap();
+            for ask in asks {
+                let host = policies.inventory().host(ask.target.host()).unwrap();
+                let facts = Facts { who: &ask.identity, ask: &ask, host, now: kit::NOW, also_in: None };
+                let question = Question::new(&facts, Action::Connect, policies.groups()).unwrap();
+                let response = Authorizer::new().is_authorized(&question.request, &whole, &question.entities);
+                let names = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<_>>();
+                let reasons = names(response.diagnostics().reason().map(ToString::to_string).collect());
+                let failed = names(response.diagnostics().errors().map(|error| match error {
+                    cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
+                }).collect());
+                let verdict = policies.ask(&question).unwrap();
+                let ours = |rules: &[&super::super::Rule]| names(rules.iter().map(|rule| rule.id.to_string()).collect());
+                let made_it = if verdict.forbids.is_empty() { ours(&verdict.permits) } else { ours(&verdict.forbids) };
+                prop_assert_eq!(made_it, reasons);
+                prop_assert_eq!(names(verdict.failed.iter().map(ToString::to_string).collect()), failed);
+            }
+        }
+    }
+}
