@@ -1,1 +1,14 @@
-//! http
+//! The door: connections, requests, answers. Everything a stranger can reach goes through [`door`].
+
+pub mod answer;
+pub mod client;
+pub mod connections;
+pub mod door;
+pub mod metrics;
+pub mod openapi;
+pub mod rate;
+pub mod routes;
+pub mod tls;
+
+pub use door::Door;
+pub use routes::{Listener, Need, ROUTES, Route};

@@ -1,1 +1,24 @@
-//! verbs/explain
+//! Why, or why not: the same question as for a certificate, asked without effect.
+
+use super::authenticate::Caller;
+use crate::{app::App, clock::moment, refusal::Refusal};
+use api::{ExplainRequest, ExplainResponse};
+use policy::Ask;
+
+/// What the decision would be now, which policies matched and which nearly did.
+///
+/// # Errors
+/// None as yet; a verb may always refuse.
+pub fn explain(app: &App, caller: &Caller, request: ExplainRequest) -> Result<ExplainResponse, Refusal> {
+    let ask = Ask {
+        identity: caller.session.identity.clone(),
+        target: request.target,
+        duration: request.duration,
+        reason: request.reason,
+        ticket: request.ticket,
+        source: caller.origin.source,
+    };
+    let loaded = app.policies.current();
+    let (decision, explanation) = policy::explain(&loaded.policies, &ask, moment(app.clock.now(), &app.zone));
+    Ok(ExplainResponse { decision: (&decision).into(), explanation })
+}

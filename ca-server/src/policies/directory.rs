@@ -1,0 +1,136 @@
+//! A policy directory, as bytes: which files count, how many, how large.
+
+use policy::{Finding, Source, Sources, TestOutcome};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// The most files of one directory.
+const MOST_FILES: usize = 4096;
+/// The largest file.
+const MOST_BYTES: u64 = 8 * 1024 * 1024;
+/// The most bytes of all files together.
+const MOST_BYTES_TOGETHER: u64 = 64 * 1024 * 1024;
+
+/// Reads the files that count: `*.cedar`, `hosts.toml`, `groups.toml` and `tests/*.toml`. Links to files are followed
+/// (that is how Kubernetes mounts them); directories are not searched, so there is no loop to walk into.
+///
+/// # Errors
+/// What cannot be read, is too large or is too many.
+pub fn read(directory: &Path) -> Result<Sources, Vec<Finding>> {
+    let mut sources = Sources { policies: Vec::new(), hosts: None, groups: None, tests: Vec::new() };
+    let mut left = MOST_BYTES_TOGETHER;
+    for (name, path) in files(directory).map_err(|error| vec![unreadable(".", &error)])? {
+        let text = text(&path, &mut left).map_err(|error| vec![unreadable(&name, &error)])?;
+        let source = Source { name, text };
+        match source.name.as_str() {
+            "hosts.toml" => sources.hosts = Some(source),
+            "groups.toml" => sources.groups = Some(source),
+            name if name.starts_with("tests/") => sources.tests.push(source),
+            _ => sources.policies.push(source),
+        }
+    }
+    Ok(sources)
+}
+
+/// What a look at a directory sees without reading its files. Equal stamps, equal content: every write moves the
+/// change time, every replacement the inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp(Vec<(String, u64, u64, i64, i64)>);
+
+impl Stamp {
+    /// The stamp of `directory` now.
+    ///
+    /// # Errors
+    /// If it cannot be listed.
+    pub fn of(directory: &Path) -> io::Result<Self> {
+        let seen = files(directory)?.into_iter().map(|(name, path)| {
+            let found = fs::metadata(path)?;
+            Ok((name, found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
+        });
+        seen.collect::<io::Result<_>>().map(Self)
+    }
+}
+
+/// SHA-256 over the sorted names and the bytes, each with its length before it, hex.
+pub(super) fn digest(sources: &Sources) -> String {
+    let mut all: Vec<&Source> =
+        sources.policies.iter().chain(&sources.hosts).chain(&sources.groups).chain(&sources.tests).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hash = Sha256::new();
+    for source in all {
+        for part in [source.name.as_bytes(), source.text.as_bytes()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A failed test, as a finding.
+pub(super) fn failed_test(outcome: &TestOutcome) -> Option<Finding> {
+    let sentence = outcome.result.as_ref().err()?;
+    Some(Finding {
+        file: outcome.file.clone(),
+        line: outcome.line,
+        column: 1,
+        message: format!("the policy test \"{}\" fails: {sentence}", outcome.name),
+        hint: Some("correct the policy or, if the test is what is wrong, the test".to_owned()),
+    })
+}
+
+fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = list(directory, "")?;
+    found.retain(|(name, _)| name.ends_with(".cedar") || name == "hosts.toml" || name == "groups.toml");
+    let tests = directory.join("tests");
+    if tests.is_dir() {
+        found.extend(list(&tests, "tests/")?.into_iter().filter(|(name, _)| name.ends_with(".toml")));
+    }
+    found.sort();
+    if found.len() > MOST_FILES {
+        return Err(io::Error::other(format!("it holds {} files; at most {MOST_FILES} are read", found.len())));
+    }
+    Ok(found)
+}
+
+fn list(directory: &Path, prefix: &str) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Editors and mounts leave `.#x.cedar` and `..data` behind: hidden files never count.
+        if let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')) {
+            found.push((format!("{prefix}{name}"), entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+fn text(path: &Path, left: &mut u64) -> io::Result<String> {
+    // Before it is opened: a FIFO would block, a device has no end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let most = MOST_BYTES.min(*left);
+    let mut text = String::new();
+    let read = File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    let read = u64::try_from(read).unwrap_or(u64::MAX);
+    if read > most {
+        return Err(io::Error::other("it is too large: at most 8 MiB a file and 64 MiB in all are read"));
+    }
+    *left -= read;
+    Ok(text)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Finding {
+    Finding {
+        file: name.to_owned(),
+        line: 1,
+        column: 1,
+        message: format!("cannot be read: {error}"),
+        hint: Some("check the path and that the server's user may read it".to_owned()),
+    }
+}

@@ -1,0 +1,184 @@
+//! From a configuration to a server that serves, and to its graceful end.
+
+mod background;
+
+use crate::{
+    app::{App, SessionRules},
+    audit::{Entry, Event},
+    ca::Authority,
+    clock::{Clock, SystemClock},
+    config::{Config, StoreKind},
+    custody::CaKey,
+    http::{
+        Door, Listener,
+        connections::{self, bind},
+        door::Shared,
+        tls::Tls,
+    },
+    oidc::Issuers,
+    policies::LivePolicies,
+    store::{Store, redb::RedbStore},
+    systemd,
+    verbs::replay::Replay,
+};
+use anyhow::{Context as _, bail};
+use std::{io::Write as _, sync::Arc};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// Where a server that is about to serve listens.
+pub struct Listeners {
+    /// The API.
+    pub api: TcpListener,
+    /// Health and metrics.
+    pub ops: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what `config` names.
+    ///
+    /// # Errors
+    /// If an address cannot be bound.
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
+        let api = *config.listen.address.get_ref();
+        let ops = config.listen.ops;
+        Ok(Self {
+            api: bind(api).with_context(|| format!("cannot listen on {api} (listen.address)"))?,
+            ops: bind(ops).with_context(|| format!("cannot listen on {ops} (listen.ops)"))?,
+        })
+    }
+}
+
+/// Wires what the verbs work with.
+///
+/// # Errors
+/// If a key, the policy set, the store or an issuer's configuration cannot be used. Nothing is overwritten.
+pub fn wire(config: &Config) -> anyhow::Result<App> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (user_ca, host_ca) = ca_keys(config)?;
+    let host_public = host_ca.public().to_openssh().context("the host CA's public key cannot be written")?;
+    let policies = LivePolicies::load_dir(&config.policy.directory)
+        .with_context(|| format!("no policy set to serve in {}", config.policy.directory.display()))?;
+    let issuers = Issuers::new(config.issuer.clone(), Arc::clone(&clock))
+        .map_err(|faults| anyhow::anyhow!("the issuers cannot be used: {}", faults.join("; ")))?;
+    let store: Arc<dyn Store> = match config.store.kind {
+        StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path)?),
+    };
+    Ok(App {
+        audience: config.audience.get_ref().as_str().to_owned(),
+        zone: config.timezone.get(),
+        sessions: SessionRules {
+            lifetime: config.sessions.lifetime.get(),
+            idle: config.sessions.idle.get(),
+            most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
+        },
+        replay: Replay::new(clock.now_ms()),
+        clock,
+        store,
+        authority: Authority::new(user_ca),
+        host_ca: host_public,
+        policies,
+        issuers,
+    })
+}
+
+/// The user CA and the host CA. One key in both roles would let a user certificate pass for a host's.
+///
+/// # Errors
+/// If one cannot be used, or both are the same.
+pub fn ca_keys(config: &Config) -> anyhow::Result<(CaKey, CaKey)> {
+    let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
+    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
+    let user = CaKey::load(&config.keys.user_ca, passphrase)?;
+    let host = CaKey::load(&config.keys.host_ca, passphrase)?;
+    if user.public().key_data() == host.public().key_data() {
+        bail!(
+            "keys.user_ca and keys.host_ca are one key: give each role its own (`ca-server init` makes two)"
+        );
+    }
+    Ok((user, host))
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight. `more` is added to the line that says ready.
+///
+/// # Errors
+/// If it cannot begin to serve.
+pub async fn serve(
+    config: &Config,
+    app: App,
+    listeners: Listeners,
+    more: serde_json::Map<String, serde_json::Value>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tls = match config.tls() {
+        Some((certificate, key)) => Some(Arc::new(Tls::load(certificate, key)?)),
+        None => None,
+    };
+    let app = Arc::new(app);
+    let shared = Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    record_start(&app).await?;
+    let line = ready_line(&listeners, tls.is_some(), more)?;
+
+    let (stop, stopped) = watch::channel(false);
+    let background = background::spawn(&shared, tls.clone());
+    let api = Door::new(Arc::clone(&shared), Listener::Api);
+    let ops = Door::new(Arc::clone(&shared), Listener::Ops);
+    let api = tokio::spawn(connections::serve(listeners.api, api, tls, stopped.clone()));
+    let ops = tokio::spawn(connections::serve(listeners.ops, ops, None, stopped));
+    say(&line)?;
+    systemd::ready();
+    tracing::info!(audience = app.audience, policies = app.policies.current().policies.len(), "serving");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    systemd::stopping();
+    tracing::info!("stopping: finishing what is in flight");
+    stop.send_replace(true);
+    api.await?;
+    ops.await?;
+    background.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first fact of each run. If it cannot be kept, nothing else could be either.
+async fn record_start(app: &App) -> anyhow::Result<()> {
+    let loaded = app.policies.current();
+    let event = Event::ServerStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        audience: &app.audience,
+        policy_digest: &loaded.digest,
+        user_ca: &app.authority.public_key(),
+    };
+    let entry = Entry::new(app.clock.now_ms(), "start", &event)?;
+    app.store.append(entry).await.context("the start cannot be recorded")
+}
+
+fn ready_line(
+    listeners: &Listeners,
+    tls: bool,
+    more: serde_json::Map<String, serde_json::Value>,
+) -> anyhow::Result<String> {
+    let scheme = if tls { "https" } else { "http" };
+    let mut line = serde_json::Map::new();
+    line.insert("ready".to_owned(), true.into());
+    line.insert("url".to_owned(), format!("{scheme}://{}", listeners.api.local_addr()?).into());
+    line.insert("ops".to_owned(), format!("http://{}", listeners.ops.local_addr()?).into());
+    line.extend(more);
+    Ok(serde_json::to_string(&line)?)
+}
+
+/// Says it to whoever started the server. That nobody listens is no reason not to serve.
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

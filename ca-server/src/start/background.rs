@@ -1,0 +1,113 @@
+//! What goes on beside requests: policies and TLS files are watched, issuers asked for their keys, the store pruned.
+
+use crate::{
+    app::App,
+    audit::{Entry, Event},
+    http::{door::Shared, tls::Tls},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+const LOOK: Duration = Duration::from_secs(3);
+const PRUNE: Duration = Duration::from_secs(180);
+
+/// Tasks that end with the server.
+pub(super) struct Background(JoinSet<()>);
+
+impl Background {
+    /// Ends them all.
+    pub(super) async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>) -> Background {
+    let mut tasks = JoinSet::new();
+    let app = &shared.app;
+    tasks.spawn(app.issuers.refresh_forever());
+    tasks.spawn(prune(Arc::clone(app)));
+    tasks.spawn(watch(Arc::clone(shared), tls));
+    Background(tasks)
+}
+
+async fn prune(app: Arc<App>) {
+    let mut due = every(PRUNE);
+    loop {
+        due.tick().await;
+        if let Err(error) = app.store.prune(app.clock.now()).await {
+            tracing::error!(%error, "the store could not be pruned; it will be tried again");
+        }
+    }
+}
+
+/// Looks at policy directory and TLS files every few seconds, and at once on SIGHUP.
+async fn watch(shared: Arc<Shared>, tls: Option<Arc<Tls>>) {
+    let mut due = every(LOOK);
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard; nothing is reloaded until a restart"),
+    };
+    loop {
+        let now = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = due.tick() => false,
+        };
+        let (shared, tls) = (Arc::clone(&shared), tls.clone());
+        policies(&shared.app, now).await;
+        // Files are read where waiting for a disk holds up nobody.
+        let looked = tokio::task::spawn_blocking(move || certificates(&shared, tls.as_deref()));
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "the TLS files could not be looked at");
+        }
+    }
+}
+
+async fn policies(app: &Arc<App>, now: bool) {
+    let looking = Arc::clone(app);
+    let found = tokio::task::spawn_blocking(move || {
+        if now || looking.policies.settled_change() { looking.policies.reload() } else { Ok(None) }
+    });
+    let loaded = match found.await {
+        Ok(Ok(Some(loaded))) => loaded,
+        Ok(Ok(None)) => return,
+        Ok(Err(rejected)) => {
+            return tracing::error!(%rejected, "the new policy set is refused; the old one stays in force");
+        }
+        Err(error) => return tracing::error!(%error, "the policy directory could not be looked at"),
+    };
+    let former = app.policies.current();
+    let event =
+        Event::PolicyLoaded { from: &former.digest, to: &loaded.digest, policies: loaded.policies.len() };
+    let entry = match Entry::new(app.clock.now_ms(), "reload", &event) {
+        Ok(entry) => entry,
+        Err(error) => return tracing::error!(%error, "the new policy set cannot be recorded; the old one stays"),
+    };
+    // The record comes first: no decision may rest on a set that the log does not know.
+    if let Err(error) = app.store.append(entry).await {
+        app.policies.forget_attempt();
+        return tracing::error!(%error, "the new policy set cannot be recorded; the old one stays in force");
+    }
+    tracing::info!(from = former.digest, to = loaded.digest, policies = loaded.policies.len(), "policy set loaded");
+    app.policies.put(loaded);
+}
+
+fn certificates(shared: &Shared, tls: Option<&Tls>) {
+    match tls.map(Tls::reload) {
+        Some(Ok(true)) => tracing::info!("new TLS files are in force"),
+        Some(Err(error)) => {
+            shared.metrics.tls_reload_rejected();
+            tracing::error!(%error, "the new TLS files are refused; the old ones stay in force");
+        }
+        _ => {}
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut due = interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    due
+}
