@@ -3,10 +3,15 @@
 pub mod accounts;
 pub mod binaries;
 pub mod browser;
+pub mod caller;
+pub mod chance;
+pub mod client;
 pub mod idp;
 pub mod keygen;
 pub mod process;
+pub mod server;
 pub mod ssh;
 pub mod ssh_agent;
 pub mod sshd;
 pub mod token;
+pub mod world;
