@@ -1,0 +1,212 @@
+//! The CA's API: signed requests, one retry when the clocks disagree, every refusal as a [`Failure`].
+
+use crate::{
+    clock,
+    error::{Exit, Failure},
+    keys,
+    settings::Server,
+    state::session::Session,
+    web,
+};
+use api::{
+    About, CertificateRequest, CertificateResponse, Code, ErrorBody, ErrorDetail, ExplainRequest, ExplainResponse,
+    HostsResponse, LoginRequest, LoginResponse, SessionEntry, paths,
+    signature::{Nonce, Request},
+};
+use ed25519_dalek::SigningKey;
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use tokio::runtime::Runtime;
+
+/// Speaks to one server.
+pub struct CaClient {
+    runtime: Runtime,
+    http: Client,
+    server: Server,
+}
+
+impl CaClient {
+    /// Makes one; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(server: Server, ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let http = web::client(server.is_https(), ca_file)?;
+        Ok(Self { runtime: web::runtime()?, http, server })
+    }
+
+    /// The one for `session`.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn for_session(session: &Session) -> Result<Self, Failure> {
+        Self::new(session.server()?, session.ca_file.as_deref())
+    }
+
+    /// The server's address.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Runs something that waits.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// What the server says about itself to anybody.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn about(&self) -> Result<About, Failure> {
+        self.send(Method::GET, paths::ABOUT, Vec::new(), None)
+    }
+
+    /// A token for a login session.
+    ///
+    /// # Errors
+    /// If the server refuses it.
+    pub fn login(&self, request: &LoginRequest) -> Result<LoginResponse, Failure> {
+        self.send(Method::POST, paths::LOGIN, written(request)?, None)
+    }
+
+    /// One certificate.
+    ///
+    /// # Errors
+    /// If policy says no or not yet, or the login session is over.
+    pub fn certificate(&self, session: &Session, request: &CertificateRequest) -> Result<CertificateResponse, Failure> {
+        self.signed(session, Method::POST, paths::CERTIFICATES, written(request)?)
+    }
+
+    /// What the decision would be.
+    ///
+    /// # Errors
+    /// If the login session is over.
+    pub fn explain(&self, session: &Session, request: &ExplainRequest) -> Result<ExplainResponse, Failure> {
+        self.signed(session, Method::POST, paths::EXPLAIN, written(request)?)
+    }
+
+    /// What the caller may reach.
+    ///
+    /// # Errors
+    /// If the login session is over.
+    pub fn hosts(&self, session: &Session) -> Result<HostsResponse, Failure> {
+        self.signed(session, Method::GET, paths::HOSTS, Vec::new())
+    }
+
+    /// The login session as the server sees it.
+    ///
+    /// # Errors
+    /// If it is over.
+    pub fn session(&self, session: &Session) -> Result<SessionEntry, Failure> {
+        self.signed(session, Method::GET, paths::SESSION, Vec::new())
+    }
+
+    /// Ends the login session.
+    ///
+    /// # Errors
+    /// If the server does not know it any more, or does not answer.
+    pub fn end_session(&self, session: &Session) -> Result<(), Failure> {
+        let _ended: serde_json::Value = self.signed(session, Method::DELETE, paths::SESSION, Vec::new())?;
+        Ok(())
+    }
+
+    /// Signs and sends. On `clock_skew` once more by the server's clock: a laptop whose clock is wrong is no attack.
+    fn signed<T: DeserializeOwned>(
+        &self,
+        session: &Session,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Failure> {
+        let key = session.key()?;
+        let sign = |time_ms| authorization(session, &key, &method, path, &body, time_ms);
+        let time_ms = clock::now_ms().saturating_add_signed(session.clock_offset_ms);
+        let first = self.send(method.clone(), path, body.clone(), Some(sign(time_ms)?));
+        match first {
+            Err(failure) => match server_time(&failure) {
+                Some(server_ms) => self.send(method.clone(), path, body.clone(), Some(sign(server_ms)?)),
+                None => Err(failure),
+            },
+            answered => answered,
+        }
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        authorization: Option<String>,
+    ) -> Result<T, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let (status, bytes) = self.wait(async {
+            let response = request.send().await.map_err(|error| web::unreachable_by(&error))?;
+            Ok::<_, Failure>((response.status(), web::body(response).await?))
+        })?;
+        if !status.is_success() {
+            return Err(self.refused(status, &bytes));
+        }
+        let bytes = if bytes.is_empty() { b"null".as_slice() } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|error| self.strange(&format!("its answer cannot be read ({error})")))
+    }
+
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> Failure {
+        match serde_json::from_slice::<ErrorBody>(bytes) {
+            Ok(ErrorBody { error }) => from_refusal(error),
+            Err(_no_error_of_ours) => self.strange(&format!("it answers HTTP {}", status.as_u16())),
+        }
+    }
+
+    fn strange(&self, what: &str) -> Failure {
+        Failure::failed(format!("{} does not behave like a jit-ssh CA: {what}", self.server))
+            .hint("check the address: jit-ssh login --server https://…")
+    }
+}
+
+fn authorization(
+    session: &Session,
+    key: &SigningKey,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+    time_ms: u64,
+) -> Result<String, Failure> {
+    let request = Request { audience: &session.audience, method: method.as_str(), path, body };
+    Ok(request.sign(key, &session.session, time_ms, Nonce(keys::nonce()?)).to_string())
+}
+
+fn written(body: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|_unwritable| Failure::failed("the request cannot be written down"))
+}
+
+fn server_time(failure: &Failure) -> Option<u64> {
+    let detail = failure.refusal.as_deref()?;
+    (detail.code == Code::ClockSkew).then_some(detail.server_time_ms).flatten()
+}
+
+fn from_refusal(detail: ErrorDetail) -> Failure {
+    let exit = match detail.code {
+        Code::Denied => Exit::Denied,
+        Code::NeedsApproval => Exit::NeedsApproval,
+        Code::LoginRequired | Code::BadSignature => Exit::NeedsLogin,
+        Code::IssuerUnavailable | Code::StoreUnavailable => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    let ours = match detail.code {
+        Code::LoginRequired | Code::BadSignature => Some("log in: jit-ssh login"),
+        Code::ClockSkew => Some("set this machine's clock"),
+        _ => None,
+    };
+    let hint = detail.hint.clone().or_else(|| ours.map(str::to_owned));
+    Failure { exit, message: detail.message.clone(), hint, refusal: Some(Box::new(detail)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! The command line.
+
+use crate::{error::Failure, issuance::Wish};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use policy::{Reason, Seconds, Target, Ticket};
+use std::path::PathBuf;
+
+/// SSH access that exists only while it is needed.
+#[derive(Debug, Parser)]
+#[command(name = "jit-ssh", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The CA's address; remembered by login
+    #[arg(long, global = true, env = "JIT_SSH_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// PEM file with further roots for the CA's and the issuer's TLS certificates
+    #[arg(long, global = true, env = "JIT_SSH_CA_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Answer in JSON on stdout, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Log in and keep a login session for this machine
+    Login(Login),
+    /// Get a certificate and run ssh with it
+    Ssh(Ssh),
+    /// See to it that the agent holds a live certificate (what ssh_config calls)
+    Ensure(Ensure),
+    /// Print a certificate, or write key and certificate to files, for tools that cannot use an agent
+    Certificate(Certificate),
+    /// Who is logged in, until when, and which certificates are live
+    Status(Status),
+    /// What may be reached, and on which terms
+    Hosts(Hosts),
+    /// Why access is granted or not, and what would have to change
+    Explain(Explain),
+    /// Remove our certificates from the agent and end the login session
+    Logout,
+    /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves
+    Setup(Setup),
+    /// Find the first thing that stands between you and a shell, and how to mend it
+    Doctor(Doctor),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// Where to
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+    },
+}
+
+/// `login`
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Print the address to open instead of opening a browser
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Log in on another device with a code (only where the server allows it)
+    #[arg(long, conflicts_with_all = ["no_browser"])]
+    pub device: bool,
+    /// At which issuer, by name or URL; the server's first by default
+    #[arg(long, value_name = "ISSUER")]
+    pub issuer: Option<String>,
+    /// Where the token of a workload comes from
+    #[command(flatten)]
+    pub token: Token,
+}
+
+/// Where a workload's token comes from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Token {
+    /// Log in as a workload with the JWT in this file, `-` for stdin
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+    /// Log in as a workload with the JWT in this environment variable
+    #[arg(long, value_name = "NAME")]
+    pub token_env: Option<String>,
+    /// Log in as a GitHub Actions job (needs permission `id-token: write`)
+    #[arg(long)]
+    pub github_actions: bool,
+    /// Log in as a workload with whatever token there is: JIT_SSH_ID_TOKEN, GitHub Actions, or a projected Kubernetes token
+    #[arg(long)]
+    pub workload: bool,
+}
+
+/// What to say beside the target.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Why access is wanted
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// Under which ticket
+    #[arg(long, value_name = "ID")]
+    pub ticket: Option<Ticket>,
+    /// For how long, for example 30m; as long as policy allows by default
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<Seconds>,
+}
+
+impl Why {
+    /// As a wish.
+    pub fn wish(&self) -> Wish {
+        Wish { duration: self.duration, reason: self.reason.clone(), ticket: self.ticket.clone() }
+    }
+}
+
+/// `ssh`
+#[derive(Debug, Args)]
+pub struct Ssh {
+    /// What to say to the CA
+    #[command(flatten)]
+    pub why: Why,
+    /// Where to: HOST or ACCOUNT@HOST
+    #[arg(value_name = "[ACCOUNT@]HOST", value_hint = ValueHint::Hostname)]
+    pub destination: String,
+    /// Everything after the host goes to ssh as it is
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "SSH ARGS")]
+    pub args: Vec<std::ffi::OsString>,
+}
+
+/// `ensure`
+#[derive(Debug, Args)]
+pub struct Ensure {
+    /// Say nothing on success, one line otherwise
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Get a new certificate although the present one is fresh
+    #[arg(long)]
+    pub renew: bool,
+    /// What to say to the CA
+    #[command(flatten)]
+    pub why: Why,
+    /// For which target
+    #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
+    pub target: String,
+}
+
+/// `certificate`
+#[derive(Debug, Args)]
+pub struct Certificate {
+    /// What to say to the CA
+    #[command(flatten)]
+    pub why: Why,
+    /// Certify this public key; possession is proven by `ssh-keygen -Y sign`, with the private key beside it or in the agent
+    #[arg(long, value_name = "PUBLIC KEY FILE", value_hint = ValueHint::FilePath, conflicts_with = "files")]
+    pub key: Option<PathBuf>,
+    /// Write the certificate here instead of to stdout
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "files")]
+    pub out: Option<PathBuf>,
+    /// Write a fresh private key (0600) and its certificate into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub files: Option<PathBuf>,
+    /// For which target
+    #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
+    pub target: String,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Ask the server too whether the login session lives
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `hosts`
+#[derive(Debug, Args)]
+pub struct Hosts {
+    /// Only hosts whose name, alias, group or label contains this
+    pub filter: Option<String>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// What to say to the CA
+    #[command(flatten)]
+    pub why: Why,
+    /// For which target
+    #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
+    pub target: String,
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// Do it without asking
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Show what would change, change nothing
+    #[arg(long, conflicts_with_all = ["yes", "print"])]
+    pub dry_run: bool,
+    /// Print the file that would be included, change nothing
+    #[arg(long, conflicts_with = "undo")]
+    pub print: bool,
+    /// Remove exactly what setup added
+    #[arg(long)]
+    pub undo: bool,
+    /// Name of the included file in ~/.ssh
+    #[arg(long, value_name = "NAME", default_value = "jit-ssh.conf")]
+    pub name: String,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look at the way to this host too: HOST or ACCOUNT@HOST
+    #[arg(value_name = "[ACCOUNT@]HOST", allow_hyphen_values = true)]
+    pub host: Option<String>,
+}
+
+/// A target as typed. What is refused here never reaches ssh, a file name or the CA.
+///
+/// # Errors
+/// If it is no target.
+pub fn target(text: &str) -> Result<Target, Failure> {
+    text.parse().map_err(|error: policy::WordError| Failure::usage(error.to_string()).hint("write it as account@host"))
+}

@@ -1,0 +1,43 @@
+//! The one place that reads the wall clock.
+
+use policy::UnixTime;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the epoch; 0 on a clock that stands before it, which every check then refuses.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seconds since the epoch.
+pub fn now() -> UnixTime {
+    UnixTime::from_secs(now_ms() / 1000)
+}
+
+/// `2026-11-22T01:02:03Z`.
+pub fn rfc3339(time: UnixTime) -> String {
+    i64::try_from(time.as_secs())
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| format!("@{}", time.as_secs()), |stamp| stamp.to_string())
+}
+
+/// How long until `time`, for people: `4m59s`, or `over`.
+pub fn left(now: UnixTime, time: UnixTime) -> String {
+    match time.since(now) {
+        0 => "over".to_owned(),
+        seconds => policy::Seconds::new(u32::try_from(seconds).unwrap_or(u32::MAX)).to_string(),
+    }
+}
+
+/// `server_ms` less our clock: what to add to ours to get the server's.
+pub fn offset_ms(server_ms: u64) -> i64 {
+    let ours = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+    i64::try_from(server_ms).unwrap_or(i64::MAX).saturating_sub(ours)
+}
+
+/// `time` on a clock that is `offset_ms` ahead.
+pub fn shifted(time: UnixTime, offset_ms: i64) -> UnixTime {
+    UnixTime::from_secs(time.as_secs().saturating_add_signed(offset_ms / 1000))
+}

@@ -1,0 +1,132 @@
+//! One file a verb.
+
+mod certificate;
+mod completions;
+mod doctor;
+mod ensure;
+mod explain;
+mod hosts;
+mod login;
+mod logout;
+mod man;
+mod setup;
+mod ssh;
+mod status;
+
+use crate::{
+    ca_client::CaClient,
+    cli::{Cli, Verb},
+    error::Failure,
+    settings::{Server, Settings},
+    state::{StateDir, session::Session},
+};
+use std::{path::PathBuf, process::ExitCode};
+
+/// What every verb knows.
+pub struct Globals {
+    /// `--json`.
+    pub json: bool,
+    server: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// The verb's.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let globals = Globals { json: cli.json, server: cli.server, ca_file: cli.ca_file };
+    let done = match cli.verb {
+        Verb::Login(args) => login::run(&globals, &args),
+        Verb::Ssh(args) => ssh::run(&globals, &args),
+        Verb::Ensure(args) => return ensure::run(&globals, &args),
+        Verb::Certificate(args) => certificate::run(&globals, &args),
+        Verb::Status(args) => status::run(&globals, &args),
+        Verb::Hosts(args) => hosts::run(&globals, &args),
+        Verb::Explain(args) => explain::run(&globals, &args),
+        Verb::Logout => logout::run(&globals),
+        Verb::Setup(args) => setup::run(&globals, &args),
+        Verb::Doctor(args) => return doctor::run(&globals, &args),
+        Verb::Completions { shell } => completions::run(shell),
+        Verb::Man { directory } => man::run(&directory),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+impl Globals {
+    /// The server to log in at.
+    ///
+    /// # Errors
+    /// If none is named anywhere.
+    pub fn server(&self) -> Result<Server, Failure> {
+        let named = match &self.server {
+            Some(named) => Some(named.clone()),
+            None => Settings::load()?.server,
+        };
+        named
+            .ok_or_else(|| {
+                Failure::usage("which CA? No server is configured").hint("jit-ssh login --server https://…")
+            })?
+            .parse()
+    }
+
+    /// Further roots.
+    ///
+    /// # Errors
+    /// If `config.toml` cannot be read.
+    pub fn ca_file(&self) -> Result<Option<PathBuf>, Failure> {
+        let named = match &self.ca_file {
+            Some(path) => Some(path.clone()),
+            None => Settings::load()?.ca_file,
+        };
+        named
+            .map(|path| std::path::absolute(&path).map_err(|error| Failure::usage(format!("ca_file: {error}"))))
+            .transpose()
+    }
+
+    /// The live login session. One at another server than `--server` names is not it.
+    ///
+    /// # Errors
+    /// If there is none: exit code 4.
+    pub fn session(&self, state: &StateDir) -> Result<Session, Failure> {
+        let session = Session::live(state)?;
+        self.same_server(&session)?;
+        Ok(session)
+    }
+
+    /// A client for the live login session.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn signed_in(&self) -> Result<(CaClient, Session), Failure> {
+        let session = self.session(&StateDir::open()?)?;
+        Ok((CaClient::for_session(&session)?, session))
+    }
+
+    /// Whether `session` is at the server that was named, if one was.
+    ///
+    /// # Errors
+    /// If it is at another.
+    pub fn same_server(&self, session: &Session) -> Result<(), Failure> {
+        let Some(named) = &self.server else { return Ok(()) };
+        let named: Server = named.parse()?;
+        if named.as_str() == session.server {
+            return Ok(());
+        }
+        Err(Failure::needs_login(format!("you are logged in at {}, not at {named}", session.server))
+            .hint(format!("log in there: jit-ssh login --server {named}")))
+    }
+}
+
+impl Globals {
+    /// As [`Globals::same_server`], for a session that need not be there.
+    ///
+    /// # Errors
+    /// If it is at another server than was named.
+    pub fn same_server_if_named(&self, state: &StateDir) -> Result<(), Failure> {
+        match &self.server {
+            Some(_) => Session::load(state)?.map_or(Ok(()), |session| self.same_server(&session)),
+            None => Ok(()),
+        }
+    }
+}

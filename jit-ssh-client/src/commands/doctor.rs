@@ -1,0 +1,154 @@
+//! `jit-ssh doctor`: the whole chain from this machine to a shell, link by link, until the first that is broken.
+
+mod agent;
+mod sshd;
+
+use super::{Globals, ssh::Destination};
+use crate::{
+    ca_client::CaClient,
+    cli, clock,
+    error::{Exit, Failure},
+    issuance::{self, Ready, Wish},
+    state::{StateDir, session::Session},
+    terminal,
+};
+use api::{About, ExplainRequest, Outcome};
+use policy::Target;
+use std::process::ExitCode;
+
+/// Further off, and requests or certificates are refused somewhere (the CA allows 60 s either way).
+const MOST_SKEW_MS: u64 = 30_000;
+
+/// Looks.
+///
+/// # Errors
+/// If the host is no host: everything else is told as a check that failed.
+pub fn run(globals: &Globals, args: &cli::Doctor) -> Result<ExitCode, Failure> {
+    let destination = args.host.as_deref().map(str::parse::<Destination>).transpose()?;
+    let mut chart = Chart { json: globals.json, lines: Vec::new() };
+    let broken = examine(globals, destination.as_ref(), &mut chart).err();
+    chart.finish(broken.as_ref());
+    Ok(broken.map_or(ExitCode::SUCCESS, |failure| failure.exit.into()))
+}
+
+fn examine(globals: &Globals, destination: Option<&Destination>, chart: &mut Chart) -> Result<(), Failure> {
+    let state = chart.check("state", StateDir::open, |state| format!("kept in {}", state.path().display()))?;
+    chart.check("agent", agent::reachable, |held| format!("answers, holds {held} keys"))?;
+    chart.check("agent lifetime", agent::holds_certificates, |()| {
+        "holds a certificate and takes a lifetime".to_owned()
+    })?;
+    let ca = chart.check("server", || server(globals, &state), |ca| ca.server().to_string())?;
+    let about = chart.check("CA", || ca.about(), |about| format!("answers, version {}", about.version))?;
+    chart.check("clock", || skew(&about), |skew| format!("{skew} ms from the CA's"))?;
+    let session = chart.check(
+        "login",
+        || login(globals, &state, &ca, &about),
+        |session| format!("{} until {}", session.identity.subject, clock::rfc3339(session.expires)),
+    )?;
+    let Some(destination) = destination else { return Ok(()) };
+    let target = chart.check("account", || destination.target(&[]), Target::to_string)?;
+    chart.check("policy", || policy(&ca, &session, &target), |policy| format!("granted by {policy}"))?;
+    let ready = chart.check("certificate", || issuance::ensure(&state, &target, &Wish::default(), false), content)?;
+    chart.check("sshd", || sshd::answer(destination, &ready.path), |()| "lets us in".to_owned())
+}
+
+fn server(globals: &Globals, state: &StateDir) -> Result<CaClient, Failure> {
+    match globals.server() {
+        Ok(server) => CaClient::new(server, globals.ca_file()?.as_deref()),
+        Err(unnamed) => match Session::load(state)? {
+            Some(session) => CaClient::for_session(&session),
+            None => Err(unnamed),
+        },
+    }
+}
+
+fn skew(about: &About) -> Result<i64, Failure> {
+    let skew = clock::offset_ms(about.time_ms);
+    if skew.unsigned_abs() <= MOST_SKEW_MS {
+        return Ok(skew);
+    }
+    let direction = if skew > 0 { "behind" } else { "ahead of" };
+    Err(Failure::failed(format!("this machine's clock is {} s {direction} the CA's", skew.unsigned_abs() / 1000))
+        .hint("set the clock: timedatectl set-ntp true"))
+}
+
+fn login(globals: &Globals, state: &StateDir, ca: &CaClient, about: &About) -> Result<Session, Failure> {
+    let session = globals.session(state)?;
+    ca.session(&session)?;
+    if session.user_ca.iter().any(|known| about.user_ca.contains(known)) {
+        Ok(session)
+    } else {
+        Err(Failure::needs_login("the CA signs with keys that it did not have at login")
+            .hint("ask whoever runs the CA whether its key was changed; then: jit-ssh login"))
+    }
+}
+
+fn policy(ca: &CaClient, session: &Session, target: &Target) -> Result<policy::PolicyId, Failure> {
+    let question = ExplainRequest { target: target.clone(), duration: None, reason: None, ticket: None };
+    let decision = ca.explain(session, &question)?.decision;
+    let first = decision.policies.first().cloned();
+    let exit = match (decision.outcome, first) {
+        (Outcome::Granted, Some(policy)) => return Ok(policy),
+        (Outcome::NeedsApproval, _) => Exit::NeedsApproval,
+        _ => Exit::Denied,
+    };
+    let word = if exit == Exit::Denied { "is denied" } else { "needs approval" };
+    let advice = decision.advice.first().map(|advice| format!(": {advice}")).unwrap_or_default();
+    Err(Failure::new(exit, format!("{target} {word}{advice}")).hint(format!("jit-ssh explain {target}")))
+}
+
+fn content(ready: &Ready) -> String {
+    let principals = crate::certificate::parse(&ready.certificate)
+        .map(|certificate| certificate.valid_principals().join(", "))
+        .unwrap_or_default();
+    format!("serial {}, principals {principals}, until {}", ready.entry.serial, clock::rfc3339(ready.entry.expires))
+}
+
+/// What was found.
+struct Chart {
+    json: bool,
+    lines: Vec<serde_json::Value>,
+}
+
+impl Chart {
+    fn check<T>(
+        &mut self,
+        name: &str,
+        look: impl FnOnce() -> Result<T, Failure>,
+        describe: impl FnOnce(&T) -> String,
+    ) -> Result<T, Failure> {
+        let found = {
+            let _waiting = terminal::Waiting::on(name);
+            look()
+        };
+        match &found {
+            Ok(good) => self.line(name, true, &describe(good), None),
+            Err(failure) => self.line(name, false, &failure.message, failure.hint.as_deref()),
+        }
+        found
+    }
+
+    fn line(&mut self, name: &str, good: bool, detail: &str, fix: Option<&str>) {
+        self.lines.push(serde_json::json!({ "check": name, "ok": good, "detail": detail, "fix": fix }));
+        if self.json {
+            return;
+        }
+        let mark = match (good, terminal::utf8()) {
+            (true, true) => terminal::green("✓"),
+            (true, false) => terminal::green("ok  "),
+            (false, true) => terminal::red("✗"),
+            (false, false) => terminal::red("FAIL"),
+        };
+        terminal::print(&format!("{mark} {name}: {}", terminal::plain(detail)));
+        if let Some(fix) = fix {
+            terminal::print(&format!("    {} {}", terminal::bold("fix:"), terminal::plain(fix)));
+        }
+    }
+
+    fn finish(self, broken: Option<&Failure>) {
+        if self.json {
+            let exit = broken.map_or(0, |failure| failure.exit.code());
+            terminal::print_json(&serde_json::json!({ "ok": broken.is_none(), "exit": exit, "checks": self.lines }));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `jit-ssh hosts`: what may be reached, and on which terms.
+
+use super::Globals;
+use crate::{cli, error::Failure, terminal};
+use api::{HostEntry, Outcome, Reach};
+
+/// Lists them.
+///
+/// # Errors
+/// If nobody is logged in or the server does not answer.
+pub fn run(globals: &Globals, args: &cli::Hosts) -> Result<(), Failure> {
+    let (ca, session) = globals.signed_in()?;
+    let mut answer = ca.hosts(&session)?;
+    if let Some(filter) = &args.filter {
+        answer.hosts.retain(|entry| speaks_of(entry, &filter.to_lowercase()));
+    }
+    if globals.json {
+        let value =
+            serde_json::to_value(&answer).map_err(|_unwritable| Failure::failed("the list cannot be written"))?;
+        terminal::print_json(&value);
+        return Ok(());
+    }
+    if answer.hosts.is_empty() {
+        terminal::say("No host is in your reach. jit-ssh explain ACCOUNT@HOST says why.");
+        return Ok(());
+    }
+    let rows = answer.hosts.iter().flat_map(|entry| entry.accounts.iter().map(move |reach| row(entry, reach)));
+    let heads = ["TARGET", "ACCESS", "LONGEST", "NEEDS", "POLICY", "GROUPS"].map(str::to_owned);
+    table(&std::iter::once(heads).chain(rows).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn speaks_of(entry: &HostEntry, filter: &str) -> bool {
+    let names = entry.aliases.iter().chain([&entry.host]).map(policy::HostName::as_str);
+    let groups = entry.groups.iter().map(policy::HostGroup::as_str);
+    let labels = entry.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    names.chain(groups).chain(labels).any(|text| text.to_lowercase().contains(filter))
+}
+
+fn row(entry: &HostEntry, reach: &Reach) -> [String; 6] {
+    let access = match reach.outcome {
+        Outcome::Granted => "granted",
+        Outcome::NeedsApproval => "needs approval",
+        Outcome::Denied => "denied",
+    };
+    let mut needs = Vec::new();
+    if reach.approvals > 0 {
+        needs.push(format!("{} approvals", reach.approvals));
+    }
+    if reach.reason_required {
+        needs.push("reason".to_owned());
+    }
+    if reach.ticket_required {
+        needs.push("ticket".to_owned());
+    }
+    let groups: Vec<&str> = entry.groups.iter().map(policy::HostGroup::as_str).collect();
+    [
+        format!("{}@{}", reach.account, entry.host),
+        access.to_owned(),
+        reach.max_duration.to_string(),
+        if needs.is_empty() { "-".to_owned() } else { needs.join(", ") },
+        reach.policy.to_string(),
+        groups.join(", "),
+    ]
+}
+
+fn table<const N: usize>(rows: &[[String; N]]) {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        terminal::print(&terminal::plain(cells.join("  ").trim_end()));
+    }
+}

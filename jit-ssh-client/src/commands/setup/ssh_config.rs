@@ -1,0 +1,105 @@
+//! What is written for ssh. It names hosts and accounts letter by letter, from the CA's list: no `%h`, `%n` or `%r` is
+//! ever put before a shell, for those carry whatever a hostile URL or submodule says (CVE-2023-51385, CVE-2025-61984).
+
+use crate::{error::Failure, quoting, state::certs::Certs};
+use api::HostEntry;
+use policy::Target;
+use std::{fmt::Write as _, path::Path};
+
+const HEADER: &str = "# Written by `jit-ssh setup`";
+
+/// Whether jit-ssh wrote `text`.
+pub fn is_ours(text: &str) -> bool {
+    text.starts_with(HEADER)
+}
+
+/// The file: one block for each account on each host.
+///
+/// `Match final` waits until ssh has read the whole configuration, so that `User deploy` further down counts; the
+/// name is compared before `exec` runs, so nothing runs for other hosts. Where `jit-ssh ensure` says no, ssh goes on as
+/// if the block were not there.
+///
+/// # Errors
+/// If the state directory or the program lies where ssh_config cannot name it.
+pub fn text(server: &str, hosts: &[HostEntry], certs: &Certs, program: &Path) -> Result<String, Failure> {
+    let program = quoting::shell_word(program).ok_or_else(|| {
+        Failure::failed("jit-ssh lies at a path that a shell would have to be told about")
+            .hint("put it into /usr/local/bin")
+    })?;
+    let mut text = format!(
+        "{HEADER} for {server}. `jit-ssh login` writes it anew;\n# `jit-ssh setup --undo` removes it. Changes made by hand are lost.\n"
+    );
+    for entry in hosts {
+        let names: Vec<&str> = [&entry.host].into_iter().chain(&entry.aliases).map(policy::HostName::as_str).collect();
+        for reach in &entry.accounts {
+            let target = Target::new(reach.account.clone(), entry.host.clone());
+            let block = block(&names.join(","), &target, &quoting::config_path(&certs.path(&target))?, program);
+            text.push_str(&block);
+        }
+    }
+    Ok(text)
+}
+
+/// Every name in it has passed a parser of policy's, which lets no quote, blank, pattern or `%` through.
+fn block(names: &str, target: &Target, certificate: &str, program: &str) -> String {
+    let account = target.account();
+    let mut block = String::new();
+    let _infallible = write!(
+        block,
+        "\nMatch final originalhost {names} user {account} exec \"{program} ensure --quiet {target}\"\n    \
+         IdentityFile {certificate}\n    IdentitiesOnly yes\n"
+    );
+    block
+}
+
+/// The file's name in `~/.ssh`, and the line that includes it.
+#[derive(Debug)]
+pub struct Included(String);
+
+impl Included {
+    /// The file of this name.
+    ///
+    /// # Errors
+    /// If the name is a path, a pattern, or one that ssh itself uses.
+    pub fn named(name: &str) -> Result<Self, Failure> {
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let start = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if plain && start && name.len() <= 64 && name.ends_with(".conf") {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(Failure::usage("the name must be of letters, digits, '.', '_' and '-' and end in .conf")
+                .hint("jit-ssh setup --name jit-ssh.conf"))
+        }
+    }
+
+    /// Its name.
+    pub fn file_name(&self) -> &str {
+        &self.0
+    }
+
+    /// `config` with the line at its top: further down it would belong to a `Host` block.
+    pub fn added_to(&self, config: &str) -> String {
+        if config.lines().any(|line| line == self.line()) {
+            return config.to_owned();
+        }
+        format!("{}\n{config}", self.line())
+    }
+
+    /// `config` without the line.
+    pub fn removed_from(&self, config: &str) -> String {
+        let whole = format!("{}\n", self.line());
+        let mut done = false;
+        config
+            .split_inclusive('\n')
+            .filter(|line| {
+                let ours = !done && *line == whole;
+                done |= ours;
+                !ours
+            })
+            .collect()
+    }
+
+    fn line(&self) -> String {
+        format!("Include {}", self.0)
+    }
+}

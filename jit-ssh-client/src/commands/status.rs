@@ -1,0 +1,95 @@
+//! `jit-ssh status`: who, until when, which certificates, against which CA.
+
+use super::Globals;
+use crate::{
+    agent::Agent,
+    ca_client::CaClient,
+    certificate, cli, clock,
+    error::Failure,
+    state::{
+        StateDir,
+        certs::{Certs, Entry},
+        session::Session,
+    },
+    terminal,
+};
+use serde_json::json;
+
+/// Shows it. Nothing is asked over the network unless `--check` says so.
+///
+/// # Errors
+/// If nobody is logged in: exit code 4.
+pub fn run(globals: &Globals, args: &cli::Status) -> Result<(), Failure> {
+    let state = StateDir::open()?;
+    let session = globals.session(&state)?;
+    if args.check {
+        CaClient::for_session(&session)?.session(&session)?;
+    }
+    let held: Vec<Vec<u8>> = Agent::connect()
+        .and_then(|mut agent| agent.list())
+        .map(|list| list.into_iter().map(|listed| listed.blob).collect())
+        .unwrap_or_default();
+    let is_held = |text: &str| {
+        let blob = certificate::parse(text).and_then(|certificate| certificate.to_bytes().ok());
+        blob.is_some_and(|blob| held.contains(&blob))
+    };
+    let certificates: Vec<(Entry, bool)> = Certs::open(&state)?
+        .all()
+        .into_iter()
+        .filter(|(entry, _)| !entry.is_over(clock::now()))
+        .map(|(entry, text)| (entry, is_held(&text)))
+        .collect();
+    if globals.json {
+        print_json(&session, &certificates)
+    } else {
+        print(&session, &certificates)
+    }
+    Ok(())
+}
+
+fn print_json(session: &Session, certificates: &[(Entry, bool)]) {
+    let certificates: Vec<_> = certificates
+        .iter()
+        .map(|(entry, held)| {
+            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "policy": entry.policy,
+                    "expires": entry.expires, "until": entry.until, "in_agent": held })
+        })
+        .collect();
+    terminal::print_json(&json!({
+        "server": session.server,
+        "session": session.session,
+        "identity": session.identity,
+        "expires": session.expires,
+        "idle_seconds": session.idle_seconds,
+        "user_ca": session.user_ca,
+        "certificates": certificates,
+    }));
+}
+
+fn print(session: &Session, certificates: &[(Entry, bool)]) {
+    let identity = &session.identity;
+    let name = identity.email.as_ref().map_or(identity.subject.as_str(), |email| email.as_str());
+    let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    let factors = if identity.mfa { ", more than one factor" } else { "" };
+    terminal::print(&format!("{} at {}{factors}", terminal::bold(&terminal::plain(name)), session.server));
+    let groups: Vec<&str> = identity.groups.iter().map(policy::Group::as_str).collect();
+    if !groups.is_empty() {
+        terminal::print(&format!("  groups: {}", terminal::plain(&groups.join(", "))));
+    }
+    let (until, left) = (clock::rfc3339(session.expires), clock::left(now, session.expires));
+    terminal::print(&format!("  login session {} until {until} ({left} left)", session.session));
+    if certificates.is_empty() {
+        terminal::print("no live certificates");
+    }
+    for (entry, held) in certificates {
+        let place = if *held { "in the agent" } else { "not in the agent" };
+        let left = clock::left(clock::shifted(clock::now(), entry.clock_offset_ms), entry.expires);
+        let line = format!(
+            "{}  {left} left, grant until {}, policy {}, {place}",
+            entry.target,
+            clock::rfc3339(entry.until),
+            entry.policy
+        );
+        terminal::print(&line);
+    }
+}

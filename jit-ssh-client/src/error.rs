@@ -1,0 +1,183 @@
+//! What went wrong and what to do next. Exit codes are a promise: scripts act on them.
+
+use crate::terminal;
+use api::{DecisionBody, ErrorDetail};
+use policy::UnmetTerm;
+use std::{fmt, process::ExitCode};
+
+/// How the program ends when it does not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 1: it did not work.
+    Failed,
+    /// 2: the command line cannot be understood.
+    Usage,
+    /// 3: policy says no.
+    Denied,
+    /// 4: there is no login session, or it is over.
+    NeedsLogin,
+    /// 5: people must approve first.
+    NeedsApproval,
+    /// 6: the server, the issuer or the agent does not answer.
+    Unreachable,
+}
+
+impl Exit {
+    /// The exit status.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Denied => 3,
+            Self::NeedsLogin => 4,
+            Self::NeedsApproval => 5,
+            Self::Unreachable => 6,
+        }
+    }
+
+    /// The same as a word, for `--json`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Denied => "denied",
+            Self::NeedsLogin => "needs_login",
+            Self::NeedsApproval => "needs_approval",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command ended, in words for people. Texts from elsewhere are escaped when shown, not when kept.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub exit: Exit,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// The server's refusal, where it was the server.
+    pub refusal: Option<Box<ErrorDetail>>,
+}
+
+impl Failure {
+    /// A failure that ends with `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, refusal: None }
+    }
+
+    /// It did not work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// The command line is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Nobody is logged in.
+    pub fn needs_login(message: impl Into<String>) -> Self {
+        Self::new(Exit::NeedsLogin, message).hint("log in: jit-ssh login")
+    }
+
+    /// Somebody does not answer.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unreachable, message)
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The decision behind it, where policy made it.
+    pub fn decision(&self) -> Option<&DecisionBody> {
+        self.refusal.as_deref()?.decision.as_deref()
+    }
+
+    /// Tells the person, on stderr, and with `json` the program too, on stdout.
+    pub fn report(&self, json: bool) {
+        if json {
+            terminal::print_json(&serde_json::json!({ "error": {
+                "code": self.exit.word(),
+                "exit": self.exit.code(),
+                "message": self.message,
+                "hint": self.hint,
+                "server": self.refusal,
+            }}));
+        }
+        for line in self.lines() {
+            terminal::say(&line);
+        }
+    }
+
+    /// One line for ssh's terminal, where more would be noise.
+    pub fn brief(&self) -> String {
+        let why = self.decision().and_then(|decision| decision.advice.first()).map(|advice| format!(" ({advice})"));
+        let next = self.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        terminal::plain(&format!("jit-ssh: {}{}{next}", self.message, why.unwrap_or_default())).into_owned()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} {}", terminal::red("jit-ssh:"), terminal::plain(&self.message))];
+        if let Some(decision) = self.decision() {
+            lines.extend(decision_lines(decision));
+        }
+        if let Some(hint) = &self.hint {
+            lines.push(format!("  {} {}", terminal::bold("next:"), terminal::plain(hint)));
+        }
+        if let Some(id) = self.refusal.as_ref().map(|detail| &detail.request_id).filter(|id| !id.is_empty()) {
+            lines.push(format!("  request: {}", terminal::plain(id)));
+        }
+        lines
+    }
+}
+
+/// What a person wants to know of a decision.
+pub fn decision_lines(decision: &DecisionBody) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !decision.policies.is_empty() {
+        let ids: Vec<&str> = decision.policies.iter().map(policy::PolicyId::as_str).collect();
+        lines.push(format!("  policy: {}", ids.join(", ")));
+    }
+    for advice in &decision.advice {
+        lines.push(format!("  advice: {}", terminal::plain(advice)));
+    }
+    for unmet in &decision.unmet {
+        lines.push(format!("  {} {}", unmet.policy, unmet_sentence(unmet.term)));
+    }
+    if !decision.approver_groups.is_empty() {
+        lines.push(format!("  may approve: {}", terminal::plain(&decision.approver_groups.join(", "))));
+    }
+    lines
+}
+
+fn unmet_sentence(term: UnmetTerm) -> String {
+    match term {
+        UnmetTerm::Reason => "needs a reason: --reason '…'".to_owned(),
+        UnmetTerm::Ticket => "needs a ticket: --ticket ID".to_owned(),
+        UnmetTerm::Duration(most) => format!("allows at most {most}: --for {most}"),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<policy::WordError> for Failure {
+    fn from(error: policy::WordError) -> Self {
+        Self::usage(error.to_string())
+    }
+}

@@ -1,0 +1,224 @@
+//! From a target to a certificate that is ready for ssh: kept one if fresh, else a new one, checked, into the agent.
+
+use crate::{
+    agent::{self, Agent},
+    ca_client::CaClient,
+    certificate::{self, Expected, Refused},
+    clock,
+    error::{Exit, Failure},
+    keys::UserKey,
+    state::{
+        StateDir,
+        certs::{Certs, Entry},
+        session::Session,
+    },
+    terminal,
+};
+use api::{CertificateRequest, CertificateResponse};
+use policy::{HostName, Reason, Seconds, Target, Ticket, UnmetTerm};
+use ssh_key::{Certificate, public::KeyData};
+use std::path::PathBuf;
+
+/// What is said beside the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// For how long.
+    pub duration: Option<Seconds>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    pub ticket: Option<Ticket>,
+}
+
+/// A certificate in the agent.
+pub struct Ready {
+    /// What is known of it.
+    pub entry: Entry,
+    /// Its text.
+    pub certificate: String,
+    /// Where it lies, for ssh.
+    pub path: PathBuf,
+    /// Whether it was there before.
+    pub kept: bool,
+}
+
+/// Sees to it that the agent holds a live certificate for `target`. With a fresh one there is no network and no lock.
+///
+/// # Errors
+/// If policy says no, nobody is logged in, or the agent cannot hold it.
+pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Result<Ready, Failure> {
+    let certs = Certs::open(state)?;
+    let session = Session::live(state)?;
+    let mut agent = Agent::connect()?;
+    if !renew && let Some(ready) = kept(&certs, &session, &mut agent, target, wish)? {
+        return Ok(ready);
+    }
+    let _lock = certs.lock(target)?;
+    // Whoever held the lock may have done it for us.
+    if !renew && let Some(ready) = kept(&certs, &session, &mut agent, target, wish)? {
+        return Ok(ready);
+    }
+    let wish = with_former(&certs, target, wish);
+    let key = UserKey::fresh()?;
+    let issued = {
+        let _waiting = terminal::Waiting::on(&format!("asking {} for a certificate", session.server));
+        issue(
+            &CaClient::for_session(&session)?,
+            &session,
+            target,
+            key.public(),
+            &key.public_line()?,
+            || key.proof(&session.audience, &session.session).map(Some),
+            &wish,
+        )?
+    };
+    hand_over(&mut agent, &session, &issued, &key, target)?;
+    certs.save(&issued.entry, &issued.text)?;
+    Ok(Ready { entry: issued.entry, certificate: issued.text, path: certs.path(target), kept: false })
+}
+
+/// The kept certificate, if it is fresh and the agent really holds it. A wish that differs from what it was issued for
+/// (another ticket) wants a new one.
+fn kept(
+    certs: &Certs,
+    session: &Session,
+    agent: &mut Agent,
+    target: &Target,
+    wish: &Wish,
+) -> Result<Option<Ready>, Failure> {
+    let Some((entry, text)) = certs.load(target) else { return Ok(None) };
+    let same = (wish.reason.is_none() || wish.reason == entry.reason)
+        && (wish.ticket.is_none() || wish.ticket == entry.ticket);
+    if !same || !entry.is_fresh(clock::now()) {
+        return Ok(None);
+    }
+    let Some(blob) = certificate::parse(&text).and_then(|certificate| certificate.to_bytes().ok()) else {
+        return Ok(None);
+    };
+    let _session_is_live = session;
+    let path = certs.path(target);
+    Ok(agent.holds(&blob)?.then_some(Ready { entry, certificate: text, path, kept: true }))
+}
+
+/// A renewal says again why, as long as the grant it was said for lives, and never asks beyond that grant's end.
+fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
+    let former =
+        certs.load(target).map(|(entry, _)| entry).filter(|entry| entry.reason.is_some() || entry.ticket.is_some());
+    let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };
+    let left = u32::try_from(former.grant_left(clock::now())).unwrap_or(u32::MAX);
+    if left == 0 {
+        return wish.clone();
+    }
+    Wish { duration: Some(Seconds::new(left)), reason: former.reason, ticket: former.ticket }
+}
+
+/// A certificate that passed every check.
+pub struct Issued {
+    /// What is known of it.
+    pub entry: Entry,
+    /// Its text.
+    pub text: String,
+    /// Itself.
+    pub certificate: Certificate,
+}
+
+/// Asks for a certificate over `key` and checks what comes back.
+///
+/// # Errors
+/// If policy says no or not yet, or what comes back is not what was asked for.
+pub fn issue(
+    ca: &CaClient,
+    session: &Session,
+    target: &Target,
+    key: &KeyData,
+    public_key: &str,
+    proof: impl FnOnce() -> Result<Option<String>, Failure>,
+    wish: &Wish,
+) -> Result<Issued, Failure> {
+    let request = CertificateRequest {
+        target: target.clone(),
+        public_key: public_key.to_owned(),
+        proof: proof()?,
+        duration: wish.duration,
+        reason: wish.reason.clone(),
+        ticket: wish.ticket.clone(),
+    };
+    let answer = ca.certificate(session, &request)?;
+    let certificate = check(ca, session, target, key, &answer)?;
+    let entry = Entry {
+        target: target.clone(),
+        serial: answer.serial,
+        grant: answer.grant,
+        policy: answer.policy,
+        issued: answer.now,
+        expires: answer.expires,
+        until: answer.until,
+        clock_offset_ms: clock::offset_ms(answer.now.as_secs().saturating_mul(1000)),
+        reason: wish.reason.clone(),
+        ticket: wish.ticket.clone(),
+    };
+    Ok(Issued { entry, text: answer.certificate.trim().to_owned(), certificate })
+}
+
+fn check(
+    ca: &CaClient,
+    session: &Session,
+    target: &Target,
+    key: &KeyData,
+    answer: &CertificateResponse,
+) -> Result<Certificate, Failure> {
+    let expected = |hosts: &[&HostName]| {
+        let expected = Expected { key, account: target.account(), hosts, user_ca: &session.user_ca };
+        certificate::check(answer, &expected)
+    };
+    match expected(&[target.host()]) {
+        // Asked for by an alias, the host appears by its name in the inventory.
+        Err(Refused::Principals) => {
+            let hosts = ca.hosts(session)?.hosts;
+            let canonical = hosts.iter().find(|entry| entry.aliases.contains(target.host())).map(|entry| &entry.host);
+            Ok(expected(&canonical.into_iter().chain([target.host()]).collect::<Vec<_>>())?)
+        }
+        checked => Ok(checked?),
+    }
+}
+
+/// Into the agent, for exactly as long as it lives; our former entry for the target and our expired ones go first.
+fn hand_over(
+    agent: &mut Agent,
+    session: &Session,
+    issued: &Issued,
+    key: &UserKey,
+    target: &Target,
+) -> Result<(), Failure> {
+    let entry = &issued.entry;
+    let server_now = clock::shifted(clock::now(), entry.clock_offset_ms);
+    for old in agent.ours(&session.user_ca)? {
+        if old.target == *target || old.expires <= server_now {
+            agent.remove(&old.blob)?;
+        }
+    }
+    let life = u32::try_from(entry.expires.since(entry.issued)).unwrap_or(u32::MAX);
+    agent.add(&issued.certificate, key, &agent::comment(&entry.grant, target, entry.expires), life)?;
+    Ok(())
+}
+
+/// Runs `attempt`, and where only words are missing (a reason, a ticket) asks the person for them and tries once more.
+///
+/// # Errors
+/// Those of `attempt`.
+pub fn asking<T>(wish: &Wish, mut attempt: impl FnMut(&Wish) -> Result<T, Failure>) -> Result<T, Failure> {
+    let failure = match attempt(wish) {
+        Err(failure) if failure.exit == Exit::Denied && terminal::interactive() => failure,
+        done => return done,
+    };
+    let unmet = failure.decision().map(|decision| decision.unmet.clone()).unwrap_or_default();
+    let lacks = |term| unmet.iter().any(|unmet| unmet.term == term);
+    let mut fuller = wish.clone();
+    if fuller.reason.is_none() && lacks(UnmetTerm::Reason) {
+        fuller.reason = terminal::ask("Reason for this access:").map(|text| text.parse()).transpose()?;
+    }
+    if fuller.ticket.is_none() && lacks(UnmetTerm::Ticket) {
+        fuller.ticket = terminal::ask("Ticket:").map(|text| text.parse()).transpose()?;
+    }
+    if fuller == *wish { Err(failure) } else { attempt(&fuller) }
+}

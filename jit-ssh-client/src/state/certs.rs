@@ -1,0 +1,196 @@
+//! The public certificates we hold and what is known of each, so that `ensure` decides without a network.
+
+use super::StateDir;
+use crate::{clock, error::Failure};
+use policy::{GrantId, PolicyId, Reason, Serial, Target, Ticket, UnixTime};
+use sha2::{Digest as _, Sha256};
+use std::{fs::File, path::PathBuf};
+
+/// What is known of a certificate.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Entry {
+    /// What was asked for; the host may be an alias.
+    pub target: Target,
+    /// Its serial.
+    pub serial: Serial,
+    /// The grant it was issued under.
+    pub grant: GrantId,
+    /// The policy that granted it.
+    pub policy: PolicyId,
+    /// When it was issued, by the server's clock.
+    pub issued: UnixTime,
+    /// When it runs out, by the server's clock.
+    pub expires: UnixTime,
+    /// When the grant ends, by the server's clock.
+    pub until: UnixTime,
+    /// Server's clock less ours, at issue.
+    pub clock_offset_ms: i64,
+    /// The reason given, for renewals until `until`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The ticket given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+}
+
+impl Entry {
+    /// Whether it still holds and more than a third of its life is left. Where the grant itself ends with it, a renewal
+    /// would not last longer, so it is used to its end.
+    pub fn is_fresh(&self, now: UnixTime) -> bool {
+        let now = clock::shifted(now, self.clock_offset_ms);
+        let left = self.expires.since(now);
+        let life = self.expires.since(self.issued);
+        left > 2 && (left > life / 3 || self.expires >= self.until)
+    }
+
+    /// Whether it has run out.
+    pub fn is_over(&self, now: UnixTime) -> bool {
+        clock::shifted(now, self.clock_offset_ms) >= self.expires
+    }
+
+    /// How much of its grant is left, for a renewal that must not outlive it.
+    pub fn grant_left(&self, now: UnixTime) -> u64 {
+        self.until.since(clock::shifted(now, self.clock_offset_ms))
+    }
+}
+
+/// The directory of certificates.
+pub struct Certs(StateDir);
+
+impl Certs {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If it is not ours alone.
+    pub fn open(state: &StateDir) -> Result<Self, Failure> {
+        state.subdir("certs").map(Self)
+    }
+
+    /// Where the public certificate for `target` is or will be: what ssh is told as `IdentityFile`.
+    pub fn path(&self, target: &Target) -> PathBuf {
+        self.0.path().join(certificate_name(target))
+    }
+
+    /// The entry and the certificate's text; none if either is missing or cannot be read: it is then issued anew.
+    pub fn load(&self, target: &Target) -> Option<(Entry, String)> {
+        let stem = stem(target);
+        let entry: Entry = serde_json::from_slice(&self.0.read(&format!("{stem}.json")).ok()??).ok()?;
+        let text = String::from_utf8(self.0.read(&certificate_name(target)).ok()??).ok()?;
+        (entry.target == *target).then_some((entry, text))
+    }
+
+    /// Keeps both. The certificate first: an entry never speaks of one that is not there.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn save(&self, entry: &Entry, certificate: &str) -> Result<(), Failure> {
+        self.0.write(&certificate_name(&entry.target), format!("{}\n", certificate.trim_end()).as_bytes())?;
+        let json = serde_json::to_vec(entry).map_err(|_unwritable| Failure::failed("an entry cannot be written"))?;
+        self.0.write(&format!("{}.json", stem(&entry.target)), &json)
+    }
+
+    /// Every entry that can be read, by target.
+    pub fn all(&self) -> Vec<(Entry, String)> {
+        let names = self.0.names();
+        let entries = names.iter().filter(|name| name.ends_with(".json"));
+        let mut all: Vec<_> = entries
+            .filter_map(|name| serde_json::from_slice::<Entry>(&self.0.read(name).ok()??).ok())
+            .filter_map(|entry| self.load(&entry.target))
+            .collect();
+        all.sort_by(|(one, _), (other, _)| one.target.cmp(&other.target));
+        all
+    }
+
+    /// Forgets all.
+    ///
+    /// # Errors
+    /// If a file stays.
+    pub fn clear(&self) -> Result<(), Failure> {
+        self.0.names().iter().try_for_each(|name| self.0.remove(name))
+    }
+
+    /// One process at a time gets a certificate for `target`: Ansible's fifty forks then share one issue.
+    ///
+    /// # Errors
+    /// If the lock cannot be had.
+    pub fn lock(&self, target: &Target) -> Result<File, Failure> {
+        self.0.lock(&format!("{}.lock", stem(target)))
+    }
+}
+
+fn certificate_name(target: &Target) -> String {
+    format!("{}-cert.pub", stem(target))
+}
+
+/// The target itself, whose characters are all harmless in a file name; its digest where the file system would refuse
+/// the length.
+pub fn stem(target: &Target) -> String {
+    let text = target.to_string();
+    if text.len() <= 200 {
+        return text;
+    }
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(issued: u64, expires: u64, until: u64) -> Entry {
+        Entry {
+            target: "deploy@web-1".parse().unwrap(),
+            serial: Serial::from_random(7).unwrap(),
+            grant: GrantId::from_random([1; 12]),
+            policy: "web".parse().unwrap(),
+            issued: UnixTime::from_secs(issued),
+            expires: UnixTime::from_secs(expires),
+            until: UnixTime::from_secs(until),
+            clock_offset_ms: 0,
+            reason: None,
+            ticket: None,
+        }
+    }
+
+    #[test]
+    fn renewed_when_less_than_a_third_is_left() {
+        let entry = entry(1000, 1300, 9000);
+        assert!(entry.is_fresh(UnixTime::from_secs(1199)));
+        assert!(!entry.is_fresh(UnixTime::from_secs(1200)));
+    }
+
+    #[test]
+    fn the_last_certificate_of_a_grant_is_used_to_its_end() {
+        let entry = entry(1000, 1300, 1300);
+        assert!(entry.is_fresh(UnixTime::from_secs(1297)));
+        assert!(!entry.is_fresh(UnixTime::from_secs(1298)));
+        assert!(entry.is_over(UnixTime::from_secs(1300)));
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_does_not_matter() {
+        let mut entry = entry(10_000, 10_300, 90_000);
+        entry.clock_offset_ms = 9_000_000;
+        assert!(entry.is_fresh(UnixTime::from_secs(1_100)));
+        assert!(!entry.is_fresh(UnixTime::from_secs(1_250)));
+    }
+
+    #[test]
+    fn certificates_come_back_as_they_were_kept() {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateDir::at(outer.path().join("s")).unwrap();
+        let certs = Certs::open(&state).unwrap();
+        certs.save(&entry(1, 2, 3), "ssh-ed25519-cert-v01@openssh.com AAAA").unwrap();
+        let (kept, text) = certs.load(&"deploy@web-1".parse().unwrap()).unwrap();
+        assert_eq!((kept.expires, text.trim_end()), (UnixTime::from_secs(2), "ssh-ed25519-cert-v01@openssh.com AAAA"));
+        assert_eq!(certs.all().len(), 1);
+        certs.clear().unwrap();
+        assert!(certs.all().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_for_a_file_gets_its_digest() {
+        let host = [["a"; 60].concat(), ["b"; 60].concat(), ["c"; 60].concat(), ["d"; 60].concat()].join(".");
+        let target: Target = format!("deploy@{host}").parse().unwrap();
+        assert_eq!(stem(&target).len(), 64);
+    }
+}

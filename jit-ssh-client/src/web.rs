@@ -1,0 +1,91 @@
+//! HTTP as we speak it: bounded in time and size, never redirected, TLS by the system's roots and the user's own.
+
+use crate::error::Failure;
+use reqwest::{Client, Response, redirect::Policy};
+use std::{error::Error as _, path::Path, time::Duration};
+use tokio::runtime::Runtime;
+
+/// No answer is larger. JWKS of large providers stay below 64 KiB, the list of 10,000 hosts needs a few MiB.
+pub const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(5);
+const TOTAL: Duration = Duration::from_secs(20);
+
+/// The runtime that waits for the network. Made by the commands that need it: the others start faster without.
+///
+/// # Errors
+/// If the kernel has no file descriptors left.
+pub fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))
+}
+
+/// A client. Without `tls` no roots are loaded, which would cost 20 ms.
+///
+/// # Errors
+/// If there are no roots, or `ca_file` cannot be read.
+pub fn client(tls: bool, ca_file: Option<&Path>) -> Result<Client, Failure> {
+    // A second call finds the provider installed; both are the same.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let mut builder = Client::builder()
+        .user_agent(concat!("jit-ssh/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT)
+        .timeout(TOTAL)
+        .tls_built_in_root_certs(tls);
+    if !tls {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = ca_file.filter(|_| tls) {
+        let failed = |cause: String| {
+            Failure::failed(format!("cannot use ca_file {}: {cause}", path.display()))
+                .hint("it must hold certificates in PEM form")
+        };
+        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
+        for root in roots {
+            builder = builder.add_root_certificate(root);
+        }
+    }
+    builder.build().map_err(|error| {
+        Failure::failed(format!("TLS cannot be set up: {}", reasons(&error)))
+            .hint("install the system's certificates (Debian: apt install ca-certificates), or name a ca_file")
+    })
+}
+
+/// The answer's body.
+///
+/// # Errors
+/// If it is too large or stops half-way.
+pub async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable_by(&error))? {
+        if bytes.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(Failure::failed("the answer is too large"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Nobody answered.
+pub fn unreachable_by(error: &reqwest::Error) -> Failure {
+    let whom = error.url().and_then(url::Url::host_str).unwrap_or("the server").to_owned();
+    Failure::unreachable(format!("{whom} does not answer: {}", reasons(error)))
+        .hint("check network and VPN; jit-ssh doctor looks at each step")
+}
+
+/// The whole chain of causes in one line; reqwest's own text names only the outermost.
+fn reasons(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "it takes too long".to_owned() } else { String::new() };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = if text.is_empty() { cause_text } else { format!("{text}: {cause_text}") };
+        }
+        source = cause.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
