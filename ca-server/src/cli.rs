@@ -1,0 +1,204 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use policy::{Group, Reason, Seconds, Target, Ticket};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// The SSH certificate authority of jit-ssh.
+///
+/// It gives people and workloads SSH certificates of minutes, as policy allows, and keeps a record of each.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "\
+Exit codes: 0 done, 1 failed or findings, 2 wrong usage.
+
+Examples:
+  ca-server init /etc/jit-ssh                          make keys, configuration and a starter policy
+  ca-server check --config /etc/jit-ssh/config.toml    find what is wrong before it matters
+  ca-server run --config /etc/jit-ssh/config.toml      serve
+  ca-server dev                                        try it out on loopback, nothing kept")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(Init),
+    Run(Configured),
+    Check(Check),
+    #[command(subcommand)]
+    Policy(Policy),
+    Dev(Dev),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the API as OpenAPI 3.1
+    Openapi,
+}
+
+/// Make the CA keys, a commented configuration and a starter policy in a new directory
+#[derive(Args, Debug)]
+#[command(after_help = "Nothing that exists is overwritten.
+
+Examples:
+  ca-server init /etc/jit-ssh
+  ca-server init /etc/jit-ssh --audience https://ssh-ca.example.com --passphrase")]
+pub(crate) struct Init {
+    /// Where to; made if it is not there, mode 0700
+    pub(crate) directory: PathBuf,
+    /// The server's public URL
+    #[arg(long, value_name = "URL", default_value = "https://ssh-ca.example.com")]
+    pub(crate) audience: String,
+    /// Ask for a passphrase that protects the keys' files
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub(crate) passphrase: bool,
+    /// Protect the keys' files with the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Serve, in the foreground
+#[derive(Args, Debug)]
+#[command(after_help = "\
+When it serves it prints one JSON line to standard output: {\"ready\":true,\"url\":…,\"ops\":…}.
+The log goes to standard error, one JSON object a line.
+
+SIGTERM, SIGINT  finish what is in flight, then end
+SIGHUP           read the policy directory and the TLS files again (both are also watched)
+
+Example: ca-server run --config /etc/jit-ssh/config.toml")]
+pub(crate) struct Configured {
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "JIT_SSH_CA_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+/// Check everything that a start needs, and change nothing
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Errors would stop a start or refuse every login; warnings would not. Exit code 1 if there is an error.
+
+Examples:
+  ca-server check --config /etc/jit-ssh/config.toml
+  ca-server check --config config.toml --offline --json")]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Ask no issuer
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Check policies, and ask them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Validate a policy directory and run its tests
+    #[command(after_help = "Example: ca-server policy check /etc/jit-ssh/policy")]
+    Check {
+        /// The policy directory
+        directory: PathBuf,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    Explain(Explain),
+}
+
+/// Say what the policies would decide, and why
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ca-server policy explain /etc/jit-ssh/policy --user ada@example.com --group sre deploy@web-1
+  ca-server policy explain --config config.toml --user ada@example.com --group dev root@db-1 --at 2026-01-04T03:00:00Z")]
+pub(crate) struct Explain {
+    /// The policy directory (or --config), then the targets: account@host
+    #[arg(value_name = "DIR|TARGET", required = true)]
+    pub(crate) arguments: Vec<String>,
+    /// Take policy directory and time zone from this configuration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Who asks: an e-mail address or a subject
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: String,
+    /// A group of theirs; may be given again
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(crate) groups: Vec<Group>,
+    /// Their issuer
+    #[arg(long, default_value = "https://issuer.example")]
+    pub(crate) issuer: policy::Issuer,
+    /// A workload asks, not a person
+    #[arg(long)]
+    pub(crate) workload: bool,
+    /// A claim of the workload's token, as name=value; may be given again
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// They used more than one factor
+    #[arg(long)]
+    pub(crate) mfa: bool,
+    /// How long ago they logged in
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) logged_in: Option<Seconds>,
+    /// From where they ask
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) source: IpAddr,
+    /// For how long
+    #[arg(long)]
+    pub(crate) duration: Option<Seconds>,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<Reason>,
+    /// Under which ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<Ticket>,
+    /// When, such as 2026-01-04T03:00:00Z; now if absent
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<jiff::Timestamp>,
+    /// One JSON object a target
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Explain {
+    /// The policy directory, where it is not the configuration's, and the targets.
+    pub(crate) fn split(&self) -> anyhow::Result<(Option<PathBuf>, Vec<Target>)> {
+        let (directory, targets) = match (&self.config, self.arguments.split_first()) {
+            (None, Some((directory, targets))) => (Some(PathBuf::from(directory)), targets),
+            _ => (None, self.arguments.as_slice()),
+        };
+        if targets.is_empty() {
+            anyhow::bail!("name at least one target, as account@host");
+        }
+        let parsed = targets.iter().map(|target| {
+            target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default()))
+        });
+        Ok((directory, parsed.collect::<anyhow::Result<_>>()?))
+    }
+}
+
+/// Serve on loopback for development, with an OpenID Provider of its own that lets anybody in
+#[derive(Args, Debug)]
+#[command(after_help = "\
+When it serves it prints one JSON line to standard output:
+  {\"ready\":true,\"url\":…,\"ops\":…,\"issuer\":…,\"user_ca\":…,\"dir\":…}
+
+Example: ca-server dev --listen 127.0.0.1:8443 --dir /tmp/jit-ssh")]
+pub(crate) struct Dev {
+    /// The API's address; loopback only
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Keep keys, store and policy here; a temporary directory if absent
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Policies to use instead of the starter's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: Option<PathBuf>,
+}
