@@ -23,7 +23,7 @@ use std::net::IpAddr;
 pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
     let Some((host, target)) = resolve(policies, &ask.target) else { return denied(Cause::UnknownTarget, Vec::new()) };
     let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
-    let question = Question::new(&facts, Action::Connect, policies.groups());
+    let question = Question::new(&facts, Action::Connect, policies.named());
     let Ok(verdict) = question.and_then(|question| policies.ask(&question)) else {
         return denied(Cause::EvaluationFailed, Vec::new());
     };

@@ -4,15 +4,17 @@ mod annotations;
 mod check;
 pub(crate) mod facts;
 mod index;
+pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
 
 use crate::{Finding, Inventory, PolicyId, Source, Sources};
-use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema};
+use cedar_policy::{Authorizer, PolicySet, Schema};
 use facts::{Question, Untellable};
 use index::Index;
+use named::Named;
 use rule::Rule;
 use std::{
     collections::{HashMap, HashSet},
@@ -28,8 +30,7 @@ pub struct Policies {
     index: Index,
     /// Permits to approve.
     approving: Vec<usize>,
-    /// The groups that policies name.
-    groups: HashMap<String, EntityUid>,
+    named: Named,
     inventory: Inventory,
     authorizer: Authorizer,
 }
@@ -69,13 +70,11 @@ impl Policies {
             return Err(findings);
         }
         let by_id = rules.iter().enumerate().map(|(at, rule)| (rule.id.clone(), at)).collect();
-        let named = rules.iter().flat_map(|rule| rule.cedar.entity_literals());
-        let named = named.filter(|uid| uid.type_name().basename() == "Group");
-        let groups = named.map(|uid| (uid.id().unescaped().to_owned(), uid)).collect();
+        let named = Named::by(&rules);
         let approve = names::action(names::Action::Approve);
         let approving = |rule: &Rule| rule.permits && approve.as_ref().is_some_and(|approve| rule.speaks_of(approve));
         let approving = rules.iter().enumerate().filter(|(_, rule)| approving(rule)).map(|(at, _)| at).collect();
-        Ok(Self { rules, by_id, index, approving, groups, inventory, authorizer: Authorizer::new() })
+        Ok(Self { rules, by_id, index, approving, named, inventory, authorizer: Authorizer::new() })
     }
 
     /// The hosts that policies decide about.
@@ -101,8 +100,8 @@ impl Policies {
         self.approving.iter().filter_map(|&at| self.rules.get(at))
     }
 
-    pub(crate) fn groups(&self) -> &HashMap<String, EntityUid> {
-        &self.groups
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 
     /// Asks every policy that can match.

@@ -65,7 +65,7 @@ impl<'a> Nearness<'a> {
     fn new(policies: &'a Policies, ask: &'a Ask, now: Now) -> Option<Self> {
         let (host, _) = resolve(policies, &ask.target)?;
         let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
-        let question = Question::new(&facts, Action::Connect, policies.groups()).ok()?;
+        let question = Question::new(&facts, Action::Connect, policies.named()).ok()?;
         Some(Self { policies, ask, host, now, question, connect: names::action(Action::Connect)? })
     }
 
@@ -140,7 +140,7 @@ impl<'a> Nearness<'a> {
     /// Conditions and terms that are not met.
     fn unmet(&self, rule: &Rule, also_in: Option<&EntityUid>) -> Vec<String> {
         let facts = Facts { who: &self.ask.identity, ask: self.ask, host: self.host, now: self.now, also_in };
-        let Ok(question) = Question::new(&facts, Action::Connect, self.policies.groups()) else { return Vec::new() };
+        let Ok(question) = Question::new(&facts, Action::Connect, self.policies.named()) else { return Vec::new() };
         let terms = rule.terms.iter().flat_map(|terms| terms.unmet(self.ask)).map(|term| match term {
             UnmetTerm::Reason => "a reason would have to be given".to_owned(),
             UnmetTerm::Ticket => "a ticket would have to be named".to_owned(),

@@ -1,9 +1,11 @@
 //! The facts of one question in Cedar's form, built natively: through JSON they would cost more than the decision.
 
-use super::{names, names::Action};
-use crate::{Ask, Host, Identity, Kind, Now, Seconds};
+use super::{
+    named::Named,
+    names::{self, Action},
+};
+use crate::{Ask, Host, Identity, Kind, Now, Reason, Seconds, Ticket};
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression as Value};
-use std::collections::HashMap;
 
 /// One question to the engine.
 pub(crate) struct Question {
@@ -37,109 +39,155 @@ const NEVER: i64 = i64::MAX / 4;
 const SKEW: Seconds = Seconds::new(60);
 
 impl Question {
-    /// `groups` are the groups that policies name: the others cannot matter.
-    pub(crate) fn new(
-        facts: &Facts<'_>,
-        action: Action,
-        groups: &HashMap<String, EntityUid>,
-    ) -> Result<Self, Untellable> {
-        let Facts { who, ask, host, now, also_in } = facts;
+    /// The question in so far as policies that name what `named` holds can tell a difference.
+    pub(crate) fn new(facts: &Facts<'_>, action: Action, named: &Named) -> Result<Self, Untellable> {
+        let Facts { who, ask, host, also_in, .. } = facts;
         let me = names::principal(who).ok_or(Untellable)?;
-        let mut mine = named_groups(who, groups);
-        mine.extend(also_in.iter().map(|&uid| uid.clone()));
+        let mut principals = named_groups(who, named);
+        principals.extend(also_in.iter().map(|&uid| uid.clone()));
+        principals.sort_unstable();
+        principals.dedup();
         let account = names::account(ask.target.account(), host.name()).ok_or(Untellable)?;
-        let on = names::host(host.name()).ok_or(Untellable)?;
-        let host_groups = host.groups().iter().map(|group| names::host_group(group.as_str()));
-        let host_groups: Vec<EntityUid> = host_groups.collect::<Option<_>>().ok_or(Untellable)?;
-
-        let principal = person(who, me.clone(), &mine)?;
-        // Ancestors are written out, the account is in everything its host is in: there is no closure left to compute.
-        let mut ancestors = host_groups;
-        ancestors.push(on);
-        let attributes = [text("name", ask.target.account().as_str()), text("host", host.name().as_str())];
-        let labels = || host.labels().iter().map(|(key, value)| text(key, value));
-        let target = Entity::new_with_tags(account.clone(), attributes, ancestors.iter().cloned(), labels());
-        let target = target.map_err(|_| Untellable)?;
-
-        let mut entities = vec![principal, target];
+        // Ancestors are written out: the account is in everything its host is in, so hosts need no entities.
+        let mut resources = vec![names::host(host.name()).ok_or(Untellable)?];
+        for group in host.groups() {
+            resources.push(names::host_group(group.as_str()).ok_or(Untellable)?);
+        }
+        let mut entities = vec![person(who, me.clone(), &principals, named)?];
+        let mut attributes = Attributes::new(named);
+        attributes.text("name", ask.target.account().as_str());
+        attributes.text("host", host.name().as_str());
+        entities.push(entity(account.clone(), attributes, &resources, labels(host, named))?);
+        resources.push(account.clone());
         let resource = match action {
-            Action::Connect => account.clone(),
+            Action::Connect => account,
             Action::Approve => {
                 let this = names::request().ok_or(Untellable)?;
-                let asker = names::principal(&ask.identity).ok_or(Untellable)?;
-                let requester = if ask.identity.kind == Kind::User { "requester" } else { "workload" };
-                let attributes = [
-                    text("account", ask.target.account().as_str()),
-                    text("host", host.name().as_str()),
-                    ("duration".to_owned(), Value::new_long(duration(ask))),
-                    (requester.to_owned(), Value::new_entity_uid(asker.clone())),
-                ];
-                let parents = ancestors.iter().chain([&account]).cloned();
-                let request = Entity::new_with_tags(this.clone(), attributes, parents, labels());
-                entities.push(request.map_err(|_| Untellable)?);
-                if asker != me {
-                    entities.push(person(&ask.identity, asker, &named_groups(&ask.identity, groups))?);
-                }
+                entities.extend(request(facts, this.clone(), &me, &resources, named)?);
+                resources.push(this.clone());
                 this
             }
         };
+        principals.push(me.clone());
         let action = names::action(action).ok_or(Untellable)?;
-        let request = Request::new(me.clone(), action, resource.clone(), context(who, ask, *now)?, None);
-        let mut principals = mine;
-        principals.push(me);
-        principals.sort_unstable();
-        principals.dedup();
-        ancestors.push(account);
-        if !ancestors.contains(&resource) {
-            ancestors.push(resource);
-        }
         Ok(Self {
-            request: request.map_err(|_| Untellable)?,
+            request: Request::new(me, action, resource, context(facts, named)?, None).map_err(|_| Untellable)?,
             entities: Entities::from_entities(entities, None).map_err(|_| Untellable)?,
             principals,
-            resources: ancestors,
+            resources,
         })
     }
 }
 
-fn named_groups(identity: &Identity, groups: &HashMap<String, EntityUid>) -> Vec<EntityUid> {
-    identity.groups.iter().filter_map(|group| groups.get(group.as_str()).cloned()).collect()
+/// The request that is to be approved, and whoever asks for it unless that is `me`.
+fn request(
+    facts: &Facts<'_>,
+    this: EntityUid,
+    me: &EntityUid,
+    parents: &[EntityUid],
+    named: &Named,
+) -> Result<Vec<Entity>, Untellable> {
+    let asker = names::principal(&facts.ask.identity).ok_or(Untellable)?;
+    let mut attributes = Attributes::new(named);
+    attributes.text("account", facts.ask.target.account().as_str());
+    attributes.text("host", facts.host.name().as_str());
+    attributes.put("duration", || Value::new_long(duration(facts.ask)));
+    let role = if facts.ask.identity.kind == Kind::User { "requester" } else { "workload" };
+    attributes.put(role, || Value::new_entity_uid(asker.clone()));
+    let mut entities = vec![entity(this, attributes, parents, labels(facts.host, named))?];
+    if asker != *me {
+        let groups = named_groups(&facts.ask.identity, named);
+        entities.push(person(&facts.ask.identity, asker, &groups, named)?);
+    }
+    Ok(entities)
 }
 
-fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid]) -> Result<Entity, Untellable> {
-    let kind = match identity.kind {
-        Kind::User => "user",
-        Kind::Workload => "workload",
-    };
-    let attributes = [
-        text("issuer", identity.issuer.as_str()),
-        text("subject", identity.subject.as_str()),
-        text("name", identity.name()),
-        text("kind", kind),
-    ];
-    let attributes = attributes.into_iter().chain(identity.email.iter().map(|email| text("email", email.as_str())));
-    let claims = identity.claims.iter().map(|(name, value)| text(name, value));
-    Entity::new_with_tags(me, attributes, groups.iter().cloned(), claims).map_err(|_| Untellable)
+fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid], named: &Named) -> Result<Entity, Untellable> {
+    let mut attributes = Attributes::new(named);
+    attributes.text("issuer", identity.issuer.as_str());
+    attributes.text("subject", identity.subject.as_str());
+    attributes.text("name", identity.name());
+    attributes.text("kind", if identity.kind == Kind::User { "user" } else { "workload" });
+    if let Some(email) = &identity.email {
+        attributes.text("email", email.as_str());
+    }
+    let claims = identity.claims.iter().filter(|_| named.tags());
+    entity(me, attributes, groups, claims.map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
-fn context(identity: &Identity, ask: &Ask, now: Now) -> Result<Context, Untellable> {
+fn context(facts: &Facts<'_>, named: &Named) -> Result<Context, Untellable> {
+    let Facts { who, ask, now, .. } = facts;
     let time = now.time.as_secs();
     // 1970-01-01 was a Thursday.
     let utc_weekday = (time / 86_400 + 3) % 7 + 1;
-    let pairs = [
-        ("time".to_owned(), Value::new_long(long(time))),
-        ("utc".to_owned(), clock(long(utc_weekday), long(time % 86_400 / 60))?),
-        ("local".to_owned(), clock(now.weekday.into(), now.minute.into())?),
-        ("duration".to_owned(), Value::new_long(duration(ask))),
-        ("source".to_owned(), Value::new_ip(ask.source.to_canonical().to_string())),
-        ("mfa".to_owned(), Value::new_bool(identity.mfa)),
-        ("amr".to_owned(), Value::new_set(identity.amr.iter().map(|method| Value::new_string(method.clone())))),
-        ("auth_age".to_owned(), Value::new_long(auth_age(identity, now))),
+    let mut all = Attributes::new(named);
+    all.put("time", || Value::new_long(long(time)));
+    all.clock("utc", long(utc_weekday), long(time % 86_400 / 60))?;
+    all.clock("local", now.weekday.into(), now.minute.into())?;
+    all.put("duration", || Value::new_long(duration(ask)));
+    all.put("source", || Value::new_ip(ask.source.to_canonical().to_string()));
+    all.put("mfa", || Value::new_bool(who.mfa));
+    all.put("amr", || Value::new_set(who.amr.iter().map(|method| Value::new_string(method.clone()))));
+    all.put("auth_age", || Value::new_long(auth_age(who, *now)));
+    let texts = [
+        ("reason", ask.reason.as_ref().map(Reason::as_str)),
+        ("ticket", ask.ticket.as_ref().map(Ticket::as_str)),
+        ("acr", who.acr.as_deref()),
     ];
-    let reason = ask.reason.iter().map(|reason| text("reason", reason.as_str()));
-    let ticket = ask.ticket.iter().map(|ticket| text("ticket", ticket.as_str()));
-    let acr = identity.acr.iter().map(|acr| text("acr", acr));
-    Context::from_pairs(pairs.into_iter().chain(reason).chain(ticket).chain(acr)).map_err(|_| Untellable)
+    for (name, value) in texts {
+        value.into_iter().for_each(|value| all.text(name, value));
+    }
+    Context::from_pairs(all.pairs).map_err(|_| Untellable)
+}
+
+/// Attributes, without those that no policy reads.
+struct Attributes<'a> {
+    named: &'a Named,
+    pairs: Vec<(String, Value)>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(named: &'a Named) -> Self {
+        Self { named, pairs: Vec::new() }
+    }
+
+    fn put(&mut self, name: &str, value: impl FnOnce() -> Value) {
+        if self.named.attribute(name) {
+            self.pairs.push((name.to_owned(), value()));
+        }
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.put(name, || Value::new_string(value.to_owned()));
+    }
+
+    fn clock(&mut self, name: &str, weekday: i64, minute: i64) -> Result<(), Untellable> {
+        if self.named.attribute(name) {
+            let fields = [("weekday", weekday), ("minute", minute)];
+            let fields = fields.map(|(field, number)| (field.to_owned(), Value::new_long(number)));
+            self.pairs.push((name.to_owned(), Value::new_record(fields).map_err(|_| Untellable)?));
+        }
+        Ok(())
+    }
+}
+
+fn entity<'t>(
+    uid: EntityUid,
+    attributes: Attributes<'_>,
+    parents: &[EntityUid],
+    tags: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<Entity, Untellable> {
+    let tags = tags.map(|(name, value)| (name.to_owned(), Value::new_string(value.to_owned())));
+    Entity::new_with_tags(uid, attributes.pairs, parents.iter().cloned(), tags).map_err(|_| Untellable)
+}
+
+fn labels<'a>(host: &'a Host, named: &Named) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let tags = named.tags();
+    host.labels().iter().filter(move |_| tags).map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+fn named_groups(identity: &Identity, named: &Named) -> Vec<EntityUid> {
+    identity.groups.iter().filter_map(|group| named.group(group.as_str()).cloned()).collect()
 }
 
 /// A request that leaves its duration open counts as the longest there is: a rule that limits durations must not be
@@ -153,15 +201,6 @@ fn auth_age(identity: &Identity, now: Now) -> i64 {
         Some(typed) if typed <= now.time.plus(SKEW) => long(now.time.since(typed)),
         _ => NEVER,
     }
-}
-
-fn clock(weekday: i64, minute: i64) -> Result<Value, Untellable> {
-    let fields = [("weekday".to_owned(), Value::new_long(weekday)), ("minute".to_owned(), Value::new_long(minute))];
-    Value::new_record(fields).map_err(|_| Untellable)
-}
-
-fn text(key: &str, value: &str) -> (String, Value) {
-    (key.to_owned(), Value::new_string(value.to_owned()))
 }
 
 fn long(number: u64) -> i64 {
