@@ -11,6 +11,8 @@ pub mod config;
 pub mod custody;
 pub mod dev;
 pub mod fault;
+#[cfg(test)]
+mod fixture;
 pub mod http;
 pub mod logging;
 pub mod oidc;

@@ -1,5 +1,7 @@
 //! What must outlive the process. Each verb is one transaction; what is atomic and durable stands at each.
 
+#[cfg(test)]
+mod conformance;
 pub mod memory;
 pub mod records;
 pub mod redb;

@@ -135,7 +135,7 @@ impl Store for MemoryStore {
 
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
         let mut facts = self.facts()?;
-        facts.sessions.retain(|_, session| session.alive(now));
+        facts.sessions.retain(|_, session| now < session.expires);
         facts.tokens.retain(|_, forget| now < *forget);
         facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
         Ok(())
@@ -143,5 +143,16 @@ impl Store for MemoryStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.facts().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{conformance, memory::MemoryStore};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn the_promises_hold() {
+        conformance::run(Arc::new(MemoryStore::new())).await;
     }
 }

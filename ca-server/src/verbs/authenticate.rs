@@ -98,3 +98,6 @@ fn replayed() -> Refusal {
 fn too_many() -> Refusal {
     Refusal::new(Code::RateLimited, "too many requests within a minute").hint("wait a minute, then try again")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,188 @@
+use super::RedbStore;
+use crate::store::{
+    KeyBinding, Opened, Recorded, Store as _,
+    conformance::{self, NOW, entry, open, session},
+};
+use ::redb::{Database, TableDefinition};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("jit-ssh.redb");
+    (home, path)
+}
+
+fn refusal(path: &Path) -> String {
+    RedbStore::open(path).err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn the_promises_hold() {
+    let (_home, path) = place();
+    conformance::run(Arc::new(RedbStore::open(&path).unwrap())).await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_reopening() {
+    let (_home, path) = place();
+    let ann = session(1, "ann");
+    {
+        let store = RedbStore::open(&path).unwrap();
+        open(&store, ann.clone(), 1).await;
+        let binding = Some(KeyBinding { key: [9; 32], at: NOW });
+        assert_eq!(store.record_issue(&ann.id, binding, entry("one")).await.unwrap(), Recorded::Yes);
+    }
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(store.session(&ann.id).await.unwrap(), Some(ann.clone()));
+    assert!(store.key_proven(&ann.id, &[9; 32]).await.unwrap());
+    assert_eq!(open(&store, session(2, "ann"), 1).await, Opened::TokenUsed);
+    assert_eq!(store.entries(0, 9).await.unwrap(), [entry("opened"), entry("one")]);
+    store.append(entry("two")).await.unwrap();
+    assert_eq!(store.entries(2, 9).await.unwrap(), [entry("two")]);
+}
+
+/// The file as it lies on the disk after each answer, opened elsewhere as after a power cut: what was answered is there.
+#[tokio::test]
+async fn what_was_answered_survives_a_crash_right_after() {
+    let (home, path) = place();
+    let store = RedbStore::open(&path).unwrap();
+    open(&store, session(1, "ann"), 1).await;
+    for n in 0..20 {
+        assert_eq!(
+            store.record_issue(&session(1, "ann").id, None, entry(&format!("{n}"))).await.unwrap(),
+            Recorded::Yes
+        );
+        let crashed = home.path().join(format!("crashed-{n}.redb"));
+        fs::copy(&path, &crashed).unwrap();
+        let found = RedbStore::open(&crashed).unwrap();
+        assert_eq!(found.entry_count().await.unwrap(), n + 2);
+        assert_eq!(found.entries(n + 1, 1).await.unwrap(), [entry(&format!("{n}"))]);
+        assert!(found.session(&session(1, "ann").id).await.unwrap().is_some());
+        found.append(entry("after")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    let (_home, path) = place();
+    drop(RedbStore::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    assert!(refusal(&path).contains("chmod 600"));
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_so() {
+    let (_home, path) = place();
+    let _held = RedbStore::open(&path).unwrap();
+    assert!(refusal(&path).contains("stop the other ca-server first"), "{}", refusal(&path));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_left_as_it_is() {
+    for damage in [b"".as_slice(), b"not a database at all", &[0; 8_192]] {
+        let (_home, path) = place();
+        fs::write(&path, damage).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert!(refusal(&path).contains("backup"), "{}", refusal(&path));
+        assert_eq!(fs::read(&path).unwrap(), damage);
+    }
+    let (_home, path) = place();
+    drop(RedbStore::open(&path).unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    fs::write(&path, &bytes).unwrap();
+    assert!(RedbStore::open(&path).is_err());
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_a_strange_database_are_refused() {
+    let (_home, path) = place();
+    drop(RedbStore::open(&path).unwrap());
+    let database = Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(super::tables::META).unwrap().insert("schema", 2).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    assert!(refusal(&path).contains("newer ca-server"), "{}", refusal(&path));
+
+    let (_home, path) = place();
+    let database = Database::create(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(TableDefinition::<u64, u64>::new("theirs")).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    assert!(refusal(&path).contains("not a store of ours"), "{}", refusal(&path));
+}
+
+/// An operation that fails inside a batch ends the batch: nobody is told yes, and nothing of it is kept.
+#[tokio::test]
+async fn a_write_that_fails_leaves_nothing_and_the_store_goes_on() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path).unwrap();
+    let failing = store.writer.write(|tables| {
+        tables.append(&entry("half"))?;
+        Err::<(), _>(::redb::StorageError::Corrupted("for the test".to_owned()).into())
+    });
+    let (failed, _other) = tokio::join!(failing, store.append(entry("other")));
+    assert!(failed.unwrap_err().to_string().contains("for the test"));
+    let halves = store.entries(0, 9).await.unwrap().into_iter().filter(|kept| *kept == entry("half"));
+    assert_eq!(halves.count(), 0);
+    store.append(entry("later")).await.unwrap();
+    assert!(store.entries(0, 9).await.unwrap().contains(&entry("later")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_full_refuses_at_once() {
+    let (_home, path) = place();
+    let store = Arc::new(RedbStore::open(&path).unwrap());
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (entered, inside) = tokio::sync::oneshot::channel();
+    let blocked = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let write = store.writer.write(move |_tables| {
+                entered.send(()).unwrap();
+                held.recv().unwrap();
+                Ok(())
+            });
+            write.await
+        }
+    });
+    inside.await.unwrap();
+    let mut waiting = tokio::task::JoinSet::new();
+    for n in 0..5_000 {
+        let store = Arc::clone(&store);
+        waiting.spawn(async move { store.append(entry(&n.to_string())).await });
+    }
+    let refused = waiting.join_next().await.unwrap().unwrap();
+    assert!(refused.unwrap_err().to_string().contains("too many writes"), "only a refusal can come first");
+    release.send(()).unwrap();
+    blocked.await.unwrap().unwrap();
+    let mut written = 0;
+    while let Some(outcome) = waiting.join_next().await {
+        written += u64::from(outcome.unwrap().is_ok());
+    }
+    assert_eq!(store.entry_count().await.unwrap(), written, "yes means kept, no means not");
+}
+
+#[tokio::test]
+async fn a_use_is_in_the_file_a_minute_later() {
+    let (_home, path) = place();
+    let later = NOW.plus(policy::Seconds::new(30));
+    {
+        let store = RedbStore::open(&path).unwrap();
+        open(&store, session(1, "ann"), 1).await;
+        store.touch_session(&session(1, "ann").id, NOW).await.unwrap();
+        store.touch_session(&session(1, "ann").id, later).await.unwrap();
+        store.prune(NOW).await.unwrap();
+    }
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(store.session(&session(1, "ann").id).await.unwrap().unwrap().used, later);
+}

@@ -16,14 +16,18 @@ type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
 /// One write, run inside the transaction of its batch.
 type Write = Box<dyn FnOnce(&mut Tables<'_>) -> (Answer, Result<(), Error>) + Send>;
 
-/// A handle to the writing thread, which ends when this is dropped and what waits is written.
-pub(super) struct Writer(mpsc::Sender<Write>);
+/// A handle to the writing thread. Dropping it waits until what was accepted is written and the file is let go.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Write>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
 
 impl Writer {
     pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
         let (send, receive) = mpsc::channel(QUEUE);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(&database, receive))?;
-        Ok(Self(send))
+        let thread = thread::Builder::new().name("store-writer".to_owned());
+        let thread = thread.spawn(move || run(&database, receive))?;
+        Ok(Self { queue: Some(send), thread: Some(thread) })
     }
 
     /// Runs `operation` in a transaction; returns once that is durable.
@@ -48,7 +52,8 @@ impl Writer {
             });
             (answer, outcome)
         });
-        self.0.try_send(write).map_err(|refused| match refused {
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.try_send(write).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError("too many writes are waiting for the disk".to_owned()),
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
@@ -61,7 +66,14 @@ impl Writer {
             let outcome = operation(tables);
             (Box::new(|_committed| ()), outcome)
         });
-        let _full = self.0.try_send(write).is_err();
+        let _full = self.queue.as_ref().is_some_and(|queue| queue.try_send(write).is_err());
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        let _panicked = self.thread.take().is_some_and(|thread| thread.join().is_err());
     }
 }
 
