@@ -135,8 +135,9 @@ fn routes(room: Arc<Room>) -> Router {
         .route("/jwks", get(jwks))
         .route("/authorize", get(authorize::ask).post(authorize::choose))
         .route("/token", post(token::token))
-        .layer(from_fn(guarded))
+        .fallback(async || page::problem("There is no such page here."))
         .layer(from_fn_with_state(room.clone(), ours_only))
+        .layer(from_fn(guarded))
         .layer(axum::extract::DefaultBodyLimit::max(16 * 1024))
         .with_state(room)
 }

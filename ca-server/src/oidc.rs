@@ -29,8 +29,11 @@ use api::IssuerAbout;
 use ed25519_dalek::VerifyingKey;
 use keyring::Keyring;
 use policy::{Identity, Issuer, UnixTime};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use token::UnverifiedToken;
+
+/// The longest that one answer of an issuer may take, from connecting to its last byte: a slow one holds nobody up for longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The issuers whose tokens are believed.
 pub struct Issuers {
@@ -41,7 +44,7 @@ pub struct Issuers {
 /// One issuer and its keys.
 struct Trusted {
     config: IssuerConfig,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
 }
 
 /// What a token proved.
@@ -63,12 +66,20 @@ impl Issuers {
     /// # Errors
     /// If the configuration contradicts itself or a certificate file cannot be used, a sentence for each fault.
     pub fn new(configs: Vec<IssuerConfig>, clock: Arc<dyn Clock>) -> Result<Self, Vec<String>> {
+        Self::with_patience(configs, clock, PATIENCE)
+    }
+
+    fn with_patience(
+        configs: Vec<IssuerConfig>,
+        clock: Arc<dyn Clock>,
+        patience: Duration,
+    ) -> Result<Self, Vec<String>> {
         crate::config::issuer::check_all(&configs)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let (mut all, mut faults) = (Vec::new(), Vec::new());
         for config in configs {
-            match Keyring::new(&config, clock.clone()) {
-                Ok(keyring) => all.push(Arc::new(Trusted { config, keyring })),
+            match Keyring::new(&config, clock.clone(), patience) {
+                Ok(keyring) => all.push(Arc::new(Trusted { config, keyring: Arc::new(keyring) })),
                 Err(fault) => faults.push(format!("issuer {}: {fault}", config.url)),
             }
         }
@@ -85,7 +96,10 @@ impl Issuers {
         let claims = issuer.keyring.verify(&unverified, &issuer.config.algorithms).await?;
         claims::believe(&issuer.config, &claims, &api::signature::login_nonce(session_key), self.clock.now())
             .map(|believed| believed.with_token(unverified.signed_part()))
-            .map_err(|rejected| rejected.proven_by(&issuer.config.url, &claims))
+            .map_err(|rejected| match claims::concern_us(&issuer.config, &claims) {
+                true => rejected.proven_by(&issuer.config.url, &claims),
+                false => rejected,
+            })
     }
 
     /// Where people may log in.

@@ -69,6 +69,12 @@ pub(super) fn believe(
     Ok(Believed { identity, binding, forget: life.forget, ends })
 }
 
+/// Whether these claims are any business of ours. A public issuer signs tokens for all the world: those that are not
+/// meant for us, or speak of workloads that are not ours, are a stranger's rubbish however good their signature.
+pub(super) fn concern_us(config: &IssuerConfig, claims: &Map<String, Value>) -> bool {
+    is_meant_for(config, claims).is_ok() && workload::meets_conditions(config, claims).is_ok()
+}
+
 /// 3.1.3.7, 2. The issuer was chosen by this claim while it was unproven; it is compared again now that it is proven.
 fn is_from(issuer: &Issuer, claims: &Map<String, Value>) -> Result<(), Rejected> {
     let same = claims.get("iss").and_then(Value::as_str) == Some(issuer.as_str());
@@ -93,9 +99,10 @@ fn is_meant_for(config: &IssuerConfig, claims: &Map<String, Value>) -> Result<()
              the [[issuer]]",
         ));
     }
-    // A workload's token has no client: its azp, where there is one, names who asked for it.
+    // A workload's token has no nonce: if it were meant for others too, any of them could log in with it here.
     if config.kind == IssuerKind::Workload {
-        return Ok(());
+        let alone = audiences.iter().all(|audience| *audience == us);
+        return alone.then_some(()).ok_or_else(|| refused("it is meant for others too"));
     }
     match claims.get("azp") {
         Some(azp) if azp.as_str() == Some(us) => Ok(()),

@@ -12,7 +12,7 @@ const LONGEST: usize = 256;
 /// `hwk` and `swk` are a key held; what unlocked it, if anything did, stands beside them as `pin`, `fpt`, ….
 const KNOWN: [&str; 3] = ["pwd", "pin", "kba"];
 const HELD: [&str; 6] = ["otp", "hwk", "swk", "sc", "sms", "tel"];
-const IS: [&str; 5] = ["face", "fpt", "iris", "retina", "vbm"];
+const INHERENT: [&str; 5] = ["face", "fpt", "iris", "retina", "vbm"];
 
 /// `amr` as claimed; a single text counts as a list of one, as some issuers send it.
 pub(super) fn amr(claims: &Map<String, Value>) -> Result<Vec<String>, Rejected> {
@@ -37,7 +37,9 @@ pub(super) fn several(config: &IssuerConfig, amr: &[String], acr: Option<&str>) 
     let any = |wanted: &[&str]| amr.iter().any(|method| wanted.contains(&method.as_str()));
     let by_amr = match &config.mfa_amr {
         Some(enough) => amr.iter().any(|method| enough.contains(method)),
-        None => any(&["mfa"]) || [any(&KNOWN), any(&HELD), any(&IS)].into_iter().filter(|kind| *kind).count() >= 2,
+        None => {
+            any(&["mfa"]) || [any(&KNOWN), any(&HELD), any(&INHERENT)].into_iter().filter(|kind| *kind).count() >= 2
+        }
     };
     by_amr || acr.is_some_and(|acr| config.mfa_acr.iter().any(|enough| enough == acr))
 }

@@ -34,7 +34,8 @@ impl Keys {
     /// The usable keys of a set. Keys for encryption, of other types, symmetric or private are left out, as RFC 7517 5
     /// asks; only a set without any usable key is an error.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let set = strict_json::object(bytes).ok_or("the key set is not a JSON object")?;
+        let set =
+            strict_json::object(bytes).ok_or("the key set is not a JSON object in which every name stands once")?;
         let listed = set.get("keys").and_then(Value::as_array).ok_or("the key set has no list `keys`")?;
         if listed.len() > MOST_KEYS {
             return Err(format!("the key set holds {} keys; at most {MOST_KEYS} are read", listed.len()));
@@ -69,7 +70,7 @@ impl Keys {
 
 fn key(jwk: &Map<String, Value>) -> Option<Key> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    let for_signatures = text("use").is_none_or(|u| u == "sig") && may_verify(jwk.get("key_ops"));
+    let for_signatures = jwk.get("use").is_none_or(|u| u == "sig") && may_verify(jwk.get("key_ops"));
     // A private key in public is a key of everybody's.
     if !for_signatures || jwk.contains_key("d") || jwk.contains_key("k") {
         return None;

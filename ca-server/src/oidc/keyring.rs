@@ -56,7 +56,7 @@ pub(super) struct Keyring {
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
     /// Held while fetching: all others wait for the same answer.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Held {
@@ -69,7 +69,7 @@ struct Held {
 }
 
 impl Keyring {
-    pub(super) fn new(config: &IssuerConfig, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub(super) fn new(config: &IssuerConfig, clock: Arc<dyn Clock>, patience: Duration) -> Result<Self, String> {
         let held = Held {
             keys: Arc::default(),
             fetched_ms: None,
@@ -79,16 +79,16 @@ impl Keyring {
         };
         Ok(Self {
             issuer: config.url.clone(),
-            way: Way::new(config)?,
+            way: Way::new(config, patience)?,
             clock,
             held: Mutex::new(held),
-            fetching: tokio::sync::Mutex::new(()),
+            fetching: Arc::default(),
         })
     }
 
     /// The claims of a token that this issuer signed with one of `algorithms`. Fetches keys at most once.
     pub(super) async fn verify(
-        &self,
+        self: &Arc<Self>,
         unverified: &UnverifiedToken<'_>,
         algorithms: &[Algorithm],
     ) -> Result<Map<String, Value>, Rejected> {
@@ -119,14 +119,11 @@ impl Keyring {
     }
 
     pub(super) async fn refresh_forever(&self) {
-        let mut pause = Duration::from_secs(1);
+        let mut failures = 0;
         loop {
             self.refresh().await;
-            pause = if self.held().failed.is_none() { EVERY } else { (pause * 2).min(LONGEST_PAUSE) };
-            tokio::time::sleep(pause).await;
-            if pause == EVERY {
-                pause = Duration::from_secs(1);
-            }
+            failures = if self.held().failed.is_none() { 0 } else { failures + 1 };
+            tokio::time::sleep(pause_after(failures)).await;
         }
     }
 
@@ -142,15 +139,23 @@ impl Keyring {
 
     /// Fetches the keys unless somebody has tried since `attempts`, or strangers have made us try too often of late. Answers
     /// what went wrong at the last attempt.
-    async fn refresh_after(&self, attempts: u64) -> Option<String> {
-        let _one_at_a_time = self.fetching.lock().await;
+    async fn refresh_after(self: &Arc<Self>, attempts: u64) -> Option<String> {
+        let one_at_a_time = self.fetching.clone().lock_owned().await;
         let now_ms = self.clock.now_ms();
         let mine = {
             let mut held = self.held();
             held.attempts == attempts && held.allowance.take(now_ms)
         };
         if mine {
-            self.fetch().await;
+            let keyring = self.clone();
+            // A task of its own: a caller who hangs up must not take the allowance and leave no keys behind.
+            let fetched = tokio::spawn(async move {
+                keyring.fetch().await;
+                drop(one_at_a_time);
+            });
+            if let Err(error) = fetched.await {
+                tracing::error!(issuer = %self.issuer, %error, "issuer.keys: the attempt ended early");
+            }
         }
         self.held().failed.clone()
     }
@@ -175,6 +180,11 @@ impl Keyring {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn attempts(&self) -> u64 {
+        self.held().attempts
+    }
+
     /// The keys that count now, and how many attempts were made at them.
     fn current(&self) -> (Arc<Keys>, u64) {
         let now_ms = self.clock.now_ms();
@@ -186,6 +196,15 @@ impl Keyring {
     /// A thread that panicked left nothing half written: every change above is one assignment.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The pause before the next attempt: longer with each failure in a row, up to a minute.
+fn pause_after(failures: u32) -> Duration {
+    match failures {
+        0 => EVERY,
+        1..=6 => Duration::from_secs(1 << (failures - 1)),
+        _ => LONGEST_PAUSE,
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 pub struct Rejected {
     /// What the caller is told.
     pub refusal: Refusal,
-    /// Whose token it was. Absent while the issuer's signature is unproven: then it is a stranger's rubbish, which
-    /// belongs in no audit log.
+    /// Whose token it was. Absent while the issuer's signature is unproven, or where it is no business of ours: then
+    /// it is a stranger's rubbish, which belongs in no audit log.
     pub proven: Option<Box<Proven>>,
 }
 
