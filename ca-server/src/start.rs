@@ -22,6 +22,7 @@ use crate::{
     verbs::replay::Replay,
 };
 use anyhow::{Context as _, bail};
+use ssh_key::HashAlg;
 use std::{io::Write as _, sync::Arc};
 use tokio::{
     net::TcpListener,
@@ -78,7 +79,8 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
         replay: Replay::new(clock.now_ms()),
         clock,
         store,
-        authority: Authority::new(user_ca),
+        // A certificate over the host CA's key would let it act as a user's.
+        authority: Authority::new(user_ca).refusing(host_ca.public().fingerprint(HashAlg::Sha256).sha256()),
         host_ca: host_public,
         policies,
         issuers,

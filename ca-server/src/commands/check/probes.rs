@@ -1,0 +1,148 @@
+//! One look at each thing that a start needs.
+
+use super::{Report, Weight};
+use ca_server::{
+    clock::SystemClock,
+    config::Config,
+    custody::CaKey,
+    http::{connections::bind, tls::Tls},
+    oidc::Issuers,
+};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::Arc,
+};
+
+/// The CA keys: there, ours alone, of the right kind, opened by the passphrase, and two.
+pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
+    let passphrase = match config.keys.passphrase() {
+        Ok(passphrase) => passphrase,
+        Err(error) => {
+            let message = format!("the passphrase cannot be read: {error}");
+            return report.add(Weight::Error, ("keys", "passphrase_file"), message, "check the path and its permissions");
+        }
+    };
+    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
+    let mut public = Vec::new();
+    for (key, file) in [("user_ca", &config.keys.user_ca), ("host_ca", &config.keys.host_ca)] {
+        match CaKey::load(file, passphrase) {
+            Ok(held) => public.push(held.public().key_data().clone()),
+            Err(error) => report.add(Weight::Error, ("keys", key), error.to_string(), ""),
+        }
+    }
+    if let [user, host] = public.as_slice()
+        && user == host
+    {
+        let hint = "give each role its own: `ca-server init` makes two";
+        report.add(Weight::Error, ("keys", "host_ca"), "user_ca and host_ca are one key", hint);
+    }
+}
+
+/// The TLS files: usable together, and the key for the server's eyes.
+pub(super) fn tls(config: &Config, report: &mut Report<'_>) {
+    let Some((certificate, key)) = config.tls() else { return };
+    if let Err(error) = Tls::load(certificate, key) {
+        report.add(Weight::Error, ("listen", "tls_certificate"), error.to_string(), "");
+    }
+    if fs::metadata(key).is_ok_and(|found| found.mode() & 0o007 != 0) {
+        let message = format!("everybody on this machine can read or change {}", key.display());
+        report.add(Weight::Error, ("listen", "tls_key"), message, "run `chmod o= FILE`, and replace the key if others had it");
+    }
+}
+
+/// The store: sound as far as reading tells, or still to be made where it can be.
+pub(super) fn store(config: &Config, report: &mut Report<'_>) {
+    let path = config.store.path.as_path();
+    let at = ("store", "path");
+    match fs::metadata(path) {
+        Ok(found) => existing_store(path, &found, report),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_err() {
+                let message = format!("the store cannot be made: {} cannot be written", parent.display());
+                report.add(Weight::Error, at, message, "make the directory, writable for the server's user alone");
+            }
+        }
+        Err(error) => report.add(Weight::Error, at, format!("the store cannot be looked at: {error}"), ""),
+    }
+}
+
+fn existing_store(path: &Path, found: &fs::Metadata, report: &mut Report<'_>) {
+    let at = ("store", "path");
+    if !found.is_file() || found.len() == 0 {
+        let message = format!("{} is no store", path.display());
+        return report.add(Weight::Error, at, message, "restore it from the backup; never delete it to get going");
+    }
+    if found.mode() & 0o077 != 0 {
+        let message = format!("others can read or change the store {}", path.display());
+        report.add(Weight::Error, at, message, "run `chmod 600 FILE`");
+    }
+    match redb::Builder::new().open_read_only(path) {
+        Ok(_sound) => {}
+        Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
+            report.add(Weight::Warning, at, "the store is in use: a server runs, so it was not looked into", "");
+        }
+        Err(redb::DatabaseError::RepairAborted) => {
+            report.add(Weight::Warning, at, "the store was not closed; the next start repairs it", "");
+        }
+        Err(error) => {
+            let hint = "keep the file, restore the newest backup, and see \"store corrupt\" in docs/OPERATIONS.md";
+            report.add(Weight::Error, at, format!("the store cannot be opened: {error}"), hint);
+        }
+    }
+}
+
+/// The policy directory: whoever can write it decides who gets in.
+pub(super) fn policy_directory(config: &Config, report: &mut Report<'_>) {
+    let directory = &config.policy.directory;
+    if fs::metadata(directory).is_ok_and(|found| found.mode() & 0o002 != 0) {
+        let message = format!("everybody on this machine can change the policies in {}", directory.display());
+        report.add(Weight::Error, ("policy", "directory"), message, "run `chmod -R o-w DIRECTORY`");
+    }
+}
+
+/// The addresses: ours to listen on.
+pub(super) fn addresses(config: &Config, report: &mut Report<'_>) {
+    for (key, address) in [("address", *config.listen.address.get_ref()), ("ops", config.listen.ops)] {
+        match bind(address) {
+            Ok(_free) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let message = format!("{address} is in use");
+                report.add(Weight::Warning, ("listen", key), message, "fine if the server runs; else end what listens there");
+            }
+            Err(error) => {
+                let message = format!("cannot listen on {address}: {error}");
+                report.add(Weight::Error, ("listen", key), message, "name an address of this machine and a free port");
+            }
+        }
+    }
+    if !config.listen.ops.ip().is_loopback() {
+        let message = "health and metrics are served beyond this machine, without TLS or login";
+        report.add(Weight::Warning, ("listen", "ops"), message, "let a firewall keep it to the management network");
+    }
+}
+
+/// The issuers. One that is down never stops the server, so it is no error here either.
+pub(super) async fn issuers(config: &Config, offline: bool, report: &mut Report<'_>) {
+    if config.issuer.is_empty() {
+        let hint = "add an [[issuer]]; the commented example in config.toml shows how";
+        report.add(Weight::Warning, ("issuer", "url"), "no issuer is configured: nobody can log in", hint);
+    }
+    let issuers = match Issuers::new(config.issuer.clone(), Arc::new(SystemClock)) {
+        Ok(issuers) => issuers,
+        Err(faults) => {
+            return faults.into_iter().for_each(|fault| report.add(Weight::Error, ("issuer", "url"), fault, ""));
+        }
+    };
+    if offline {
+        return;
+    }
+    for status in issuers.refresh_now().await.into_iter().filter(|status| !status.up()) {
+        let why = status.error.unwrap_or_else(|| "it has no key that can be used".to_owned());
+        let message = format!("the issuer {} cannot be used just now: {why}", status.issuer);
+        let hint = "the server starts all the same and tries again; logins there wait until it answers";
+        report.add(Weight::Warning, ("issuer", "url"), message, hint);
+    }
+}
