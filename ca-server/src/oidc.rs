@@ -15,7 +15,7 @@ mod token;
 mod workload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use keyring::IssuerStatus;
 pub use rejected::{Proven, Rejected};

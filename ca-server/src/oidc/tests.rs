@@ -1,12 +1,12 @@
 //! Tokens, forged and honest, from a real HTTP server with real keys.
 
 mod forgeries;
-mod issuer_server;
+pub(crate) mod issuer_server;
 mod keys;
 mod meaning;
 mod outages;
 mod parsers;
-mod signer;
+pub(crate) mod signer;
 
 use super::{Issuers, Verified};
 use crate::{clock::ManualClock, config::issuer::IssuerConfig};

@@ -1,5 +1,8 @@
 //! login: a token in, a login session out, bound to the session key.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     app::{App, Origin},
     audit::{Actor, Entry, Event},

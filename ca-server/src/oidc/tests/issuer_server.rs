@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub(super) struct IssuerServer {
+pub(crate) struct IssuerServer {
     address: SocketAddr,
     room: Arc<Room>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -31,7 +31,7 @@ struct Room {
 }
 
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Json(Value),
     Text(String),
     Status(u16),
@@ -43,7 +43,7 @@ pub(super) enum Answer {
 }
 
 impl IssuerServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let url = format!("http://{address}");
@@ -57,29 +57,29 @@ impl IssuerServer {
         Self { address, room, task: Mutex::new(Some(task)) }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn publish(&self, signers: &[&Signer]) {
+    pub(crate) fn publish(&self, signers: &[&Signer]) {
         let keys: Vec<Value> = signers.iter().map(|signer| signer.jwk()).collect();
         self.keys(Answer::Json(json!({ "keys": keys })));
     }
 
-    pub(super) fn keys(&self, answer: Answer) {
+    pub(crate) fn keys(&self, answer: Answer) {
         *self.room.keys.lock().unwrap() = answer;
     }
 
-    pub(super) fn discovery(&self, answer: Answer) {
+    pub(crate) fn discovery(&self, answer: Answer) {
         *self.room.discovery.lock().unwrap() = answer;
     }
 
-    pub(super) fn key_fetches(&self) -> usize {
+    pub(crate) fn key_fetches(&self) -> usize {
         self.room.key_fetches.load(Ordering::SeqCst)
     }
 
     /// Closes the port, and every connection.
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let task = self.task.lock().unwrap().take();
         if let Some(task) = task {
             task.abort();
@@ -88,7 +88,7 @@ impl IssuerServer {
     }
 
     /// Opens the port again.
-    pub(super) async fn come_back(&self) {
+    pub(crate) async fn come_back(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         *self.task.lock().unwrap() = Some(serve(listener, self.room.clone()));
     }

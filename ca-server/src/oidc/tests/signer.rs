@@ -10,7 +10,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-pub(super) struct Signer {
+pub(crate) struct Signer {
     id: String,
     key: Key,
 }
@@ -22,20 +22,20 @@ enum Key {
 }
 
 impl Signer {
-    pub(super) fn rsa(id: &str) -> Self {
+    pub(crate) fn rsa(id: &str) -> Self {
         Self { id: id.to_owned(), key: Key::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())) }
     }
 
-    pub(super) fn p256(id: &str) -> Self {
+    pub(crate) fn p256(id: &str) -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         Self { id: id.to_owned(), key: Key::P256(key) }
     }
 
-    pub(super) fn ed25519(id: &str) -> Self {
+    pub(crate) fn ed25519(id: &str) -> Self {
         Self { id: id.to_owned(), key: Key::Ed25519(Ed25519KeyPair::generate().unwrap()) }
     }
 
-    pub(super) fn algorithm(&self) -> &'static str {
+    pub(crate) fn algorithm(&self) -> &'static str {
         match self.key {
             Key::Rsa(_) => "RS256",
             Key::P256(_) => "ES256",
@@ -43,12 +43,12 @@ impl Signer {
         }
     }
 
-    pub(super) fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         json!({ "alg": self.algorithm(), "typ": "JWT", "kid": self.id })
     }
 
     /// The public key's bytes, as somebody might use them for an HMAC secret.
-    pub(super) fn public_bytes(&self) -> Vec<u8> {
+    pub(crate) fn public_bytes(&self) -> Vec<u8> {
         match &self.key {
             Key::Rsa(key) => key.public_key().as_ref().to_vec(),
             Key::P256(key) => key.public_key().as_ref().to_vec(),
@@ -56,7 +56,7 @@ impl Signer {
         }
     }
 
-    pub(super) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match &self.key {
             Key::Rsa(key) => {
@@ -76,23 +76,23 @@ impl Signer {
     }
 
     /// An honest token.
-    pub(super) fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         self.token_with(&self.header(), claims)
     }
 
     /// A token with this header, signed all the same.
-    pub(super) fn token_with(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         self.token_of(&header.to_string(), &claims.to_string())
     }
 
     /// A token of these very texts.
-    pub(super) fn token_of(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn token_of(&self, header: &str, claims: &str) -> String {
         let signed_part = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.sign(signed_part.as_bytes());
         format!("{signed_part}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         match &self.key {
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
