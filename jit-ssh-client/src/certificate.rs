@@ -3,7 +3,7 @@
 
 use crate::error::Failure;
 use api::CertificateResponse;
-use policy::{Account, HostName, KeyId, Principal, Target, UnixTime, Validity};
+use policy::{KeyId, Principal, Target, UnixTime, Validity};
 use ssh_key::{Certificate, Fingerprint, HashAlg, PublicKey, certificate::CertType, public::KeyData};
 
 /// Critical options that stock OpenSSH enforces. Any other means that the certificate says something we cannot read.
@@ -49,10 +49,8 @@ impl From<Refused> for Failure {
 pub struct Expected<'a> {
     /// The key we asked to have certified.
     pub key: &'a KeyData,
-    /// The account.
-    pub account: &'a Account,
-    /// The host's names: as asked for, and its name in the inventory where that is another.
-    pub hosts: &'a [&'a HostName],
+    /// What it is for, the host by its name in the inventory.
+    pub target: &'a Target,
     /// CA keys pinned at login.
     pub user_ca: &'a [String],
 }
@@ -85,8 +83,8 @@ pub fn check(answer: &CertificateResponse, expected: &Expected<'_>) -> Result<Ce
     if certificate.critical_options().keys().any(|name| !KNOWN_OPTIONS.contains(&name.as_str())) {
         return Err(Refused::UnknownOption);
     }
-    // Last, because the caller may ask for the host's other names and try again.
-    if !names_only(&certificate, expected) {
+    // Last, because the caller may look up the host's name in the inventory and try again.
+    if !names_only(&certificate, expected.target) {
         return Err(Refused::Principals);
     }
     Ok(certificate)
@@ -118,14 +116,13 @@ fn is_sane(certificate: &Certificate, now: UnixTime, until: UnixTime) -> bool {
         && now.as_secs() - after <= 10 * Validity::SKEW.as_secs()
 }
 
-fn names_only(certificate: &Certificate, expected: &Expected<'_>) -> bool {
-    let allowed = |name: &String| {
-        expected
-            .hosts
-            .iter()
-            .any(|&host| *name == Principal::on_host(&Target::new(expected.account.clone(), host.clone())).as_str())
-            || *name == Principal::bare(expected.account).as_str()
-    };
+fn names_only(certificate: &Certificate, target: &Target) -> bool {
+    // The bare account is for hosts that the inventory declares so; which those are is the CA's to know.
+    let allowed = [Principal::on_host(target), Principal::bare(target.account())];
+    let allowed = |name: &String| allowed.iter().any(|principal| principal.as_str() == name);
     // An empty list would let anybody in as anybody (CVE-2024-7594).
     !certificate.valid_principals().is_empty() && certificate.valid_principals().iter().all(allowed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,8 @@ impl Failure {
 
     /// One line for ssh's terminal, where more would be noise.
     pub fn brief(&self) -> String {
-        let why = self.decision().and_then(|decision| decision.advice.first()).map(|advice| format!(" ({advice})"));
+        let advice = self.decision().and_then(|decision| decision.advice.first());
+        let why = advice.filter(|advice| self.hint.as_ref() != Some(advice)).map(|advice| format!(" ({advice})"));
         let next = self.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
         terminal::plain(&format!("jit-ssh: {}{}{next}", self.message, why.unwrap_or_default())).into_owned()
     }

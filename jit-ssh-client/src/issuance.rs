@@ -32,7 +32,7 @@ pub struct Wish {
 
 /// A certificate in the agent.
 pub struct Ready {
-    /// What is known of it.
+    /// What is known of it; names the host as the inventory does.
     pub entry: Entry,
     /// Its text.
     pub certificate: String,
@@ -48,14 +48,15 @@ pub struct Ready {
 /// If policy says no, nobody is logged in, or the agent cannot hold it.
 pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Result<Ready, Failure> {
     let certs = Certs::open(state)?;
+    let target = &certs.canonical(target);
     let session = Session::live(state)?;
     let mut agent = Agent::connect()?;
-    if !renew && let Some(ready) = kept(&certs, &session, &mut agent, target, wish)? {
+    if !renew && let Some(ready) = kept(&certs, &mut agent, target, wish)? {
         return Ok(ready);
     }
     let _lock = certs.lock(target)?;
     // Whoever held the lock may have done it for us.
-    if !renew && let Some(ready) = kept(&certs, &session, &mut agent, target, wish)? {
+    if !renew && let Some(ready) = kept(&certs, &mut agent, target, wish)? {
         return Ok(ready);
     }
     let wish = with_former(&certs, target, wish);
@@ -72,20 +73,16 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Re
             &wish,
         )?
     };
-    hand_over(&mut agent, &session, &issued, &key, target)?;
+    hand_over(&mut agent, &session, &issued, &key)?;
     certs.save(&issued.entry, &issued.text)?;
-    Ok(Ready { entry: issued.entry, certificate: issued.text, path: certs.path(target), kept: false })
+    certs.learn_alias(target, &issued.entry.target)?;
+    let path = certs.path(&issued.entry.target);
+    Ok(Ready { entry: issued.entry, certificate: issued.text, path, kept: false })
 }
 
 /// The kept certificate, if it is fresh and the agent really holds it. A wish that differs from what it was issued for
 /// (another ticket) wants a new one.
-fn kept(
-    certs: &Certs,
-    session: &Session,
-    agent: &mut Agent,
-    target: &Target,
-    wish: &Wish,
-) -> Result<Option<Ready>, Failure> {
+fn kept(certs: &Certs, agent: &mut Agent, target: &Target, wish: &Wish) -> Result<Option<Ready>, Failure> {
     let Some((entry, text)) = certs.load(target) else { return Ok(None) };
     let same = (wish.reason.is_none() || wish.reason == entry.reason)
         && (wish.ticket.is_none() || wish.ticket == entry.ticket);
@@ -95,7 +92,6 @@ fn kept(
     let Some(blob) = certificate::parse(&text).and_then(|certificate| certificate.to_bytes().ok()) else {
         return Ok(None);
     };
-    let _session_is_live = session;
     let path = certs.path(target);
     Ok(agent.holds(&blob)?.then_some(Ready { entry, certificate: text, path, kept: true }))
 }
@@ -144,9 +140,9 @@ pub fn issue(
         ticket: wish.ticket.clone(),
     };
     let answer = ca.certificate(session, &request)?;
-    let certificate = check(ca, session, target, key, &answer)?;
+    let (certificate, target) = check(ca, session, target, key, &answer)?;
     let entry = Entry {
-        target: target.clone(),
+        target,
         serial: answer.serial,
         grant: answer.grant,
         policy: answer.policy,
@@ -166,31 +162,27 @@ fn check(
     target: &Target,
     key: &KeyData,
     answer: &CertificateResponse,
-) -> Result<Certificate, Failure> {
-    let expected = |hosts: &[&HostName]| {
-        let expected = Expected { key, account: target.account(), hosts, user_ca: &session.user_ca };
-        certificate::check(answer, &expected)
+) -> Result<(Certificate, Target), Failure> {
+    let expected = |host: &HostName| {
+        let target = Target::new(target.account().clone(), host.clone());
+        let expected = Expected { key, target: &target, user_ca: &session.user_ca };
+        certificate::check(answer, &expected).map(|certificate| (certificate, target))
     };
-    match expected(&[target.host()]) {
+    match expected(target.host()) {
         // Asked for by an alias, the host appears by its name in the inventory.
         Err(Refused::Principals) => {
             let hosts = ca.hosts(session)?.hosts;
-            let canonical = hosts.iter().find(|entry| entry.aliases.contains(target.host())).map(|entry| &entry.host);
-            Ok(expected(&canonical.into_iter().chain([target.host()]).collect::<Vec<_>>())?)
+            let named = hosts.iter().find(|entry| entry.aliases.contains(target.host()));
+            Ok(expected(&named.ok_or(Refused::Principals)?.host)?)
         }
         checked => Ok(checked?),
     }
 }
 
 /// Into the agent, for exactly as long as it lives; our former entry for the target and our expired ones go first.
-fn hand_over(
-    agent: &mut Agent,
-    session: &Session,
-    issued: &Issued,
-    key: &UserKey,
-    target: &Target,
-) -> Result<(), Failure> {
+fn hand_over(agent: &mut Agent, session: &Session, issued: &Issued, key: &UserKey) -> Result<(), Failure> {
     let entry = &issued.entry;
+    let target = &entry.target;
     let server_now = clock::shifted(clock::now(), entry.clock_offset_ms);
     for old in agent.ours(&session.user_ca)? {
         if old.target == *target || old.expires <= server_now {

@@ -2,14 +2,16 @@
 
 use super::StateDir;
 use crate::{clock, error::Failure};
-use policy::{GrantId, PolicyId, Reason, Serial, Target, Ticket, UnixTime};
+use policy::{GrantId, HostName, PolicyId, Reason, Serial, Target, Ticket, UnixTime};
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, path::PathBuf};
+use std::{collections::BTreeMap, fs::File, path::PathBuf};
+
+const ALIASES: &str = "aliases";
 
 /// What is known of a certificate.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
-    /// What was asked for; the host may be an alias.
+    /// What it is for, the host by its name in the inventory.
     pub target: Target,
     /// Its serial.
     pub serial: Serial,
@@ -69,6 +71,33 @@ impl Certs {
     /// Where the public certificate for `target` is or will be: what ssh is told as `IdentityFile`.
     pub fn path(&self, target: &Target) -> PathBuf {
         self.0.path().join(certificate_name(target))
+    }
+
+    /// `target` with the host's name in the inventory, where it is known that people call it otherwise. One host has one
+    /// certificate, whatever it is called.
+    pub fn canonical(&self, target: &Target) -> Target {
+        let host = self.aliases().remove(target.host()).unwrap_or_else(|| target.host().clone());
+        Target::new(target.account().clone(), host)
+    }
+
+    /// Remembers that `asked` is `canonical`, until logout.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn learn_alias(&self, asked: &Target, canonical: &Target) -> Result<(), Failure> {
+        if asked == canonical {
+            return Ok(());
+        }
+        let _lock = self.0.lock("aliases.lock")?;
+        let mut aliases = self.aliases();
+        aliases.insert(asked.host().clone(), canonical.host().clone());
+        let json = serde_json::to_vec(&aliases).map_err(|_unwritable| Failure::failed("aliases cannot be written"))?;
+        self.0.write(ALIASES, &json)
+    }
+
+    fn aliases(&self) -> BTreeMap<HostName, HostName> {
+        let known = self.0.read(ALIASES).ok().flatten();
+        known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// The entry and the certificate's text; none if either is missing or cannot be read: it is then issued anew.
