@@ -1,7 +1,10 @@
 //! The stories, one file each. Real sshd, ssh, ssh-agent, ssh-keygen and OpenID Provider.
 
 mod certificate_matrix;
+mod crashes;
 mod fuzz;
 mod house;
 mod provider;
 mod same_bytes;
+mod slow_and_large;
+mod strangers;

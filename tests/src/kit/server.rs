@@ -29,7 +29,7 @@ pub struct Server {
 pub struct Home(PathBuf);
 
 /// How the server names itself in signatures; it is not where it listens.
-pub const AUDIENCE: &str = "http://ca.stories.example";
+pub const AUDIENCE: &str = "https://ca.stories.example";
 
 impl Home {
     /// Runs `ca-server init` at `dir`, then takes the policy and the `[[issuer]]` sections given here.
@@ -76,6 +76,14 @@ impl Home {
         Ok(fs::read_to_string(self.path("keys/user_ca.pub"))?.trim().to_owned())
     }
 
+    /// From now on the fault strikes.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    pub fn strike(&self) -> Result<()> {
+        Ok(fs::write(self.path("strike"), "")?)
+    }
+
     /// Starts the server.
     ///
     /// # Errors
@@ -84,7 +92,7 @@ impl Home {
         self.start_with_fault("").await
     }
 
-    /// Starts the server to die at the point `fault`, as `kill -9` would end it there.
+    /// Starts the server to die at the point `fault`, as `kill -9` would end it there, once [`Self::strike`] said so.
     ///
     /// # Errors
     /// If it does not serve.
@@ -92,7 +100,8 @@ impl Home {
         let mut command = Command::new(binaries::program("ca-server")?);
         command.arg("run").arg("--config").arg(self.path("config.toml")).env_remove("JIT_SSH_CA_PASSPHRASE");
         if !fault.is_empty() {
-            command.env("JIT_SSH_FAULT", fault);
+            let _absent = fs::remove_file(self.path("strike"));
+            command.env("JIT_SSH_FAULT", fault).env("JIT_SSH_FAULT_WHEN", self.path("strike"));
         }
         let process = Process::start("ca-server", command)?;
         let ready = process.out.wait_for(0, |line| line.contains("\"ready\":true")).await;
