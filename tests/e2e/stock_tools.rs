@@ -1,0 +1,125 @@
+//! After `jit-ssh setup` nobody needs to know that it is there: stock ssh, scp, rsync and git get their certificates by
+//! themselves.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::kit::{
+    client::Client,
+    process::{Finished, run},
+    world::World,
+};
+use std::{fs, path::PathBuf};
+use tokio::process::Command;
+
+struct Desk {
+    world: World,
+    alice: Client,
+    config: PathBuf,
+}
+
+/// alice's machine after setup. OpenSSH finds the home of a user in the password file, not in `$HOME`, so the tools here
+/// are told the configuration by `-F`; it is the one that setup wrote.
+async fn desk() -> Result<Desk> {
+    let world = World::new().await?;
+    let alice = world.person("alice").await?;
+    let config = alice.home.join(".ssh/config");
+    let hosts = world.web.client_block()? + &world.db.client_block()?;
+    fs::write(&config, format!("{hosts}\nHost *\n  User {}\n", world.accounts.first))?;
+    let set_up = alice.run(&["setup", "--yes"]).await?;
+    ensure!(set_up.code == Some(0), "{set_up:?}");
+    Ok(Desk { world, alice, config })
+}
+
+impl Desk {
+    async fn tool(&self, name: &str, args: &[&str]) -> Result<Finished> {
+        let mut command = Command::new(name);
+        command.args(args);
+        self.alice.dress(&mut command);
+        command.env("GIT_SSH_COMMAND", format!("ssh -F {}", self.config.display()));
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
+        run(name, command).await
+    }
+}
+
+#[tokio::test]
+async fn stock_ssh_scp_rsync_and_git_just_work() -> Result<()> {
+    let desk = desk().await?;
+    let (first, config) = (&desk.world.accounts.first, desk.config.display().to_string());
+    let config = config.as_str();
+    assert!(desk.alice.agent.list().await?.is_empty(), "nothing is fetched before it is needed");
+
+    let said = desk.tool("ssh", &["-F", config, &format!("{first}@web-1"), "echo in"]).await?;
+    assert_eq!((said.code, said.out.trim()), (Some(0), "in"), "{said:?}");
+
+    let here = desk.alice.home.join("letter");
+    fs::write(&here, "dear host\n")?;
+    let there = format!("/tmp/jit-e2e-{}", desk.world.web.port);
+    let to = format!("{first}@web-1:{there}");
+    let here = here.display().to_string();
+    let copied = desk.tool("scp", &["-F", config, &here, &to]).await?;
+    ensure!(copied.code == Some(0), "{copied:?}");
+    let shell = format!("ssh -F {config}");
+    let back = desk.alice.home.join("back").display().to_string();
+    let synced = desk.tool("rsync", &["-e", &shell, &to, &back]).await?;
+    ensure!(synced.code == Some(0), "{synced:?}");
+    assert_eq!(fs::read_to_string(&back)?, "dear host\n");
+
+    let bare = format!("{there}.git");
+    let made =
+        desk.tool("ssh", &["-F", config, &format!("{first}@web-1"), &format!("git init -q --bare {bare}")]).await?;
+    ensure!(made.code == Some(0), "{made:?}");
+    let remote = format!("{first}@web-1:{bare}");
+    let listed = desk.tool("git", &["ls-remote", &remote]).await?;
+    ensure!(listed.code == Some(0), "{listed:?}");
+    let cleaned =
+        desk.tool("ssh", &["-F", config, &format!("{first}@web-1"), &format!("rm -rf {there} {bare}")]).await?;
+    ensure!(cleaned.code == Some(0), "{cleaned:?}");
+
+    let held = desk.alice.agent.list().await?;
+    assert_eq!(held.len(), 1, "one certificate served them all: {held:#?}");
+    Ok(())
+}
+
+/// `%h` and `%r` come from whoever typed or generated the host name; they reach a shell in `Match exec`.
+#[tokio::test]
+async fn hostile_names_run_nothing() -> Result<()> {
+    let desk = desk().await?;
+    let config = desk.config.display().to_string();
+    let mark = desk.alice.home.join("ran");
+    let touch = format!("touch${{IFS}}{}", mark.display());
+    for hostile in
+        [format!("$({touch})"), format!("`{touch}`"), format!("x;{touch}"), format!("x'&{touch}&'"), "web-1|id".into()]
+    {
+        for args in [vec!["-F", &config, "-l", &hostile, "web-1", "true"], vec!["-F", &config, "--", &hostile, "true"]]
+        {
+            let said = desk.tool("ssh", &args).await?;
+            assert_ne!(said.code, Some(0), "{args:?}: {said:?}");
+            assert!(!mark.exists(), "{args:?} ran: {said:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn setup_is_undone_to_the_byte() -> Result<()> {
+    let world = World::new().await?;
+    let alice = world.person("alice").await?;
+    let config = alice.home.join(".ssh/config");
+    let before = "# mine\nHost elsewhere\n  Port 2222\n";
+    fs::write(&config, before)?;
+    let shown = alice.run(&["setup", "--dry-run"]).await?;
+    ensure!(shown.code == Some(0), "{shown:?}");
+    assert_eq!(fs::read_to_string(&config)?, before, "a dry run changes nothing");
+    let done = alice.run(&["setup", "--yes"]).await?;
+    ensure!(done.code == Some(0), "{done:?}");
+    let after = fs::read_to_string(&config)?;
+    assert!(after.contains("Include") && after.ends_with(before), "{after}");
+    let again = alice.run(&["setup", "--yes"]).await?;
+    ensure!(again.code == Some(0), "{again:?}");
+    assert_eq!(fs::read_to_string(&config)?, after, "twice is once");
+    let undone = alice.run(&["setup", "--undo", "--yes"]).await.context("undo")?;
+    ensure!(undone.code == Some(0), "{undone:?}");
+    assert_eq!(fs::read_to_string(&config)?, before);
+    let left: Vec<_> = fs::read_dir(alice.home.join(".ssh"))?.collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(left.len(), 1, "{left:?}");
+    Ok(())
+}
