@@ -291,7 +291,9 @@ fn facts_conform_to_the_schema() {
             let facts = Facts { who, ask: &ask, host, now: kit::NOW, also_in: None };
             let question = Question::new(&facts, action, &named).unwrap();
             let entities: Vec<_> = question.entities.iter().cloned().collect();
-            Entities::from_entities(entities, Some(&schema)).unwrap();
+            Entities::from_entities(entities.clone(), Some(&schema)).unwrap();
+            let computed = Entities::from_entities(entities, None).unwrap();
+            assert!(computed.deep_eq(&question.entities), "the hierarchy is written out closed");
             let request = &question.request;
             Request::new(
                 request.principal().unwrap().clone(),
