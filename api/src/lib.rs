@@ -5,6 +5,7 @@ mod certificates;
 mod error;
 mod hosts;
 mod login;
+mod requests;
 mod sessions;
 pub mod signature;
 
@@ -15,6 +16,9 @@ pub use certificates::{
 pub use error::{Code, ErrorBody, ErrorDetail};
 pub use hosts::{HostEntry, HostsResponse, Reach};
 pub use login::{IdentityBody, LoginRequest, LoginResponse};
+pub use requests::{
+    ApproveRequest, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse, StepBody,
+};
 pub use sessions::{SessionEntry, SessionsResponse};
 
 /// The largest request body the server reads, in bytes.
@@ -36,6 +40,8 @@ pub mod paths {
     pub const CERTIFICATES: &str = "/v1/certificates";
     /// What the caller may reach.
     pub const HOSTS: &str = "/v1/hosts";
+    /// Requests: GET lists, POST files; `/v1/requests/{id}` shows, `…/{id}/approvals`, `…/denials`, `…/end` change.
+    pub const REQUESTS: &str = "/v1/requests";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

@@ -8,6 +8,8 @@ mod engine;
 mod expectations;
 mod explain;
 mod inventory;
+mod life;
+mod request;
 #[cfg(test)]
 mod kit;
 mod source;
@@ -20,9 +22,11 @@ pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
 pub use inventory::{Binding, Host, Inventory};
+pub use life::{Life, Need, Over, Stage, stage};
+pub use request::{Approval, Digest, EndReason, Request, Step, What};
 pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};
 pub use words::{
     Account, Email, GrantId, Group, HostGroup, HostName, Identity, Issuer, KeyId, Kind, PolicyId, Principal,
-    Principals, Reason, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity, WordError,
+    Principals, Reason, RequestId, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity, WordError,
 };

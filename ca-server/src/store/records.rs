@@ -79,3 +79,52 @@ pub enum Recorded {
     /// The login session was ended in between.
     SessionEnded,
 }
+
+/// A request with all that happened to it. Its version is the number of its steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRequest {
+    /// The request.
+    pub request: policy::Request,
+    /// What happened to it, in order.
+    pub steps: Vec<policy::Step>,
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of one identity.
+    Of(policy::Issuer, policy::Subject),
+    /// Those filed at or after an instant, by anybody: what a reviewer may have to look at.
+    Since(UnixTime),
+    /// All that are kept.
+    All,
+}
+
+/// The answer to filing a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filed {
+    /// It is filed.
+    Yes,
+    /// The same idempotency key filed this one before.
+    Before(policy::RequestId),
+}
+
+/// The answer to a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// It is taken.
+    Yes,
+    /// Somebody else's step came first; look again.
+    Changed,
+}
+
+/// The first use of a request's grant, to be recorded with the certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The request.
+    pub request: policy::RequestId,
+    /// How many steps it had when it was decided. If it has more by now, nothing is recorded.
+    pub seen: usize,
+    /// The step to add; none where it was claimed before.
+    pub step: Option<policy::Step>,
+}

@@ -65,6 +65,30 @@ text_word!(
     SessionId,
     session_id
 );
+text_word!(
+    /// A request's id: `r-` and 24 lower-case hex digits (96 random bits). Its grant has the same digits.
+    RequestId,
+    request_id
+);
+
+impl RequestId {
+    /// The id for 96 random bits of the caller's.
+    pub fn from_random(random: [u8; 12]) -> Self {
+        Self(format!("r-{}", hex(random)))
+    }
+
+    /// The id of the grant that this request may become.
+    pub fn grant(&self) -> GrantId {
+        GrantId(self.0.replacen("r-", "g-", 1))
+    }
+}
+
+impl GrantId {
+    /// The request it came from, if it came from one: standing access has grants without.
+    pub fn request(&self) -> RequestId {
+        RequestId(self.0.replacen("g-", "r-", 1))
+    }
+}
 
 impl GrantId {
     /// The id for 96 random bits of the caller's.
@@ -177,6 +201,10 @@ fn grant_id(text: &str) -> Result<String, WordError> {
 
 fn session_id(text: &str) -> Result<String, WordError> {
     random_id(text, "s-").ok_or(WordError::new("login session id", "it reads s- and 24 hex digits"))
+}
+
+fn request_id(text: &str) -> Result<String, WordError> {
+    random_id(text, "r-").ok_or(WordError::new("request id", "it reads r- and 24 hex digits"))
 }
 
 fn random_id(text: &str, prefix: &str) -> Option<String> {

@@ -1,0 +1,170 @@
+use crate::IdentityBody;
+use policy::{
+    EndReason, GrantId, HostName, PolicyId, Reason, RequestId, Seconds, Serial, Stage, Target, Terms, Ticket, UnixTime,
+};
+
+/// `POST /v1/requests` (with `Idempotency-Key`): asks for access that people must approve, or that begins later.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRequest {
+    /// What to reach: 1 to 32 targets.
+    pub targets: Vec<Target>,
+    /// For how long, from the first use; absent means as long as the policy allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Seconds>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+    /// Not before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<UnixTime>,
+    /// Under this policy, where several would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<PolicyId>,
+    /// Prolongs this request's grant; `targets` must be empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<RequestId>,
+    /// Only say what would happen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What a target would be, or is, granted on.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Offer {
+    /// The target.
+    pub target: Target,
+    /// The permits that would do, the one that would be taken first.
+    pub offers: Vec<Terms>,
+    /// Groups whose members may approve.
+    pub approver_groups: Vec<String>,
+}
+
+/// A request, as anybody who may see it sees it. `ETag` is its version.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct RequestBody {
+    /// Its id; absent for a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RequestId>,
+    /// The grant it is or may become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    /// What an approval must name: 64 hex digits.
+    pub digest: String,
+    /// How many steps it has seen.
+    pub version: u64,
+    /// Who asks.
+    pub requester: IdentityBody,
+    /// What is asked for.
+    pub targets: Vec<Target>,
+    /// For how long.
+    pub duration: Seconds,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+    /// Not before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<UnixTime>,
+    /// The policy the requester picked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<PolicyId>,
+    /// The request it prolongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<RequestId>,
+    /// When it was filed.
+    pub filed: UnixTime,
+    /// Where it stands now.
+    pub stage: Stage,
+    /// What each target is, or would be, granted on.
+    pub offers: Vec<Offer>,
+    /// What happened so far.
+    pub steps: Vec<StepBody>,
+    /// Whether the caller may approve or deny it now.
+    pub may_review: bool,
+}
+
+/// One step.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct StepBody {
+    /// When.
+    pub at: UnixTime,
+    /// By whom: e-mail or subject.
+    pub by: String,
+    /// `approved`, `denied`, `cancelled`, `claimed`, `done`, `revoked`.
+    pub what: String,
+    /// In that person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// For no longer than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Seconds>,
+    /// On these hosts only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<HostName>,
+}
+
+/// `POST /v1/requests/{id}/approvals`.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The digest the reviewer saw.
+    pub digest: String,
+    /// For no longer than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Seconds>,
+    /// On these hosts only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<HostName>,
+    /// In the reviewer's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// `POST /v1/requests/{id}/denials`: a veto. Denying an approved request ends it everywhere.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenyRequest {
+    /// Why.
+    pub reason: Reason,
+}
+
+/// `POST /v1/requests/{id}/end`: the holder gives it back or withdraws it, or security takes it.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndRequest {
+    /// `done` (its holder) or `revoked` (who may administer).
+    pub why: EndReason,
+    /// In that person's words; required for `revoked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// What an end did, and what will end when at the latest.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Receipt {
+    /// Requests and grants that ended.
+    pub requests: Vec<RequestId>,
+    /// Login sessions that ended.
+    pub sessions: u64,
+    /// Certificates that hosts with a fresh KRL refuse from now on.
+    pub serials: Vec<Serial>,
+    /// When the last of these certificates expires by itself, for hosts without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_expiry: Option<UnixTime>,
+}
+
+/// `GET /v1/requests?view=mine|review|all&after=<id>&limit=<n>`: newest first.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct RequestsResponse {
+    /// The requests.
+    pub requests: Vec<RequestBody>,
+    /// Pass it as `after` for the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<RequestId>,
+}
