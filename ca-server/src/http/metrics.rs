@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Codes in the order in which their counters stand; `ok` comes before them.
-const CODES: [Code; 21] = [
+pub(super) const CODES: [Code; 21] = [
     Code::BadRequest,
     Code::LoginRequired,
     Code::BadSignature,
