@@ -64,7 +64,8 @@ impl Policies {
                 "report this as a bug",
             )]);
         };
-        let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| check::names(rule, &inventory)).collect();
+        let mut findings: Vec<Finding> =
+            rules.iter().flat_map(|rule| check::names(rule, &inventory)).take(Finding::MOST).collect();
         findings.extend(check::types(&schema, &rules, &set));
         if !findings.is_empty() {
             return Err(findings);
@@ -152,24 +153,23 @@ fn read(sources: &[Source]) -> Result<Vec<Rule>, Vec<Finding>> {
             Err(more) => findings.extend(more),
         }
     }
+    if let Some(last) = rules.get(Policies::MOST) {
+        findings.push(last.place.finding(format!("more than {} policies", Policies::MOST), "merge some"));
+    }
     let mut seen = HashSet::new();
-    for rule in &rules {
-        if !seen.insert(&rule.id) {
-            findings.push(
-                rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own"),
-            );
-        }
-    }
-    if rules.len() > Policies::MOST {
-        findings.push(Source::default().finding(0, format!("more than {} policies", Policies::MOST), "merge some"));
-    }
+    let taken = rules.iter().filter(|rule| !seen.insert(&rule.id));
+    findings.extend(
+        taken.take(Finding::MOST).map(|rule| {
+            rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own")
+        }),
+    );
     if findings.is_empty() { Ok(rules) } else { Err(findings) }
 }
 
 fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
     source.readable().map_err(|finding| vec![finding])?;
     let set: PolicySet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
-        errors.iter().map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
+        errors.iter().take(Finding::MOST).map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
     })?;
     if set.templates().next().is_some() {
         let at = source.text.find("?principal").or_else(|| source.text.find("?resource")).unwrap_or(0);
@@ -180,7 +180,8 @@ fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
     for policy in set.policies() {
         match Rule::read(&source, policy) {
             Ok(rule) => rules.push(rule),
-            Err(more) => findings.extend(more),
+            Err(more) if findings.len() < Finding::MOST => findings.extend(more),
+            Err(_) => break,
         }
     }
     rules.sort_by_key(|rule| rule.place.start);
