@@ -160,8 +160,7 @@ pub(super) async fn serve(
             let header = authorization(&parts.headers)?;
             let method = parts.method.as_str();
             let app = &shared.app;
-            let caller =
-                verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
+            let caller = verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
             let id = route.matches(path).unwrap_or_default();
             closed(route.endpoint, app, &caller, &parts.headers, &body, id).await
         }
