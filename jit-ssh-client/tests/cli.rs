@@ -1,5 +1,7 @@
 //! The program as a script meets it: exit codes, JSON, and what it leaves alone.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use serde_json::Value;
 use std::{
     os::unix::fs::PermissionsExt as _,
