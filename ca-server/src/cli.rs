@@ -11,14 +11,17 @@ use std::{
 ///
 /// It gives people and workloads SSH certificates of minutes, as policy allows, and keeps a record of each.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Exit codes: 0 done, 1 failed or findings, 2 wrong usage.
 
 Examples:
   ca-server init /etc/jit-ssh                          make keys, configuration and a starter policy
   ca-server check --config /etc/jit-ssh/config.toml    find what is wrong before it matters
   ca-server run --config /etc/jit-ssh/config.toml      serve
-  ca-server dev                                        try it out on loopback, nothing kept")]
+  ca-server dev                                        try it out on loopback, nothing kept"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -110,7 +113,7 @@ pub(crate) enum Policy {
         #[arg(long)]
         json: bool,
     },
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// Say what the policies would decide, and why
@@ -177,9 +180,9 @@ impl Explain {
         if targets.is_empty() {
             anyhow::bail!("name at least one target, as account@host");
         }
-        let parsed = targets.iter().map(|target| {
-            target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default()))
-        });
+        let parsed = targets
+            .iter()
+            .map(|target| target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default())));
         Ok((directory, parsed.collect::<anyhow::Result<_>>()?))
     }
 }

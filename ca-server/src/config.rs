@@ -214,7 +214,7 @@ impl Config {
             findings.push(at(
                 text.find("idle").unwrap_or(0),
                 "sessions.idle is longer than sessions.lifetime",
-                "a login session that ends before it is idle never is: shorten idle",
+                "no login session would live long enough to be idle: shorten idle",
             ));
         }
         for fault in check_all(&self.issuer).err().unwrap_or_default() {

@@ -8,7 +8,7 @@ use crate::{
     ca::Authority,
     clock::{Clock, SystemClock},
     config::{Config, StoreKind},
-    custody::CaKey,
+    custody::Keys,
     http::{
         Door, Listener,
         connections::{self, bind},
@@ -21,7 +21,7 @@ use crate::{
     systemd,
     verbs::replay::Replay,
 };
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use ssh_key::HashAlg;
 use std::{io::Write as _, sync::Arc};
 use tokio::{
@@ -59,7 +59,9 @@ impl Listeners {
 /// If a key, the policy set, the store or an issuer's configuration cannot be used. Nothing is overwritten.
 pub fn wire(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (user_ca, host_ca) = ca_keys(config)?;
+    let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
+    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
+    let Keys { user: user_ca, host: host_ca } = Keys::load(&config.keys.user_ca, &config.keys.host_ca, passphrase)?;
     let host_public = host_ca.public().to_openssh().context("the host CA's public key cannot be written")?;
     let policies = LivePolicies::load_dir(&config.policy.directory)
         .with_context(|| format!("no policy set to serve in {}", config.policy.directory.display()))?;
@@ -87,23 +89,6 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
     })
 }
 
-/// The user CA and the host CA. One key in both roles would let a user certificate pass for a host's.
-///
-/// # Errors
-/// If one cannot be used, or both are the same.
-pub fn ca_keys(config: &Config) -> anyhow::Result<(CaKey, CaKey)> {
-    let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
-    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
-    let user = CaKey::load(&config.keys.user_ca, passphrase)?;
-    let host = CaKey::load(&config.keys.host_ca, passphrase)?;
-    if user.public().key_data() == host.public().key_data() {
-        bail!(
-            "keys.user_ca and keys.host_ca are one key: give each role its own (`ca-server init` makes two)"
-        );
-    }
-    Ok((user, host))
-}
-
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight. `more` is added to the line that says ready.
 ///
 /// # Errors
@@ -121,7 +106,8 @@ pub async fn serve(
         None => None,
     };
     let app = Arc::new(app);
-    let shared = Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    let shared =
+        Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
     record_start(&app).await?;
     let line = ready_line(&listeners, tls.is_some(), more)?;
 

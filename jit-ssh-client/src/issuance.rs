@@ -15,7 +15,7 @@ use crate::{
     terminal,
 };
 use api::{CertificateRequest, CertificateResponse};
-use policy::{HostName, Reason, Seconds, Target, Ticket, UnmetTerm};
+use policy::{HostName, Reason, Seconds, Target, Ticket, UnixTime, UnmetTerm};
 use ssh_key::{Certificate, public::KeyData};
 use std::path::PathBuf;
 
@@ -51,42 +51,63 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Re
     let target = &certs.canonical(target);
     let session = Session::live(state)?;
     let mut agent = Agent::connect()?;
-    if !renew && let Some(ready) = kept(&certs, &mut agent, target, wish)? {
+    if !renew && let Some(ready) = held(&certs, &mut agent, target, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
     let _lock = certs.lock(target)?;
     // Whoever held the lock may have done it for us.
-    if !renew && let Some(ready) = kept(&certs, &mut agent, target, wish)? {
+    if !renew && let Some(ready) = held(&certs, &mut agent, target, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
-    let wish = with_former(&certs, target, wish);
+    match renewed(&certs, &session, &mut agent, target, &with_former(&certs, target, wish)) {
+        // The CA is away, but what we hold lives a little longer.
+        Err(failure) if failure.exit == Exit::Unreachable && !renew => {
+            held(&certs, &mut agent, target, wish, |entry, now| !entry.is_over(now))?.ok_or(failure)
+        }
+        done => done,
+    }
+}
+
+fn renewed(
+    certs: &Certs,
+    session: &Session,
+    agent: &mut Agent,
+    target: &Target,
+    wish: &Wish,
+) -> Result<Ready, Failure> {
     let key = UserKey::fresh()?;
     let issued = {
         let _waiting = terminal::Waiting::on(&format!("asking {} for a certificate", session.server));
         issue(
-            &CaClient::for_session(&session)?,
-            &session,
+            &CaClient::for_session(session)?,
+            session,
             target,
             key.public(),
             &key.public_line()?,
             || key.proof(&session.audience, &session.session).map(Some),
-            &wish,
+            wish,
         )?
     };
-    hand_over(&mut agent, &session, &issued, &key)?;
+    hand_over(agent, session, &issued, &key)?;
     certs.save(&issued.entry, &issued.text)?;
     certs.learn_alias(target, &issued.entry.target)?;
     let path = certs.path(&issued.entry.target);
     Ok(Ready { entry: issued.entry, certificate: issued.text, path, kept: false })
 }
 
-/// The kept certificate, if it is fresh and the agent really holds it. A wish that differs from what it was issued for
-/// (another ticket) wants a new one.
-fn kept(certs: &Certs, agent: &mut Agent, target: &Target, wish: &Wish) -> Result<Option<Ready>, Failure> {
+/// The certificate we have, if it is still good enough and the agent really holds it. A wish that differs from what it
+/// was issued for (another ticket) wants a new one.
+fn held(
+    certs: &Certs,
+    agent: &mut Agent,
+    target: &Target,
+    wish: &Wish,
+    good: impl FnOnce(&Entry, UnixTime) -> bool,
+) -> Result<Option<Ready>, Failure> {
     let Some((entry, text)) = certs.load(target) else { return Ok(None) };
     let same = (wish.reason.is_none() || wish.reason == entry.reason)
         && (wish.ticket.is_none() || wish.ticket == entry.ticket);
-    if !same || !entry.is_fresh(clock::now()) {
+    if !same || !good(&entry, clock::now()) {
         return Ok(None);
     }
     let Some(blob) = certificate::parse(&text).and_then(|certificate| certificate.to_bytes().ok()) else {
@@ -97,7 +118,7 @@ fn kept(certs: &Certs, agent: &mut Agent, target: &Target, wish: &Wish) -> Resul
 }
 
 /// A renewal says again why, as long as the grant it was said for lives, and never asks beyond that grant's end.
-fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
+pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
     let former =
         certs.load(target).map(|(entry, _)| entry).filter(|entry| entry.reason.is_some() || entry.ticket.is_some());
     let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };

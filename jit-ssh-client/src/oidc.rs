@@ -113,9 +113,10 @@ impl<'a> Provider<'a> {
             (Some(_), _) => Err("it is not bound to our session key".to_owned()),
             (None, _) => Ok(()),
         };
-        token
-            .claims(&self.verifier(), right_nonce)
-            .map_err(|error| Failure::failed(format!("the ID token of {} was not taken: {error}", self.about.name)))?;
+        token.claims(&self.verifier(), right_nonce).map_err(|error| {
+            Failure::failed(format!("the ID token of {} was not taken: {error}", self.about.name))
+                .hint("is this machine's clock right? jit-ssh doctor looks")
+        })?;
         Ok(token.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use reqwest::{Client, Response, redirect::Policy};
-use std::{error::Error as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 use tokio::runtime::Runtime;
 
 /// No answer is larger. JWKS of large providers stay below 64 KiB, the list of 10,000 hosts needs a few MiB.
@@ -49,7 +49,7 @@ pub fn client(tls: bool, ca_file: Option<&Path>) -> Result<Client, Failure> {
         }
     }
     builder.build().map_err(|error| {
-        Failure::failed(format!("TLS cannot be set up: {}", reasons(&error)))
+        Failure::failed(format!("TLS cannot be set up: {}", reason(&error)))
             .hint("install the system's certificates (Debian: apt install ca-certificates), or name a ca_file")
     })
 }
@@ -72,20 +72,18 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
 /// Nobody answered.
 pub fn unreachable_by(error: &reqwest::Error) -> Failure {
     let whom = error.url().and_then(url::Url::host_str).unwrap_or("the server").to_owned();
-    Failure::unreachable(format!("{whom} does not answer: {}", reasons(error)))
+    Failure::unreachable(format!("{whom} does not answer: {}", reason(error)))
         .hint("check network and VPN; jit-ssh doctor looks at each step")
 }
 
-/// The whole chain of causes in one line; reqwest's own text names only the outermost.
-fn reasons(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "it takes too long".to_owned() } else { String::new() };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = if text.is_empty() { cause_text } else { format!("{text}: {cause_text}") };
-        }
-        source = cause.source();
+/// The innermost cause, which names what happened; those around it name the library's parts.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it takes too long".to_owned();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }

@@ -7,6 +7,7 @@ mod index;
 pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod rule;
+pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,13 @@ impl Policies {
     /// # Errors
     /// With everything that is wrong, in the order of files and lines: a set is taken whole or not at all.
     pub fn load(sources: &Sources) -> Result<Self, Vec<Finding>> {
+        size::on_deep_stack(|| Self::load_here(sources)).unwrap_or_else(|| {
+            let message = "there is no thread to load policies on";
+            Err(vec![Source::default().finding(0, message, "free some memory and try again")])
+        })
+    }
+
+    fn load_here(sources: &Sources) -> Result<Self, Vec<Finding>> {
         let inventory = Inventory::read(sources)?;
         let rules = read(&sources.policies)?;
         let set = PolicySet::from_policies(rules.iter().map(|rule| rule.cedar.clone()));
@@ -64,7 +72,8 @@ impl Policies {
                 "report this as a bug",
             )]);
         };
-        let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| check::names(rule, &inventory)).collect();
+        let mut findings: Vec<Finding> =
+            rules.iter().flat_map(|rule| check::names(rule, &inventory)).take(Finding::MOST).collect();
         findings.extend(check::types(&schema, &rules, &set));
         if !findings.is_empty() {
             return Err(findings);
@@ -152,24 +161,23 @@ fn read(sources: &[Source]) -> Result<Vec<Rule>, Vec<Finding>> {
             Err(more) => findings.extend(more),
         }
     }
+    if let Some(last) = rules.get(Policies::MOST) {
+        findings.push(last.place.finding(format!("more than {} policies", Policies::MOST), "merge some"));
+    }
     let mut seen = HashSet::new();
-    for rule in &rules {
-        if !seen.insert(&rule.id) {
-            findings.push(
-                rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own"),
-            );
-        }
-    }
-    if rules.len() > Policies::MOST {
-        findings.push(Source::default().finding(0, format!("more than {} policies", Policies::MOST), "merge some"));
-    }
+    let taken = rules.iter().filter(|rule| !seen.insert(&rule.id));
+    findings.extend(
+        taken.take(Finding::MOST).map(|rule| {
+            rule.place.finding(format!("@id(\"{}\") is taken", rule.id), "every policy has an id of its own")
+        }),
+    );
     if findings.is_empty() { Ok(rules) } else { Err(findings) }
 }
 
 fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
-    source.readable().map_err(|finding| vec![finding])?;
+    source.readable().and_then(|()| size::bounded(source)).map_err(|finding| vec![finding])?;
     let set: PolicySet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
-        errors.iter().map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
+        errors.iter().take(Finding::MOST).map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
     })?;
     if set.templates().next().is_some() {
         let at = source.text.find("?principal").or_else(|| source.text.find("?resource")).unwrap_or(0);
@@ -180,7 +188,8 @@ fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
     for policy in set.policies() {
         match Rule::read(&source, policy) {
             Ok(rule) => rules.push(rule),
-            Err(more) => findings.extend(more),
+            Err(more) if findings.len() < Finding::MOST => findings.extend(more),
+            Err(_) => break,
         }
     }
     rules.sort_by_key(|rule| rule.place.start);

@@ -40,6 +40,11 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
+impl Finding {
+    /// How many of a kind are told at once: placing each costs a walk through its file, and nobody reads more.
+    pub(crate) const MOST: usize = 100;
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", Shown(&self.file), self.line, self.column, Shown(&self.message))?;

@@ -58,6 +58,9 @@ pub(crate) fn tables<T>(
             Ok(value) => read_so_far.push(value),
             Err(finding) => findings.push(finding),
         }
+        if findings.len() >= Finding::MOST {
+            break;
+        }
     }
     if findings.is_empty() { Ok(read_so_far) } else { Err(findings) }
 }

@@ -1,4 +1,11 @@
 //! Policy tests that are wrong say so, with their place and a hint; policy tests that fail say what came.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    reason = "a test that cannot go on fails"
+)]
 
 use policy::{Policies, Source, Sources, TestOutcome};
 

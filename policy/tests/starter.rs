@@ -1,4 +1,11 @@
 //! The starter directory that `ca-server init` writes: it loads, and its own tests pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    reason = "a test that cannot go on fails"
+)]
 
 use policy::{Policies, Source, Sources};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,11 @@
 //! Every word: what is taken, what is refused, and that reading what was shown gives the same word back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    reason = "a test that cannot go on fails"
+)]
 
 use policy::*;
 use proptest::prelude::*;
@@ -89,7 +96,7 @@ proptest! {
     fn a_principal_is_never_what_sshd_could_read_otherwise(text in prop_oneof![any::<String>(), nearly()]) {
         if let Ok(principal) = text.parse::<Principal>() {
             let text = principal.as_str();
-            prop_assert!((1..=320).contains(&text.len()));
+            prop_assert!((1..=318).contains(&text.len()));
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@:-".contains(&b)), "{}", text);
             prop_assert!(!text.starts_with(['-', '@', '.', ':']), "{}", text);
         }

@@ -2,7 +2,6 @@
 
 use super::roca;
 use ed25519_dalek::VerifyingKey;
-use sha2::{Digest as _, Sha256};
 use ssh_key::{
     HashAlg, PublicKey,
     public::{EcdsaPublicKey, KeyData, RsaPublicKey},
@@ -47,6 +46,7 @@ pub enum KeyError {
 #[derive(Clone, Debug)]
 pub struct UserKey {
     public: PublicKey,
+    text: String,
     digest: [u8; 32],
     fingerprint: String,
 }
@@ -66,14 +66,14 @@ impl UserKey {
         let unverified = PublicKey::from_openssh(unverified_text).map_err(|_unreadable| KeyError::Malformed)?;
         check(unverified.key_data())?;
         let public = PublicKey::new(unverified.key_data().clone(), "");
-        let wire = public.to_bytes().map_err(|_unencodable| KeyError::Malformed)?;
         // One key has one form: a padded number would give it a second digest, and so a second owner.
-        let written = public.to_openssh().map_err(|_unencodable| KeyError::Malformed)?;
-        if !written.split(' ').take(2).eq(unverified_text.trim_end().split(' ').take(2)) {
+        let text = public.to_openssh().map_err(|_unencodable| KeyError::Malformed)?;
+        if !text.split(' ').take(2).eq(unverified_text.trim_end().split(' ').take(2)) {
             return Err(KeyError::Malformed);
         }
-        let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
-        Ok(Self { public, digest: Sha256::digest(&wire).into(), fingerprint })
+        let fingerprint = public.fingerprint(HashAlg::Sha256);
+        let digest = fingerprint.sha256().ok_or(KeyError::Malformed)?;
+        Ok(Self { public, text, digest, fingerprint: fingerprint.to_string() })
     }
 
     /// The public key, without a comment.
@@ -96,9 +96,9 @@ impl UserKey {
         matches!(self.public.key_data(), KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_))
     }
 
-    /// Whether it is the key that `openssh` shows.
+    /// Whether it is the key that `openssh` shows, which must be written as OpenSSH would.
     pub fn is(&self, openssh: &str) -> bool {
-        PublicKey::from_openssh(openssh).is_ok_and(|other| other.key_data() == self.public.key_data())
+        self.text.split(' ').take(2).eq(openssh.split(' ').take(2))
     }
 }
 

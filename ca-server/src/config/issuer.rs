@@ -39,8 +39,9 @@ pub struct IssuerConfig {
     /// Whether the device grant is accepted. Off, because it can be phished and its tokens carry no nonce.
     #[serde(default)]
     pub device_grant: bool,
-    /// The claim that holds groups: a name, a path such as `realm_access.roles`, or a URL, which is taken whole. People's
-    /// issuers default to `groups`; workloads have groups only if this is set.
+    /// The claim that holds groups: a name, a path such as `realm_access.roles`, a URL, which is taken whole, or a
+    /// JSON pointer for names that hold dots. People's issuers default to `groups`; workloads have groups only if this is
+    /// set.
     #[serde(default)]
     pub groups_claim: Option<String>,
     /// Put before every group of this issuer, so that two issuers can never mean different groups by one name.

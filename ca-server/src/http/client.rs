@@ -52,3 +52,6 @@ pub fn source(peer: IpAddr, headers: &hyper::HeaderMap, proxies: &[Network]) -> 
     }
     source
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub(super) fn groups(config: &IssuerConfig, claims: &Map<String, Value>) -> Resu
 /// Entra's overage: above 200 groups the claim is replaced by `_claim_names` (or `hasgroups`), which say where to ask instead.
 /// Asking there would need a secret of the application's, and a person without any group is not what the issuer said.
 fn left_out(claims: &Map<String, Value>, name: &str) -> bool {
-    let first = name.split('.').next().unwrap_or(name);
+    let first = name.trim_start_matches('/').split(['.', '/']).next().unwrap_or(name);
     let elsewhere = claims.get("_claim_names").is_some_and(|names| names.get(name).or(names.get(first)).is_some());
     let hinted = ["hasgroups", "groups:src1"]
         .iter()

@@ -3,6 +3,7 @@
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
 mod file;
+mod live;
 mod operations;
 mod tables;
 mod used;
@@ -12,8 +13,9 @@ pub use file::OpenError;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
 use crate::audit::Entry;
-use ::redb::{ReadableDatabase as _, ReadableTableMetadata as _};
+use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
+use live::Live;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use std::{path::Path, sync::Arc};
 use tables::{AUDIT, OWNED, PROOFS, SESSIONS};
@@ -22,7 +24,7 @@ use writer::Writer;
 
 /// A store in the file that [`RedbStore::open`] was given.
 pub struct RedbStore {
-    database: Arc<::redb::Database>,
+    live: Arc<Live>,
     writer: Writer,
     used: LastUse,
 }
@@ -33,13 +35,16 @@ impl RedbStore {
     /// # Errors
     /// If the file is damaged, of a newer version, open in another process, or readable by others. It is not touched.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = Arc::new(file::open(path)?);
-        let writer = Writer::start(Arc::clone(&database)).map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { database, writer, used: LastUse::default() })
+        drop(file::open(path)?);
+        let again = path.to_owned();
+        // From here on a file that is gone is an error, not a reason to begin a new one.
+        Self::around(path, Live::open(move || file::open_existing(&again))?)
     }
 
-    fn read(&self) -> Result<::redb::ReadTransaction, StoreError> {
-        self.database.begin_read().map_err(failed)
+    fn around(path: &Path, live: Live) -> Result<Self, OpenError> {
+        let live = Arc::new(live);
+        let writer = Writer::start(Arc::clone(&live)).map_err(|error| OpenError::thread(path, &error))?;
+        Ok(Self { live, writer, used: LastUse::default() })
     }
 
     fn decode(&self, json: &[u8]) -> Result<LoginSession, StoreError> {
@@ -66,13 +71,13 @@ impl Store for RedbStore {
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
-        let sessions = self.read()?.open_table(SESSIONS).map_err(failed)?;
+        let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
         let kept = sessions.get(id.as_str()).map_err(failed)?;
         kept.map(|json| self.decode(json.value())).transpose()
     }
 
     async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
-        let read = self.read()?;
+        let read = self.live.read()?;
         let (sessions, owned) = (read.open_table(SESSIONS).map_err(failed)?, read.open_table(OWNED).map_err(failed)?);
         let owner = super::records::owner(issuer, subject);
         let mut theirs = Vec::new();
@@ -113,7 +118,7 @@ impl Store for RedbStore {
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
-        let proofs = self.read()?.open_table(PROOFS).map_err(failed)?;
+        let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
         Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
     }
 
@@ -122,13 +127,13 @@ impl Store for RedbStore {
     }
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let audit = self.read()?.open_table(AUDIT).map_err(failed)?;
+        let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
         let rows = audit.range(from..).map_err(failed)?.take(most);
         rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
     }
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
-        self.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed)
+        self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed)
     }
 
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {

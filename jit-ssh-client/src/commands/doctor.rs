@@ -9,11 +9,11 @@ use crate::{
     cli, clock,
     error::{Exit, Failure},
     issuance::{self, Ready, Wish},
-    state::{StateDir, session::Session},
+    state::{StateDir, certs::Certs, session::Session},
     terminal,
 };
 use api::{About, ExplainRequest, Outcome};
-use policy::Target;
+use policy::{PolicyId, Target};
 use std::process::ExitCode;
 
 /// Further off, and requests or certificates are refused somewhere (the CA allows 60 s either way).
@@ -38,7 +38,7 @@ fn examine(globals: &Globals, destination: Option<&Destination>, chart: &mut Cha
         "holds a certificate and takes a lifetime".to_owned()
     })?;
     let ca = chart.check("server", || server(globals, &state), |ca| ca.server().to_string())?;
-    let about = chart.check("CA", || ca.about(), |about| format!("answers, version {}", about.version))?;
+    let about = chart.check("CA", || answering(&ca), |about| format!("answers, version {}", about.version))?;
     chart.check("clock", || skew(&about), |skew| format!("{skew} ms from the CA's"))?;
     let session = chart.check(
         "login",
@@ -47,7 +47,7 @@ fn examine(globals: &Globals, destination: Option<&Destination>, chart: &mut Cha
     )?;
     let Some(destination) = destination else { return Ok(()) };
     let target = chart.check("account", || destination.target(&[]), Target::to_string)?;
-    chart.check("policy", || policy(&ca, &session, &target), |policy| format!("granted by {policy}"))?;
+    chart.check("policy", || policy(&ca, &session, &state, &target), |policy| format!("granted by {policy}"))?;
     let ready = chart.check("certificate", || issuance::ensure(&state, &target, &Wish::default(), false), content)?;
     chart.check("sshd", || sshd::answer(destination, &ready.path), |()| "lets us in".to_owned())
 }
@@ -60,6 +60,10 @@ fn server(globals: &Globals, state: &StateDir) -> Result<CaClient, Failure> {
             None => Err(unnamed),
         },
     }
+}
+
+fn answering(ca: &CaClient) -> Result<About, Failure> {
+    ca.about().map_err(|failure| failure.hint("check the address, network, VPN and proxy; does the CA run?"))
 }
 
 fn skew(about: &About) -> Result<i64, Failure> {
@@ -83,18 +87,25 @@ fn login(globals: &Globals, state: &StateDir, ca: &CaClient, about: &About) -> R
     }
 }
 
-fn policy(ca: &CaClient, session: &Session, target: &Target) -> Result<policy::PolicyId, Failure> {
-    let question = ExplainRequest { target: target.clone(), duration: None, reason: None, ticket: None };
+/// With the reason and the ticket that were given before, while that grant lives: what was said once counts.
+fn policy(ca: &CaClient, session: &Session, state: &StateDir, target: &Target) -> Result<PolicyId, Failure> {
+    let wish = issuance::with_former(&Certs::open(state)?, target, &Wish::default());
+    let question =
+        ExplainRequest { target: target.clone(), duration: wish.duration, reason: wish.reason, ticket: wish.ticket };
     let decision = ca.explain(session, &question)?.decision;
-    let first = decision.policies.first().cloned();
-    let exit = match (decision.outcome, first) {
-        (Outcome::Granted, Some(policy)) => return Ok(policy),
-        (Outcome::NeedsApproval, _) => Exit::NeedsApproval,
-        _ => Exit::Denied,
-    };
-    let word = if exit == Exit::Denied { "is denied" } else { "needs approval" };
     let advice = decision.advice.first().map(|advice| format!(": {advice}")).unwrap_or_default();
-    Err(Failure::new(exit, format!("{target} {word}{advice}")).hint(format!("jit-ssh explain {target}")))
+    let explain = format!("jit-ssh explain {target}");
+    match (decision.outcome, decision.policies.first()) {
+        (Outcome::Granted, Some(policy)) => Ok(policy.clone()),
+        (Outcome::NeedsApproval, _) => {
+            Err(Failure::new(Exit::NeedsApproval, format!("{target} needs approval")).hint(explain))
+        }
+        _ if !decision.unmet.is_empty() => {
+            Err(Failure::new(Exit::Denied, format!("{target} is granted only to who says why"))
+                .hint(format!("jit-ssh ensure --reason '…' --ticket ID {target}, then look again; or {explain}")))
+        }
+        _ => Err(Failure::new(Exit::Denied, format!("{target} is denied{advice}")).hint(explain)),
+    }
 }
 
 fn content(ready: &Ready) -> String {

@@ -235,7 +235,8 @@ fn approvers_are_the_groups_whose_policies_speak_of_this_request() {
 /// Conditions on the facts, each with an ask that meets it and how to spoil it.
 #[test]
 fn facts_reach_the_conditions() {
-    let spoil: [(&str, fn(&mut Ask)); 14] = [
+    type Spoil = fn(&mut Ask);
+    let spoil: [(&str, Spoil); 14] = [
         ("context.mfa", |ask| ask.identity.mfa = false),
         ("context.auth_age <= 60", |ask| ask.identity.auth_time = Some(UnixTime::from_secs(1_772_625_539))),
         ("context.auth_age <= 60", |ask| ask.identity.auth_time = None),

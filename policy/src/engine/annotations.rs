@@ -91,7 +91,7 @@ fn set(terms: &mut Terms, term: &str, value: &str) -> Result<(), String> {
         "record" => terms.record = required(value)?,
         "verify_required" => terms.verify_required = value == "true" || required(value)?,
         "extensions" if value == "none" => terms.extensions = BTreeSet::new(),
-        "extensions" => terms.extensions = list(value, |one| word::<Extension>(one))?.into_iter().collect(),
+        "extensions" => terms.extensions = list(value, word::<Extension>)?.into_iter().collect(),
         "force_command" => terms.force_command = Some(line(value)?),
         "elevate" => terms.elevate = Some(line(value)?),
         "source_address" if value == "request" => terms.source_address = Some(SourceAddress::Request),

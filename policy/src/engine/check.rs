@@ -80,7 +80,7 @@ pub(super) fn types(schema: &Schema, rules: &[Rule], set: &PolicySet) -> Vec<Fin
             None => Source::default().finding(0, message, ""),
         }
     };
-    let mut findings: Vec<Finding> = errors.chain(warnings).map(finding).collect();
+    let mut findings: Vec<Finding> = errors.chain(warnings).take(Finding::MOST).map(finding).collect();
     findings.sort();
     findings.dedup();
     findings

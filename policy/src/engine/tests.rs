@@ -380,7 +380,7 @@ mod differential {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn the_index_changes_no_answer(rules in proptest::collection::vec(rule(), 0..24), asks in proptest::collection::vec(ask(), 1..6)) {
             let text: String = rules.iter().enumerate().map(|(n, rule)| format!("@id(\"p{n}\") {rule}")).collect();

@@ -4,7 +4,7 @@ use super::{Account, HostGroup, Target, WordError};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// One entry of a certificate's `valid principals`: `account@host`, `account@group:name` or, for hosts declared so, the
-/// bare `account`. Never empty, at most 256 bytes of `A-Z a-z 0-9 . _ @ : -`: nothing that sshd, a principals file or a
+/// bare `account`. Never empty, at most 318 bytes (64, `@`, 253) of `A-Z a-z 0-9 . _ @ : -`: nothing that sshd, a principals file or a
 /// list could read as a separator, a pattern, an option or a comment (CVE-2026-35414).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal(String);

@@ -1,0 +1,79 @@
+use super::DOCUMENT;
+use crate::http::{Need, ROUTES};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn document() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap()
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let document = document();
+    let described: BTreeSet<(String, String, bool)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |method| (path, method)))
+        .map(|(path, (method, operation))| (path.clone(), method.to_uppercase(), operation["security"] != json!([])))
+        .collect();
+    let served: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| (route.path.to_owned(), route.method.to_string(), route.need == Need::Login))
+        .collect();
+    assert_eq!(described, served);
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut references = DOCUMENT.split("\"$ref\": \"#").skip(1).map(|rest| rest.split('"').next().unwrap());
+    assert!(references.clone().count() > 30);
+    assert!(references.all(|pointer| document.pointer(pointer).is_some()));
+}
+
+#[test]
+fn every_code_is_described() {
+    let document = document();
+    let described = document.pointer("/components/schemas/Error/properties/error/properties/code/enum").unwrap();
+    for code in described.as_array().unwrap() {
+        let known: api::Code = serde_json::from_value(code.clone()).unwrap();
+        assert_ne!(known, api::Code::Unknown, "{code}");
+    }
+    assert_eq!(described.as_array().unwrap().len(), crate::http::metrics::CODES.len());
+}
+
+/// What the types write must be what the document lists: the same names, and no required one missing.
+#[test]
+fn the_types_write_what_is_described() {
+    let schemas = &document()["components"]["schemas"];
+    let session = api::SessionEntry {
+        session: "s-00112233445566778899aabb".parse().unwrap(),
+        identity: (&crate::fixture::identity("ann")).into(),
+        started: crate::fixture::NOW,
+        used: crate::fixture::NOW,
+        expires: crate::fixture::NOW,
+        idle_seconds: 1,
+        source: "192.0.2.1".parse().unwrap(),
+        current: true,
+    };
+    let decision = policy::decide(
+        &crate::fixture::policies(crate::fixture::POLICY),
+        &crate::fixture::ask("deploy@db-1"),
+        policy::Now { time: crate::fixture::NOW, weekday: 1, minute: 0 },
+    );
+    let samples = [
+        ("Identity", serde_json::to_value(&session.identity).unwrap()),
+        ("SessionEntry", serde_json::to_value(&session).unwrap()),
+        ("Decision", serde_json::to_value(api::DecisionBody::from(&decision)).unwrap()),
+    ];
+    for (name, value) in samples {
+        let schema = &schemas[name];
+        for field in value.as_object().unwrap().keys() {
+            assert!(schema["properties"].get(field).is_some(), "{name}.{field} is not described");
+        }
+        for field in schema["required"].as_array().unwrap() {
+            assert!(value.get(field.as_str().unwrap()).is_some(), "{name}.{field} is required and was not written");
+        }
+    }
+}

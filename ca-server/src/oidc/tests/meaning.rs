@@ -267,12 +267,20 @@ async fn entra_overage_is_named() {
 
 #[tokio::test]
 async fn groups_from_a_path_or_a_url() {
-    let nested = json!({ "realm_access": { "roles": ["sre"] }, "realm_access.roles": ["forged"], "groups": ["other"] });
+    let nested = json!({
+        "realm_access": { "roles": ["sre"] }, "realm_access.roles": ["forged"], "groups": ["other"],
+        "k8s.io": { "a/b": { "~": "pod" } }, "k8s": { "io": "forged" },
+    });
     for (claim, expected) in [
         ("realm_access.roles", vec!["sre"]),
         ("groups", vec!["other"]),
         ("realm_access.none", vec![]),
         ("groups.roles", vec![]),
+        ("/k8s.io/a~1b/~0", vec!["pod"]),
+        ("/realm_access/roles", vec!["sre"]),
+        ("/realm_access/none", vec![]),
+        ("/", vec![]),
+        ("", vec![]),
         ("https://jit-ssh.example/groups", vec![]),
     ] {
         let world = World::with(|config| config.groups_claim = Some(claim.to_owned())).await;
@@ -419,4 +427,34 @@ fn configurations_that_would_let_in_too_much_are_refused() {
     assert_eq!(config.kind, IssuerKind::Workload);
     assert!(config.require[0].holds("c") && !config.require[0].holds("d"));
     assert!(toml::from_str::<IssuerConfig>("url = \"https://i.example\"\nclient_idd = \"c\"").is_err());
+}
+
+/// The issuers that `ca-server init` suggests, with their comment signs taken away.
+#[tokio::test]
+async fn the_suggested_issuers_are_sound_and_let_no_pull_request_in() {
+    #[derive(serde::Deserialize)]
+    struct Suggested {
+        issuer: Vec<IssuerConfig>,
+    }
+    let text = include_str!("../../../starter/config.toml");
+    let (_, text) = text.split_once("\n#[[issuer]]").unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
+    let text = format!("[[issuer]]\n{}", lines.collect::<Vec<_>>().join("\n"));
+    let suggested: Suggested = toml::from_str(&text).unwrap();
+    assert_eq!(check_all(&suggested.issuer), Ok(()));
+    let ci = suggested.issuer.into_iter().find(|issuer| issuer.kind == IssuerKind::Workload).unwrap();
+    let world = World::with(|config| *config = IssuerConfig { url: config.url.clone(), ..ci.clone() }).await;
+    let job = |event: &str, owner: &str| {
+        let aud = ci.audience.clone();
+        world.token_but(json!({ "aud": aud, "nonce": null, "repository_owner": owner, "event_name": event }))
+    };
+    assert!(world.verify(&job("push", "example")).await.is_ok());
+    for (event, owner) in [
+        ("pull_request", "example"),
+        ("pull_request_target", "example"),
+        ("issue_comment", "example"),
+        ("push", "evil"),
+    ] {
+        assert_eq!(world.verify(&job(event, owner)).await.unwrap_err(), Code::TokenRefused, "{event} {owner}");
+    }
 }

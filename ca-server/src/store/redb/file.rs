@@ -45,7 +45,7 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     }
 }
 
-fn open_existing(path: &Path) -> Result<Database, OpenError> {
+pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
     let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
     if !about.is_file() {
         return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
@@ -124,7 +124,7 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     }
 }
 
-fn refused(path: &Path, error: DatabaseError) -> OpenError {
+pub(super) fn refused(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             OpenError::new(path, "another process has this store open", "stop the other ca-server first")

@@ -1,14 +1,18 @@
-use super::RedbStore;
+use super::{RedbStore, file, live::Live};
 use crate::store::{
     KeyBinding, Opened, Recorded, Store as _,
     conformance::{self, NOW, entry, open, session},
 };
-use ::redb::{Database, TableDefinition};
+use ::redb::{Builder, Database, StorageBackend, TableDefinition, backends::FileBackend};
 use std::{
-    fs::{self, Permissions},
+    fs::{self, File, Permissions},
+    io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -185,4 +189,76 @@ async fn a_use_is_in_the_file_a_minute_later() {
     }
     let store = RedbStore::open(&path).unwrap();
     assert_eq!(store.session(&session(1, "ann").id).await.unwrap().unwrap().used, later);
+}
+
+/// A disk on which, while told so, writing, growing or syncing fails.
+#[derive(Debug)]
+struct Disk {
+    file: FileBackend,
+    broken: Arc<AtomicU8>,
+}
+
+const WRITING: u8 = 1;
+const SYNCING: u8 = 2;
+
+impl Disk {
+    fn check(&self, what: u8) -> io::Result<()> {
+        let broken = self.broken.load(Ordering::SeqCst) & what != 0;
+        if broken { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check(WRITING)?;
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.check(SYNCING)?;
+        self.file.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check(WRITING)?;
+        self.file.write(offset, data)
+    }
+}
+
+/// A disk that is full, or cannot sync, for a while: no is the answer, and once it works again so is yes, without a
+/// restart; what was answered with yes is there.
+#[tokio::test]
+async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
+    for fault in [WRITING, SYNCING, WRITING | SYNCING] {
+        let (_home, path) = place();
+        drop(file::open(&path).unwrap());
+        let broken = Arc::new(AtomicU8::new(0));
+        let (again, switch) = (path.clone(), Arc::clone(&broken));
+        let live = Live::open(move || {
+            let file = File::options().read(true).write(true).open(&again).unwrap();
+            let disk = Disk { file: FileBackend::new(file).unwrap(), broken: Arc::clone(&switch) };
+            Builder::new().create_with_backend(disk).map_err(|error| file::refused(&again, error))
+        });
+        let store = RedbStore::around(&path, live.unwrap()).unwrap();
+        open(&store, session(1, "ann"), 1).await;
+        for round in 0..3 {
+            broken.store(fault, Ordering::SeqCst);
+            store.append(entry("refused")).await.unwrap_err();
+            store.ready().await.unwrap_err();
+            broken.store(0, Ordering::SeqCst);
+            store.append(entry(&format!("kept {round}"))).await.unwrap();
+            store.ready().await.unwrap();
+        }
+        let kept = store.entries(0, 99).await.unwrap();
+        for round in 0..3 {
+            assert!(kept.contains(&entry(&format!("kept {round}"))), "fault {fault}");
+        }
+        assert!(store.session(&session(1, "ann").id).await.unwrap().is_some());
+        drop(store);
+        assert_eq!(RedbStore::open(&path).unwrap().entries(0, 99).await.unwrap(), kept);
+    }
 }

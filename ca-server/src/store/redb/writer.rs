@@ -1,6 +1,6 @@
 //! The one thread that writes. It takes what is waiting, runs it in one transaction, commits once, then answers all.
 
-use super::tables::Tables;
+use super::{live::Live, tables::Tables};
 use crate::{fault, store::StoreError};
 use ::redb::{Database, Error};
 use std::{io, sync::Arc, thread};
@@ -23,10 +23,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+    pub(super) fn start(live: Arc<Live>) -> io::Result<Self> {
         let (send, receive) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || run(&database, receive))?;
+        let thread = thread.spawn(move || run(&live, receive))?;
         Ok(Self { queue: Some(send), thread: Some(thread) })
     }
 
@@ -78,30 +78,30 @@ impl Drop for Writer {
 }
 
 fn gone() -> StoreError {
-    StoreError("the writing thread ended; restart the server and look in its log".to_owned())
+    StoreError("the write was given up before it was done; the log says why".to_owned())
 }
 
-fn run(database: &Database, mut waiting: mpsc::Receiver<Write>) {
+fn run(live: &Live, mut waiting: mpsc::Receiver<Write>) {
     let mut batch = Vec::with_capacity(BATCH);
     // Everything that arrived while the last batch was committed shares the next commit.
     while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
         let mut answers = Vec::with_capacity(batch.len());
-        let outcome = commit(database, batch.drain(..), &mut answers).map_err(|error| error.to_string());
+        let writes = std::mem::take(&mut batch);
+        let outcome = live.write(|database| commit(database, writes, &mut answers).map_err(|error| error.to_string()));
         if let Err(error) = &outcome {
             tracing::error!(%error, writes = answers.len(), "the store could not commit");
         }
         for answer in answers {
-            answer(outcome.as_ref().map(|()| ()).map_err(String::as_str));
+            answer(match &outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            });
         }
     }
 }
 
 /// All of the batch or nothing. An error of one write is an error of the disk, never a refusal, so it ends them all.
-fn commit(
-    database: &Database,
-    batch: impl Iterator<Item = Write>,
-    answers: &mut Vec<Answer>,
-) -> Result<(), Box<Error>> {
+fn commit(database: &Database, batch: Vec<Write>, answers: &mut Vec<Answer>) -> Result<(), Box<Error>> {
     let mut transaction = database.begin_write().map_err(|error| Box::new(error.into()))?;
     // Otherwise a start after a crash walks the whole file.
     transaction.set_quick_repair(true);

@@ -1,0 +1,54 @@
+//! The open file. After an error of the disk redb refuses everything until the file is opened anew; that is done here,
+//! so that a disk that was full for a moment needs no restart.
+
+use super::file::OpenError;
+use crate::store::StoreError;
+use ::redb::{Database, ReadTransaction, ReadableDatabase as _};
+use std::sync::{PoisonError, RwLock};
+
+type Opener = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
+
+pub(super) struct Live {
+    /// None after an error, until it was opened again.
+    open: RwLock<Option<Database>>,
+    opener: Opener,
+}
+
+impl Live {
+    pub(super) fn open(
+        opener: impl Fn() -> Result<Database, OpenError> + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        Ok(Self { open: RwLock::new(Some(opener()?)), opener: Box::new(opener) })
+    }
+
+    pub(super) fn read(&self) -> Result<ReadTransaction, StoreError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let database = open.as_ref().ok_or_else(|| StoreError("the store is being opened again".to_owned()))?;
+        database.begin_read().map_err(|error| StoreError(error.to_string()))
+    }
+
+    /// Runs `write` on the open file. After an error the file is opened anew, as after a crash: what was committed is
+    /// there, the rest is not. Only the writing thread calls this.
+    pub(super) fn write(&self, write: impl FnOnce(&Database) -> Result<(), String>) -> Result<(), String> {
+        if self.open.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            self.reopen()?;
+        }
+        let outcome = {
+            let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+            open.as_ref().map_or_else(|| Err("the store is not open".to_owned()), write)
+        };
+        if outcome.is_err() {
+            let reopened = self.reopen();
+            tracing::warn!(?reopened, "the store was opened again after an error");
+        }
+        outcome
+    }
+
+    fn reopen(&self) -> Result<(), String> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: the file is locked while it is open.
+        drop(open.take());
+        *open = Some((self.opener)().map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}
