@@ -5,8 +5,8 @@ mod approvers;
 mod tests;
 
 use crate::{
-    Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, Reason, Seconds, SourceAddress,
-    Target, Terms, Ticket, UnixTime, Validity, WordError,
+    Binding, Host, Identity, Life, Network, Policies, PolicyId, Principal, Principals, Reason, RequestId, Seconds,
+    SourceAddress, Target, Terms, Ticket, UnixTime, Validity, WordError,
     engine::{
         facts::{Facts, Question},
         names::Action,
@@ -60,7 +60,33 @@ pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
         start: now.time,
         end: now.time.plus(ask.duration.unwrap_or(terms.max_duration)),
         others,
+        request: None,
     }))
+}
+
+/// Decides whether `ask` is granted under a request, now. The request says for how long, why and under which permit;
+/// what `ask` says of that is not looked at.
+pub fn decide_under(policies: &Policies, ask: &Ask, life: &Life<'_>, now: Now) -> Decision {
+    let _ = (policies, ask, life, now);
+    denied(Cause::NotRequested, Vec::new())
+}
+
+/// Decides on emergency access: granted at once by a permit of `Action::"break-glass"`, or not at all.
+pub fn decide_break_glass(policies: &Policies, ask: &Ask, now: Now) -> Decision {
+    let _ = (policies, ask, now);
+    denied(Cause::NoPermit, Vec::new())
+}
+
+/// Every permit that would do for `ask`, the one that [`decide`] would take first. None where the answer is no.
+pub fn offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
+    let _ = (policies, ask, now);
+    Vec::new()
+}
+
+/// Groups whose members may approve `ask`, as far as the approve policies name groups.
+pub fn approver_groups(policies: &Policies, ask: &Ask, now: Now) -> Vec<String> {
+    let _ = (policies, ask, now);
+    Vec::new()
 }
 
 /// The host asked for and the target under its name in the inventory: aliases end here.
@@ -139,6 +165,7 @@ pub struct Grant {
     start: UnixTime,
     end: UnixTime,
     others: Vec<PolicyId>,
+    request: Option<RequestId>,
 }
 
 impl Grant {
@@ -185,6 +212,11 @@ impl Grant {
     /// Other permits that would have granted it too.
     pub fn others(&self) -> &[PolicyId] {
         &self.others
+    }
+
+    /// The request it came from; none for standing access and break-glass.
+    pub fn request(&self) -> Option<&RequestId> {
+        self.request.as_ref()
     }
 
     /// The validity of a certificate issued under it at `now`.
@@ -245,6 +277,12 @@ pub enum Cause {
     UnknownTarget,
     /// A policy could not be evaluated; any doubt is a no.
     EvaluationFailed,
+    /// The request is somebody else's, does not hold this target (any more), or only prolongs another.
+    NotRequested,
+    /// The request begins later.
+    NotYet,
+    /// The request is over.
+    RequestOver,
 }
 
 /// What one permit lacks.

@@ -8,22 +8,29 @@ mod engine;
 mod expectations;
 mod explain;
 mod inventory;
-mod life;
-mod request;
 #[cfg(test)]
 mod kit;
+mod life;
+mod request;
+mod review;
+mod service;
 mod source;
 mod terms;
 mod toml_section;
 mod words;
 
-pub use decision::{Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, decide};
+pub use decision::{
+    Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, decide,
+    decide_break_glass, decide_under, offers,
+};
 pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
 pub use inventory::{Binding, Host, Inventory};
 pub use life::{Life, Need, Over, Stage, stage};
 pub use request::{Approval, Digest, EndReason, Request, Step, What};
+pub use review::{MayNot, may_review};
+pub use service::{administers, audits};
 pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};
 pub use words::{

@@ -1,6 +1,6 @@
 //! The life of a request: one state machine, pure. Facts in, stage out; nothing that permits is ever stored.
 
-use crate::{Digest, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
+use crate::{Digest, Group, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
 
 /// Everything that is known of a request.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,12 @@ pub enum Stage {
         /// Until then.
         until: UnixTime,
     },
-    /// Over, for good.
+    /// A request that prolongs another: approved, its time is added to the other's grant.
+    Added {
+        /// Since its quorum was full.
+        at: UnixTime,
+    },
+    /// Over.
     Over {
         /// How it ended.
         how: Over,
@@ -65,9 +70,13 @@ pub struct Need {
     pub from_groups: u8,
     /// Groups whose members may approve.
     pub approver_groups: Vec<String>,
+    /// The group whose turn it is, where the policy wants one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Group>,
 }
 
-/// How a request ended.
+/// How a request ended. All but [`Self::Forbidden`] and an [`Self::Expired`] that came of a quorum lost are for good:
+/// what people said and the clock are final, what today's policy and groups make of it is judged anew each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Over {

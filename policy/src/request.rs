@@ -55,6 +55,15 @@ pub struct Step {
     pub what: What,
 }
 
+impl Step {
+    /// Takes over what was last learnt of the person: groups, e-mail address, claims. How and when the person had
+    /// authenticated stays as it was at the step, and is judged as of then.
+    pub fn learn(&mut self, latest: &Identity) {
+        let Identity { amr, acr, mfa, auth_time, .. } = self.by.clone();
+        self.by = Identity { amr, acr, mfa, auth_time, ..latest.clone() };
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]

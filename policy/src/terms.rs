@@ -1,6 +1,6 @@
 //! Terms: what a permit allows once it matched. They ride as annotations on the policy.
 
-use crate::{Ask, PolicyId, Seconds, UnmetTerm};
+use crate::{Ask, Group, PolicyId, Seconds, UnmetTerm};
 use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 /// A certificate extension that OpenSSH knows (PROTOCOL.certkeys). Nothing outside this list is ever signed as a permit.
@@ -150,6 +150,12 @@ pub struct Terms {
     pub approvals: u8,
     /// `@approvers_from_groups`: from how many distinct groups they must come. Default 0: any.
     pub approvers_from_groups: u8,
+    /// `@approval_levels`: groups whose members must approve one after the other, one of each, the first of all
+    /// approvals. Default none.
+    #[serde(default)]
+    pub approval_levels: Vec<Group>,
+    /// `@claim_within`: how long after the last approval (or the start asked for) the first use may come. Default 1 h.
+    pub claim_within: Seconds,
     /// `@reason("required")`.
     pub reason_required: bool,
     /// `@ticket("required")`.
@@ -181,6 +187,8 @@ impl Terms {
             cert_ttl: Seconds::new(300),
             approvals: 0,
             approvers_from_groups: 0,
+            approval_levels: Vec::new(),
+            claim_within: Seconds::new(3600),
             reason_required: false,
             ticket_required: false,
             extensions: BTreeSet::from([Extension::PermitPty]),

@@ -120,6 +120,11 @@ fn verdict(decision: &DecisionBody) -> String {
             Some(Cause::NoPermit) | None => "denied: no permit matches".to_owned(),
             Some(Cause::TermsUnmet) => format!("denied: {by} matches, but its terms are not met"),
             Some(Cause::UnknownTarget) => "denied: the inventory has no such host or account".to_owned(),
+            Some(Cause::NotRequested) => {
+                "denied: the request does not hold this target, or is somebody else's".to_owned()
+            }
+            Some(Cause::NotYet) => "denied: the request begins later".to_owned(),
+            Some(Cause::RequestOver) => "denied: the request is over".to_owned(),
             Some(Cause::EvaluationFailed) => format!("denied: a policy could not be evaluated ({by})"),
         },
     }

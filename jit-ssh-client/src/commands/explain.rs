@@ -79,6 +79,9 @@ fn cause(cause: Cause) -> &'static str {
         Cause::NoPermit => "no policy permits it",
         Cause::TermsUnmet => "a policy would permit it on terms that are not met",
         Cause::UnknownTarget => "the inventory has no such host, or no such account on it",
+        Cause::NotRequested => "your request does not hold it",
+        Cause::NotYet => "your request begins later",
+        Cause::RequestOver => "your request is over",
         Cause::EvaluationFailed => "a policy could not be evaluated",
     }
 }

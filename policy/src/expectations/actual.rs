@@ -74,6 +74,9 @@ fn cause(cause: Cause) -> &'static str {
         Cause::TermsUnmet => "terms-unmet",
         Cause::UnknownTarget => "unknown-target",
         Cause::EvaluationFailed => "evaluation-failed",
+        Cause::NotRequested => "not-requested",
+        Cause::NotYet => "not-yet",
+        Cause::RequestOver => "request-over",
     }
 }
 
