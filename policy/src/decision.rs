@@ -1,19 +1,25 @@
-//! The decision, as a value that is proof. [`decide`] alone can make a [`Grant`]: its fields are private to this file.
+//! The decision, as a value that is proof. Only [`decide`], [`decide_under`] and [`decide_break_glass`] can make a
+//! [`Grant`]: its fields are private to this room.
 
-mod approvers;
+mod answer;
+pub(crate) mod approvers;
+mod asked;
 #[cfg(test)]
 mod tests;
+mod under;
 
 use crate::{
-    Binding, Host, Identity, Life, Network, Policies, PolicyId, Principal, Principals, Reason, RequestId, Seconds,
-    SourceAddress, Target, Terms, Ticket, UnixTime, Validity, WordError,
+    Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, RequestId, SourceAddress, Target,
+    Terms, UnixTime, Validity, WordError,
     engine::{
         facts::{Facts, Question},
         names::Action,
         rule::Rule,
     },
 };
-use std::net::IpAddr;
+pub use answer::{Cause, Decision, Denied, NeedsApproval, Unmet, UnmetTerm};
+pub use asked::{Ask, Now};
+pub use under::decide_under;
 
 /// Decides whether `ask` is granted, now, and on which terms.
 ///
@@ -21,72 +27,68 @@ use std::net::IpAddr;
 /// the fewest approvals, then the shortest certificate, then the first id. A forbid wins over every permit, and
 /// whatever cannot be evaluated is a no.
 pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
-    let Some((host, target)) = resolve(policies, &ask.target) else { return denied(Cause::UnknownTarget, Vec::new()) };
-    let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
-    let question = Question::new(&facts, Action::Connect, policies.named());
-    let Ok(verdict) = question.and_then(|question| policies.ask(&question)) else {
-        return denied(Cause::EvaluationFailed, Vec::new());
-    };
-    if !verdict.failed.is_empty() {
-        return denied(Cause::EvaluationFailed, verdict.failed);
+    match offered(policies, ask, Action::Connect, now) {
+        Ok(offered) if offered.terms.approvals > 0 => needs_approval(policies, ask, &offered, now),
+        Ok(offered) => granted(ask, &offered, now),
+        Err(denied) => Decision::Denied(denied),
     }
-    if !verdict.forbids.is_empty() {
-        return forbidden(&verdict.forbids);
-    }
-    if verdict.permits.is_empty() {
-        return denied(Cause::NoPermit, Vec::new());
-    }
-    let mut covering: Vec<&Terms> =
-        permitted(&verdict.permits).filter(|terms| terms.unmet(ask).next().is_none()).collect();
-    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
-    let Some((&terms, others)) = covering.split_first() else { return unmet(&verdict.permits, ask) };
-    let others = others.iter().map(|terms| terms.policy.clone()).collect();
-    if terms.approvals > 0 {
-        let approver_groups = approvers::groups(policies, &facts);
-        return Decision::NeedsApproval(Box::new(NeedsApproval { terms: terms.clone(), others, approver_groups }));
-    }
-    Decision::Granted(Box::new(Grant {
-        identity: ask.identity.clone(),
-        principals: Principals::one(match host.binding() {
-            Binding::Host => Principal::on_host(&target),
-            Binding::Account => Principal::bare(target.account()),
-        }),
-        target,
-        terms: terms.clone(),
-        sources: terms.source_address.as_ref().map(|allowed| match allowed {
-            SourceAddress::Request => vec![Network::host(ask.source)],
-            SourceAddress::Networks(networks) => networks.clone(),
-        }),
-        start: now.time,
-        end: now.time.plus(ask.duration.unwrap_or(terms.max_duration)),
-        others,
-        request: None,
-    }))
 }
 
-/// Decides whether `ask` is granted under a request, now. The request says for how long, why and under which permit;
-/// what `ask` says of that is not looked at.
-pub fn decide_under(policies: &Policies, ask: &Ask, life: &Life<'_>, now: Now) -> Decision {
-    let _ = (policies, ask, life, now);
-    denied(Cause::NotRequested, Vec::new())
-}
-
-/// Decides on emergency access: granted at once by a permit of `Action::"break-glass"`, or not at all.
+/// Decides on emergency access: granted at once, by a permit of `Action::"break-glass"` alone, or not at all.
 pub fn decide_break_glass(policies: &Policies, ask: &Ask, now: Now) -> Decision {
-    let _ = (policies, ask, now);
-    denied(Cause::NoPermit, Vec::new())
+    match offered(policies, ask, Action::BreakGlass, now) {
+        Ok(offered) => granted(ask, &offered, now),
+        Err(denied) => Decision::Denied(denied),
+    }
 }
 
 /// Every permit that would do for `ask`, the one that [`decide`] would take first. None where the answer is no.
 pub fn offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
-    let _ = (policies, ask, now);
-    Vec::new()
+    let offered = offered(policies, ask, Action::Connect, now);
+    offered.map_or_else(|_| Vec::new(), |all| std::iter::once(all.terms).chain(all.others).cloned().collect())
 }
 
 /// Groups whose members may approve `ask`, as far as the approve policies name groups.
 pub fn approver_groups(policies: &Policies, ask: &Ask, now: Now) -> Vec<String> {
-    let _ = (policies, ask, now);
-    Vec::new()
+    let Some((host, _)) = resolve(policies, &ask.target) else { return Vec::new() };
+    approvers::groups(policies, &Facts { who: &ask.identity, ask, host, now, also_in: None })
+}
+
+/// The permit that grants, once its approvals are there, and what it would do so for.
+pub(crate) struct Offered<'a> {
+    pub(crate) terms: &'a Terms,
+    pub(crate) others: Vec<&'a Terms>,
+    pub(crate) host: &'a Host,
+    /// Under its name in the inventory.
+    pub(crate) target: Target,
+}
+
+/// The permits that would do, best first; at least one.
+pub(crate) fn offered<'a>(policies: &'a Policies, ask: &Ask, action: Action, now: Now) -> Result<Offered<'a>, Denied> {
+    let nobody = |cause| Denied::because(cause, Vec::new());
+    let (host, target) = resolve(policies, &ask.target).ok_or_else(|| nobody(Cause::UnknownTarget))?;
+    let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
+    let question = Question::new(&facts, action, policies.named());
+    let verdict = question.and_then(|question| policies.ask(&question));
+    let mut verdict = verdict.map_err(|_untellable| nobody(Cause::EvaluationFailed))?;
+    if !verdict.failed.is_empty() {
+        return Err(Denied::because(Cause::EvaluationFailed, verdict.failed));
+    }
+    if !verdict.forbids.is_empty() {
+        return Err(Denied::forbidden(&verdict.forbids));
+    }
+    // A permit of any action whatever demands neither a record nor a review, and opens no emergency door.
+    verdict.permits.retain(|rule| action != Action::BreakGlass || rule.names_actions());
+    let permits: Vec<&Terms> = verdict.permits.iter().filter_map(|rule: &&'a Rule| rule.terms.as_ref()).collect();
+    if permits.is_empty() {
+        return Err(nobody(Cause::NoPermit));
+    }
+    let mut covering: Vec<&Terms> = permits.iter().copied().filter(|terms| terms.unmet(ask).next().is_none()).collect();
+    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
+    match covering.split_first() {
+        Some((&terms, others)) => Ok(Offered { terms, others: others.to_vec(), host, target }),
+        None => Err(Denied::unmet(&permits, ask)),
+    }
 }
 
 /// The host asked for and the target under its name in the inventory: aliases end here.
@@ -96,65 +98,36 @@ pub(crate) fn resolve<'a>(policies: &'a Policies, target: &Target) -> Option<(&'
     Some((host, Target::new(account.clone(), host.name().clone())))
 }
 
-fn denied(cause: Cause, policies: Vec<PolicyId>) -> Decision {
-    Decision::Denied(Denied { cause, policies, advice: Vec::new(), unmet: Vec::new() })
+fn needs_approval(policies: &Policies, ask: &Ask, offered: &Offered<'_>, now: Now) -> Decision {
+    let facts = Facts { who: &ask.identity, ask, host: offered.host, now, also_in: None };
+    Decision::NeedsApproval(Box::new(NeedsApproval {
+        terms: offered.terms.clone(),
+        others: offered.other_ids(),
+        approver_groups: approvers::groups(policies, &facts),
+    }))
 }
 
-fn forbidden(forbids: &[&Rule]) -> Decision {
-    Decision::Denied(Denied {
-        cause: Cause::Forbidden,
-        policies: forbids.iter().map(|rule| rule.id.clone()).collect(),
-        advice: forbids.iter().filter_map(|rule| rule.advice.clone()).collect(),
-        unmet: Vec::new(),
-    })
+fn granted(ask: &Ask, offered: &Offered<'_>, now: Now) -> Decision {
+    let end = now.time.plus(ask.duration.unwrap_or(offered.terms.max_duration));
+    Decision::Granted(Box::new(Grant::of(ask, offered, now.time, end, None)))
 }
 
-fn unmet(permits: &[&Rule], ask: &Ask) -> Decision {
-    let lacks = |terms: &Terms| {
-        let policy = terms.policy.clone();
-        terms.unmet(ask).map(move |term| Unmet { policy: policy.clone(), term }).collect::<Vec<_>>()
-    };
-    Decision::Denied(Denied {
-        cause: Cause::TermsUnmet,
-        policies: permits.iter().map(|rule| rule.id.clone()).collect(),
-        advice: Vec::new(),
-        unmet: permitted(permits).flat_map(lacks).collect(),
-    })
+impl<'a> Offered<'a> {
+    /// The same with `policy` first, if it is among them.
+    pub(crate) fn under(mut self, policy: &PolicyId) -> Option<Self> {
+        if self.terms.policy != *policy {
+            let picked = self.others.iter_mut().find(|terms| terms.policy == *policy)?;
+            std::mem::swap(&mut self.terms, picked);
+        }
+        Some(self)
+    }
+
+    fn other_ids(&self) -> Vec<PolicyId> {
+        self.others.iter().map(|terms| terms.policy.clone()).collect()
+    }
 }
 
-fn permitted<'a>(permits: &'a [&Rule]) -> impl Iterator<Item = &'a Terms> {
-    permits.iter().filter_map(|rule| rule.terms.as_ref())
-}
-
-/// What is asked: who, for what, for how long, why, from where.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// Who asks.
-    pub identity: Identity,
-    /// For which account on which host.
-    pub target: Target,
-    /// For how long; absent means as long as the terms allow.
-    pub duration: Option<Seconds>,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Under which ticket.
-    pub ticket: Option<Ticket>,
-    /// The address the request came from.
-    pub source: IpAddr,
-}
-
-/// The moment of a decision, with the local time that policies speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// The instant.
-    pub time: UnixTime,
-    /// ISO weekday in the configured time zone: Monday is 1, Sunday 7.
-    pub weekday: u8,
-    /// Minute of the local day, 0 to 1439.
-    pub minute: u16,
-}
-
-/// What may be used, until when, on which terms. Proof that [`decide`] said yes: nothing else can make one.
+/// What may be used, until when, on which terms. Proof that a decision said yes: nothing outside this room can make one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     identity: Identity,
@@ -169,6 +142,27 @@ pub struct Grant {
 }
 
 impl Grant {
+    fn of(ask: &Ask, offered: &Offered<'_>, start: UnixTime, end: UnixTime, request: Option<RequestId>) -> Self {
+        let (terms, target) = (offered.terms, offered.target.clone());
+        Self {
+            identity: ask.identity.clone(),
+            principals: Principals::one(match offered.host.binding() {
+                Binding::Host => Principal::on_host(&target),
+                Binding::Account => Principal::bare(target.account()),
+            }),
+            target,
+            terms: terms.clone(),
+            sources: terms.source_address.as_ref().map(|allowed| match allowed {
+                SourceAddress::Request => vec![Network::host(ask.source)],
+                SourceAddress::Networks(networks) => networks.clone(),
+            }),
+            start,
+            end,
+            others: offered.other_ids(),
+            request,
+        }
+    }
+
     /// Who it is for.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -226,82 +220,4 @@ impl Grant {
     pub fn validity(&self, now: UnixTime) -> Result<Validity, WordError> {
         Validity::starting(now, self.terms.cert_ttl, self.end)
     }
-}
-
-/// The answer to an [`Ask`], with the ids of the policies that made it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes, on these terms.
-    Granted(Box<Grant>),
-    /// Yes, once people have approved.
-    NeedsApproval(Box<NeedsApproval>),
-    /// No.
-    Denied(Denied),
-}
-
-/// What must be approved before there is a grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NeedsApproval {
-    /// The terms it would be granted on.
-    pub terms: Terms,
-    /// Other permits that would do, each with its own terms.
-    pub others: Vec<PolicyId>,
-    /// Groups whose members may approve this target, as far as the approve policies name groups.
-    pub approver_groups: Vec<String>,
-}
-
-/// Why not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
-    /// What kind of no.
-    pub cause: Cause,
-    /// The forbids that matched, or the permits whose terms were not met. Empty where nothing matched at all.
-    pub policies: Vec<PolicyId>,
-    /// `@advice` of the forbids that matched, in the order of `policies`.
-    pub advice: Vec<String>,
-    /// What each matching permit still lacks.
-    pub unmet: Vec<Unmet>,
-}
-
-/// What kind of no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// A forbid matched.
-    Forbidden,
-    /// No permit matched.
-    NoPermit,
-    /// A permit matched, but the request does not meet its terms.
-    TermsUnmet,
-    /// The inventory has no such host, or no such account on it.
-    UnknownTarget,
-    /// A policy could not be evaluated; any doubt is a no.
-    EvaluationFailed,
-    /// The request is somebody else's, does not hold this target (any more), or only prolongs another.
-    NotRequested,
-    /// The request begins later.
-    NotYet,
-    /// The request is over.
-    RequestOver,
-}
-
-/// What one permit lacks.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Unmet {
-    /// The permit.
-    pub policy: PolicyId,
-    /// Its term.
-    pub term: UnmetTerm,
-}
-
-/// A term that a request does not meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnmetTerm {
-    /// `@reason("required")` and none was given.
-    Reason,
-    /// `@ticket("required")` and none was given.
-    Ticket,
-    /// Longer than `@max_duration`, or nothing at all.
-    Duration(Seconds),
 }

@@ -1,6 +1,12 @@
 //! The life of a request: one state machine, pure. Facts in, stage out; nothing that permits is ever stored.
 
-use crate::{Digest, Group, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
+pub(crate) mod course;
+pub(crate) mod people;
+mod quorum;
+mod said;
+
+use crate::{Digest, Group, Identity, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
+use course::{Course, Standing};
 
 /// Everything that is known of a request.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +105,117 @@ pub enum Over {
 }
 
 /// Where the request stands at `now`.
+///
+/// [`Step::by`] and the requester should be what is known of these people today.
 pub fn stage(policies: &Policies, life: &Life<'_>, now: Now) -> Stage {
-    let _ = (policies, life, now);
-    Stage::Over { how: Over::Forbidden }
+    let asker = as_filed(life.request, now);
+    stage_of(&Course::new(policies, life, &asker, life.request.source, now))
+}
+
+/// The state machine: docs/REQUESTS.md has it as a table, row by row.
+pub(crate) fn stage_of(course: &Course<'_>) -> Stage {
+    let over = |how| Stage::Over { how };
+    if let Some(how) = course.said.over {
+        return over(how);
+    }
+    let standings: Vec<(&Target, Standing<'_>)> = course.standings().collect();
+    match course.said.claimed {
+        Some(since) => in_use(course, &standings, since),
+        None => waiting(course, &standings),
+    }
+}
+
+/// Nobody has used it yet: it is approved as a whole or not at all.
+fn waiting(course: &Course<'_>, standings: &[(&Target, Standing<'_>)]) -> Stage {
+    let over = |how| Stage::Over { how };
+    let request = course.life.request;
+    if standings.iter().all(|(_, standing)| matches!(standing, Standing::Dropped | Standing::No(_))) {
+        return over(nothing_left(standings));
+    }
+    let needs = needs(course, standings);
+    if !needs.is_empty() {
+        return if course.may_still_be_approved() {
+            Stage::Pending { needs, until: request.expires }
+        } else {
+            over(Over::Expired)
+        };
+    }
+    let full = standings.iter().filter_map(|(_, standing)| standing.full());
+    let Some((approved, window)) = full.fold(None, |so_far, (at, terms)| {
+        let (last, shortest) = so_far.unwrap_or((at, terms.claim_within));
+        Some((at.max(last), terms.claim_within.min(shortest)))
+    }) else {
+        return over(Over::Forbidden);
+    };
+    if request.extends.is_some() {
+        return Stage::Added { at: approved };
+    }
+    let from = request.start.map_or(approved, |start| start.max(approved));
+    let until = from.plus(window);
+    match course.now.time {
+        now if now < from && request.start.is_some() => Stage::Scheduled { from },
+        now if now < until => Stage::Claimable { until },
+        _ => over(Over::Unclaimed),
+    }
+}
+
+/// It is in use since its first certificate: each target is judged by itself.
+fn in_use(course: &Course<'_>, standings: &[(&Target, Standing<'_>)], since: UnixTime) -> Stage {
+    let over = |how| Stage::Over { how };
+    let end = |(target, standing): &(&Target, Standing<'_>)| match standing {
+        Standing::Full { offered, .. } | Standing::Waiting { offered, .. } => {
+            Some(course.end(target, offered.terms, since))
+        }
+        Standing::No(_) => Some(since.plus(course.said.duration)),
+        Standing::Dropped => None,
+    };
+    match standings.iter().filter_map(end).max() {
+        None => return over(Over::Denied),
+        Some(end) if end <= course.now.time => return over(Over::Finished),
+        Some(_) => {}
+    }
+    let full = standings.iter().filter(|(_, standing)| standing.full().is_some());
+    if let Some(until) = full.filter_map(end).max() {
+        return if until <= course.now.time { over(Over::Finished) } else { Stage::Active { since, until } };
+    }
+    let needs = needs(course, standings);
+    match (needs.is_empty(), course.may_still_be_approved()) {
+        (true, _) => over(nothing_left(standings)),
+        (false, true) => Stage::Pending { needs, until: course.life.request.expires },
+        (false, false) => over(Over::Expired),
+    }
+}
+
+/// Why no target is left: policy's word where it said any, else the reviewers'.
+fn nothing_left(standings: &[(&Target, Standing<'_>)]) -> Over {
+    let forbidden = standings.iter().any(|(_, standing)| matches!(standing, Standing::No(_)));
+    if forbidden { Over::Forbidden } else { Over::Denied }
+}
+
+fn needs(course: &Course<'_>, standings: &[(&Target, Standing<'_>)]) -> Vec<Need> {
+    let need = |(target, standing): &(&Target, Standing<'_>)| match standing {
+        Standing::Waiting { offered, have, turn } => Some(Need {
+            target: (*target).clone(),
+            policy: offered.terms.policy.clone(),
+            approvals: offered.terms.approvals,
+            have: *have,
+            from_groups: offered.terms.approvers_from_groups,
+            approver_groups: course.approver_groups(target),
+            turn: turn.clone(),
+        }),
+        _ => None,
+    };
+    standings.iter().filter_map(need).collect()
+}
+
+/// The requester as fresh as when the request was filed: it must not fail for waiting. At the first use it counts how
+/// fresh they are then.
+fn as_filed(request: &Request, now: Now) -> Identity {
+    let mut identity = request.requester.clone();
+    let moment = request.start.map_or(now.time, |start| start.max(now.time));
+    let age = identity.auth_time.filter(|typed| *typed <= request.filed).map(|typed| request.filed.since(typed));
+    if let Some(age) = age {
+        identity.auth_time = Some(UnixTime::from_secs(moment.as_secs().saturating_sub(age)));
+    }
+    identity
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const MOST: usize = 64;
 
 /// The groups, sorted.
-pub(super) fn groups(policies: &Policies, facts: &Facts<'_>) -> Vec<String> {
+pub(crate) fn groups(policies: &Policies, facts: &Facts<'_>) -> Vec<String> {
     let Some(approver) = somebody(facts) else { return Vec::new() };
     let named: BTreeMap<&str, &EntityUid> = policies
         .approving()

@@ -1,7 +1,7 @@
 //! Annotations → terms. An annotation that is unknown, malformed or without effect refuses the whole set: a misspelt
 //! `@aprovals` that was skipped would be access without approval.
 
-use crate::{Extension, Network, PolicyId, Seconds, SourceAddress, Terms, Validity, source::suggestion};
+use crate::{Extension, Group, Network, PolicyId, Seconds, SourceAddress, Terms, Validity, source::suggestion};
 use std::{collections::BTreeSet, str::FromStr};
 
 /// What is wrong with an annotation: which one, what, and what to do.
@@ -16,6 +16,8 @@ pub(super) struct Complaint {
 pub(super) enum Carrier {
     /// A permit that can grant access.
     Access,
+    /// A permit of emergency access.
+    BreakGlass,
     /// A permit of another action: to approve, to audit.
     Other,
     /// A forbid.
@@ -23,11 +25,13 @@ pub(super) enum Carrier {
 }
 
 /// Every term, for suggestions.
-const TERMS: [&str; 14] = [
+const TERMS: [&str; 16] = [
     "max_duration",
     "cert_ttl",
     "approvals",
     "approvers_from_groups",
+    "approval_levels",
+    "claim_within",
     "reason",
     "ticket",
     "extensions",
@@ -39,6 +43,9 @@ const TERMS: [&str; 14] = [
     "review_within",
     "notify",
 ];
+
+/// Terms that only a request which waits can have.
+const WAITING: [&str; 4] = ["approvals", "approvers_from_groups", "approval_levels", "claim_within"];
 
 const MOST_APPROVALS: u8 = 10;
 const LONGEST_TEXT: usize = 1000;
@@ -57,7 +64,8 @@ pub(super) fn read<'a>(
             "advice" if carrier == Carrier::Forbid => line(value).map(|text| advice = Some(text)),
             "advice" => Err("is shown when a forbid matches, and this is a permit".to_owned()),
             term if TERMS.contains(&term) => match carrier {
-                Carrier::Access => set(&mut terms, term, value),
+                Carrier::BreakGlass if WAITING.contains(&term) => Err("makes emergency access wait".to_owned()),
+                Carrier::Access | Carrier::BreakGlass => set(&mut terms, term, value),
                 Carrier::Other => Err("is a term of access, and this policy permits no access".to_owned()),
                 Carrier::Forbid => Err("is a term, and a forbid has none".to_owned()),
             },
@@ -69,15 +77,41 @@ pub(super) fn read<'a>(
             complaints.push(Complaint { annotation: name.to_owned(), message: format!("@{name} {why}"), hint });
         }
     }
-    if terms.approvers_from_groups > terms.approvals {
-        complaints.push(Complaint {
-            annotation: "approvers_from_groups".to_owned(),
-            message: "@approvers_from_groups asks for more groups than there are @approvals".to_owned(),
-            hint: form("approvals").to_owned(),
-        });
+    if complaints.is_empty() {
+        complaints = together(carrier, &terms);
     }
-    let terms = (carrier == Carrier::Access).then_some(terms);
+    let terms = matches!(carrier, Carrier::Access | Carrier::BreakGlass).then_some(terms);
     if complaints.is_empty() { Ok((terms, advice)) } else { Err(complaints) }
+}
+
+/// What is wrong with terms that are each right.
+fn together(carrier: Carrier, terms: &Terms) -> Vec<Complaint> {
+    let complaint = |annotation: &str, message: &str, hint: &str| Complaint {
+        annotation: annotation.to_owned(),
+        message: message.to_owned(),
+        hint: form(hint).to_owned(),
+    };
+    let mut complaints = Vec::new();
+    if terms.approvers_from_groups > terms.approvals {
+        let message = "@approvers_from_groups asks for more groups than there are @approvals";
+        complaints.push(complaint("approvers_from_groups", message, "approvals"));
+    }
+    if terms.approval_levels.len() > usize::from(terms.approvals) {
+        let message = "@approval_levels names more levels than there are @approvals";
+        complaints.push(complaint("approval_levels", message, "approvals"));
+    }
+    if carrier == Carrier::BreakGlass {
+        let demanded = [
+            ("reason", terms.reason_required),
+            ("record", terms.record),
+            ("review_within", terms.review_within.is_some()),
+        ];
+        for (name, _) in demanded.into_iter().filter(|(_, there)| !there) {
+            let message = format!("emergency access demands @{name}");
+            complaints.push(complaint(name, &message, name));
+        }
+    }
+    complaints
 }
 
 fn set(terms: &mut Terms, term: &str, value: &str) -> Result<(), String> {
@@ -86,6 +120,8 @@ fn set(terms: &mut Terms, term: &str, value: &str) -> Result<(), String> {
         "cert_ttl" => terms.cert_ttl = span(value, Validity::CAP)?,
         "approvals" => terms.approvals = count(value)?,
         "approvers_from_groups" => terms.approvers_from_groups = count(value)?,
+        "approval_levels" => terms.approval_levels = list(value, word::<Group>)?,
+        "claim_within" => terms.claim_within = span(value, Seconds::MAX)?,
         "reason" => terms.reason_required = required(value)?,
         "ticket" => terms.ticket_required = required(value)?,
         "record" => terms.record = required(value)?,
@@ -111,6 +147,11 @@ fn form(name: &str) -> &'static str {
         "approvers_from_groups" => {
             "write @approvers_from_groups(\"2\"): how many groups, at most the number of @approvals"
         }
+        "approval_levels" => {
+            "write @approval_levels(\"leads,security\"): groups, one approval from each, in this order, and at least as \
+             many @approvals"
+        }
+        "claim_within" => "write @claim_within(\"1h\"): more than nothing, at most 365d",
         "reason" => "write @reason(\"required\") or leave it out",
         "ticket" => "write @ticket(\"required\") or leave it out",
         "record" => "write @record(\"required\") or leave it out",

@@ -2,7 +2,7 @@
 
 use super::{
     named::Named,
-    names::{self, Action},
+    names::{self, Action, Duty},
 };
 use crate::{Ask, Host, Identity, Kind, Now, Reason, Seconds, Ticket};
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression as Value};
@@ -10,6 +10,8 @@ use cedar_policy_core::{
     entities::{Entities as Store, NoEntitiesSchema, TCComputation},
     extensions::Extensions,
 };
+
+use std::net::IpAddr;
 
 /// One question to the engine.
 pub(crate) struct Question {
@@ -64,7 +66,7 @@ impl Question {
         entities.push(entity(account.clone(), attributes, &resources, labels(host, named))?);
         resources.push(account.clone());
         let resource = match action {
-            Action::Connect => account,
+            Action::Connect | Action::BreakGlass => account,
             Action::Approve => {
                 let this = names::request().ok_or(Untellable)?;
                 entities.extend(request(facts, this.clone(), &me, &resources, named)?);
@@ -74,11 +76,46 @@ impl Question {
         };
         principals.push(me.clone());
         let action = names::action(action).ok_or(Untellable)?;
+        let circumstances = Circumstances {
+            who,
+            now: facts.now,
+            source: ask.source,
+            duration: duration(ask),
+            reason: ask.reason.as_ref(),
+            ticket: ask.ticket.as_ref(),
+        };
         Ok(Self {
-            request: Request::new(me, action, resource, context(facts, named)?, None).map_err(|_| Untellable)?,
+            request: Request::new(me, action, resource, context(&circumstances, named)?, None)
+                .map_err(|_| Untellable)?,
             entities: closed(&entities)?,
             principals,
             resources,
+        })
+    }
+
+    /// The question whether `who`, coming from `source`, has this duty.
+    pub(crate) fn of_duty(
+        duty: Duty,
+        who: &Identity,
+        source: IpAddr,
+        now: Now,
+        named: &Named,
+    ) -> Result<Self, Untellable> {
+        let me = names::principal(who).ok_or(Untellable)?;
+        let (action, service) = names::duty(duty).ok_or(Untellable)?;
+        let mut principals = named_groups(who, named);
+        let entities = [
+            person(who, me.clone(), &principals, named)?,
+            entity(service.clone(), Attributes::new(named), &[], std::iter::empty())?,
+        ];
+        let circumstances = Circumstances { who, now, source, duration: Seconds::MAX, reason: None, ticket: None };
+        let context = context(&circumstances, named)?;
+        principals.push(me.clone());
+        Ok(Self {
+            request: Request::new(me, action, service.clone(), context, None).map_err(|_| Untellable)?,
+            entities: closed(&entities)?,
+            principals,
+            resources: vec![service],
         })
     }
 }
@@ -104,7 +141,7 @@ fn request(
     let mut attributes = Attributes::new(named);
     attributes.text("account", facts.ask.target.account().as_str());
     attributes.text("host", facts.host.name().as_str());
-    attributes.put("duration", || Value::new_long(duration(facts.ask)));
+    attributes.put("duration", || Value::new_long(long(duration(facts.ask).as_secs())));
     let role = if facts.ask.identity.kind == Kind::User { "requester" } else { "workload" };
     attributes.put(role, || Value::new_entity_uid(asker.clone()));
     let mut entities = vec![entity(this, attributes, parents, labels(facts.host, named))?];
@@ -128,8 +165,18 @@ fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid], named: &Name
     entity(me, attributes, groups, claims.map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
-fn context(facts: &Facts<'_>, named: &Named) -> Result<Context, Untellable> {
-    let Facts { who, ask, now, .. } = facts;
+/// What the context of a question is made of.
+struct Circumstances<'a> {
+    who: &'a Identity,
+    now: Now,
+    source: IpAddr,
+    duration: Seconds,
+    reason: Option<&'a Reason>,
+    ticket: Option<&'a Ticket>,
+}
+
+fn context(circumstances: &Circumstances<'_>, named: &Named) -> Result<Context, Untellable> {
+    let Circumstances { who, now, source, duration, reason, ticket } = circumstances;
     let time = now.time.as_secs();
     // 1970-01-01 was a Thursday.
     let utc_weekday = (time / 86_400 + 3) % 7 + 1;
@@ -137,16 +184,13 @@ fn context(facts: &Facts<'_>, named: &Named) -> Result<Context, Untellable> {
     all.put("time", || Value::new_long(long(time)));
     all.clock("utc", long(utc_weekday), long(time % 86_400 / 60))?;
     all.clock("local", now.weekday.into(), now.minute.into())?;
-    all.put("duration", || Value::new_long(duration(ask)));
-    all.put("source", || Value::new_ip(ask.source.to_canonical().to_string()));
+    all.put("duration", || Value::new_long(long(duration.as_secs())));
+    all.put("source", || Value::new_ip(source.to_canonical().to_string()));
     all.put("mfa", || Value::new_bool(who.mfa));
     all.put("amr", || Value::new_set(who.amr.iter().map(|method| Value::new_string(method.clone()))));
     all.put("auth_age", || Value::new_long(auth_age(who, *now)));
-    let texts = [
-        ("reason", ask.reason.as_ref().map(Reason::as_str)),
-        ("ticket", ask.ticket.as_ref().map(Ticket::as_str)),
-        ("acr", who.acr.as_deref()),
-    ];
+    let texts =
+        [("reason", reason.map(Reason::as_str)), ("ticket", ticket.map(Ticket::as_str)), ("acr", who.acr.as_deref())];
     for (name, value) in texts {
         value.into_iter().for_each(|value| all.text(name, value));
     }
@@ -205,8 +249,8 @@ fn named_groups(identity: &Identity, named: &Named) -> Vec<EntityUid> {
 
 /// A request that leaves its duration open counts as the longest there is: a rule that limits durations must not be
 /// escaped by saying nothing.
-fn duration(ask: &Ask) -> i64 {
-    long(ask.duration.unwrap_or(Seconds::MAX).as_secs())
+fn duration(ask: &Ask) -> Seconds {
+    ask.duration.unwrap_or(Seconds::MAX)
 }
 
 fn auth_age(identity: &Identity, now: Now) -> i64 {

@@ -7,11 +7,22 @@ use std::{str::FromStr, sync::LazyLock};
 /// What policies may speak of.
 pub(super) const SCHEMA: &str = include_str!("../schema.cedarschema");
 
-/// An action. `decide` asks for `connect`; the others are asked by the verbs they are named after.
+/// The action of emergency access.
+pub(super) const BREAK_GLASS: &str = "break-glass";
+
+/// An action on an account, or on a request for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Connect,
+    BreakGlass,
     Approve,
+}
+
+/// An action on this service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Administer,
+    Audit,
 }
 
 /// Types and actions that exist by construction; none where the engine refused our own names, which denies everything.
@@ -22,8 +33,12 @@ struct Names {
     host: EntityTypeName,
     host_group: EntityTypeName,
     request: EntityTypeName,
+    service: EntityUid,
     connect: EntityUid,
+    break_glass: EntityUid,
     approve: EntityUid,
+    administer: EntityUid,
+    audit: EntityUid,
 }
 
 static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
@@ -36,8 +51,12 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
         host: named("Host")?,
         host_group: named("HostGroup")?,
         request: named("Request")?,
+        service: uid(&named("Service")?, "jit-ssh"),
         connect: uid(&action, "connect"),
+        break_glass: uid(&action, BREAK_GLASS),
         approve: uid(&action, "approve"),
+        administer: uid(&action, "administer"),
+        audit: uid(&action, "audit"),
     })
 });
 
@@ -76,6 +95,17 @@ pub(crate) fn action(action: Action) -> Option<EntityUid> {
     let names = NAMES.as_ref()?;
     Some(match action {
         Action::Connect => names.connect.clone(),
+        Action::BreakGlass => names.break_glass.clone(),
         Action::Approve => names.approve.clone(),
     })
+}
+
+/// A duty, and the service that it is a duty of.
+pub(crate) fn duty(duty: Duty) -> Option<(EntityUid, EntityUid)> {
+    let names = NAMES.as_ref()?;
+    let action = match duty {
+        Duty::Administer => names.administer.clone(),
+        Duty::Audit => names.audit.clone(),
+    };
+    Some((action, names.service.clone()))
 }

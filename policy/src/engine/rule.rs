@@ -1,6 +1,9 @@
 //! One policy, read: its id, its scope, its terms, where it stands.
 
-use super::annotations::{Carrier, Complaint, read};
+use super::{
+    annotations::{Carrier, Complaint, read},
+    names::BREAK_GLASS,
+};
 use crate::{Finding, PolicyId, Source, Terms, source::suggestion};
 use cedar_policy::{
     ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
@@ -57,9 +60,17 @@ impl Rule {
             ActionConstraint::Eq(one) => Some(vec![one]),
         };
         let permits = policy.effect() == Effect::Permit;
-        let grants = |action: &EntityUid| ["connect", "elevate", "break-glass"].contains(&action.id().unescaped());
+        let grants = |action: &EntityUid| ["connect", "elevate"].contains(&action.id().unescaped());
+        let breaks_glass = |action: &EntityUid| action.id().unescaped() == BREAK_GLASS;
         let carrier = match permits {
             false => Carrier::Forbid,
+            true if actions.as_deref().unwrap_or_default().iter().any(breaks_glass) => {
+                if actions.as_ref().is_some_and(|all| all.len() > 1) {
+                    let message = format!("policy `{id}`: break-glass is permitted together with other actions");
+                    return Err(vec![place.finding(message, "give emergency access a permit of its own")]);
+                }
+                Carrier::BreakGlass
+            }
             true if actions.as_ref().is_none_or(|all| all.iter().any(grants)) => Carrier::Access,
             true => Carrier::Other,
         };
@@ -84,6 +95,11 @@ impl Rule {
         };
         let cedar = policy.new_id(cedar_policy::PolicyId::new(id.as_str()));
         Ok(Self { id, permits, terms, advice, principal, resource, actions, cedar, place })
+    }
+
+    /// Whether it names its actions: a permit of any action whatever is no permit of emergency access.
+    pub(crate) fn names_actions(&self) -> bool {
+        self.actions.is_some()
     }
 
     /// Whether it speaks of `action`.

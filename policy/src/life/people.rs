@@ -1,0 +1,45 @@
+//! Who is who: one person may have several accounts, and is one person still.
+
+use crate::{Identity, Kind};
+
+/// Whether both are one account: issuer and subject, as a person or as a machine.
+pub(crate) fn same_account(one: &Identity, other: &Identity) -> bool {
+    (one.kind, &one.issuer, &one.subject) == (other.kind, &other.issuer, &other.subject)
+}
+
+/// Whether both are known to be one person: the same account, or the same verified e-mail address.
+pub(crate) fn same_person(one: &Identity, other: &Identity) -> bool {
+    let by_email = match (&one.email, &other.email) {
+        (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
+        _ => false,
+    };
+    by_email || (&one.issuer, &one.subject) == (&other.issuer, &other.subject)
+}
+
+/// Whether `who` answers for the workload `machine`: a claim `sponsor` of its token names them.
+pub(crate) fn sponsors(who: &Identity, machine: &Identity) -> bool {
+    let named = |name: &str| {
+        name == who.subject.as_str()
+            || who.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name))
+    };
+    machine.kind == Kind::Workload && machine.claims.iter().any(|(claim, name)| claim == "sponsor" && named(name))
+}
+
+/// A number for each of `all`, the same for those who are one person, through however many accounts: if one shares an
+/// account with another and an address with a third, the three are one.
+pub(super) fn numbered(all: &[&Identity]) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..all.len()).collect();
+    loop {
+        let before = numbers.clone();
+        for (at, one) in all.iter().enumerate() {
+            let alike = all.iter().zip(&before).filter(|(other, _)| same_person(one, other));
+            let least = alike.map(|(_, number)| *number).min();
+            if let (Some(number), Some(least)) = (numbers.get_mut(at), least) {
+                *number = (*number).min(least);
+            }
+        }
+        if numbers == before {
+            return numbers;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What people said of a request: the part of its life that no policy can change any more. A no stays, even a partial
+//! one, whatever becomes of who said it; a yes must hold, and is judged in [`super::quorum`].
+
+use super::people;
+use crate::{
+    Approval, Digest, EndReason, HostName, Identity, Kind, Over, Request, Seconds, Step, Target, UnixTime, What,
+};
+
+pub(crate) struct Said<'a> {
+    /// Ended by somebody's word.
+    pub(crate) over: Option<Over>,
+    /// When its first certificate was recorded.
+    pub(crate) claimed: Option<UnixTime>,
+    /// The shortest duration that anybody left it.
+    pub(crate) duration: Seconds,
+    /// Approvals that may count, in order.
+    pub(super) approvals: Vec<Voice<'a>>,
+    /// For each approval that names hosts, those.
+    only: Vec<&'a [HostName]>,
+}
+
+/// An approval, and the person whose it is.
+pub(super) struct Voice<'a> {
+    pub(super) at: UnixTime,
+    pub(super) by: &'a Identity,
+    pub(super) person: usize,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn of(request: &'a Request, asker: &'a Identity, digest: Digest, steps: &'a [Step]) -> Self {
+        let everybody: Vec<&Identity> =
+            [&request.requester, asker].into_iter().chain(steps.iter().map(|step| &step.by)).collect();
+        let numbers = people::numbered(&everybody);
+        let requester = numbers.iter().take(2).copied().collect::<Vec<_>>();
+        let sponsors: Vec<usize> = everybody
+            .iter()
+            .zip(&numbers)
+            .filter(|(who, _)| people::sponsors(who, &request.requester) || people::sponsors(who, asker))
+            .map(|(_, number)| *number)
+            .collect();
+        let mut said =
+            Self { over: None, claimed: None, duration: request.duration, approvals: Vec::new(), only: Vec::new() };
+        for (step, &person) in steps.iter().zip(numbers.iter().skip(2)) {
+            let own = requester.contains(&person);
+            match &step.what {
+                What::Approved(approval) => {
+                    let theirs = own || sponsors.contains(&person) || step.by.kind != Kind::User;
+                    if !theirs && approval.digest == digest && step.at < request.expires {
+                        said.approved(approval, Voice { at: step.at, by: &step.by, person });
+                    }
+                }
+                What::Denied { .. } if own => {}
+                What::Denied { .. } => said.ended(Over::Denied),
+                What::Cancelled => said.ended(Over::Cancelled),
+                What::Ended { why: EndReason::Done, .. } => said.ended(Over::Done),
+                What::Ended { why: EndReason::Revoked, .. } => said.ended(Over::Revoked),
+                What::Claimed => said.claimed = said.claimed.or(Some(step.at)),
+            }
+        }
+        said
+    }
+
+    /// Whether an approval left this target out.
+    pub(super) fn dropped(&self, target: &Target) -> bool {
+        self.only.iter().any(|hosts| !hosts.contains(target.host()))
+    }
+
+    fn approved(&mut self, approval: &'a Approval, voice: Voice<'a>) {
+        self.duration = approval.duration.map_or(self.duration, |span| span.min(self.duration));
+        if !approval.only.is_empty() {
+            self.only.push(&approval.only);
+        }
+        self.approvals.push(voice);
+    }
+
+    /// The first end is the one that is told.
+    fn ended(&mut self, how: Over) {
+        self.over = self.over.or(Some(how));
+    }
+}
