@@ -6,6 +6,7 @@ mod fuzz;
 mod house;
 mod login_to_shell;
 mod provider;
+mod provider_trouble;
 mod same_bytes;
 mod slow_and_large;
 mod stock_tools;
