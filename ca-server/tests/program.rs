@@ -1,5 +1,7 @@
 //! The program as an operator meets it: init, check, run, reload, stop.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
@@ -9,6 +11,9 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 use tempfile::TempDir;
+
+/// Breaks something in a server's directory.
+type Spoil<'a> = &'a dyn Fn(&Path);
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ca-server"));
@@ -108,7 +113,7 @@ fn init_writes_a_configuration_that_check_accepts() {
 #[test]
 fn what_check_finds_stops_the_start() {
     // What is spoilt; what check says of it; whether `run` stops at it too.
-    let rows: [(&str, &dyn Fn(&Path), &str); 8] = [
+    let rows: [(&str, Spoil, &str); 8] = [
         (
             "one key twice",
             &|home| {

@@ -23,7 +23,7 @@ pub(super) fn bounded(source: &Source) -> Result<(), Finding> {
     let mut characters = source.text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
         let word = c.is_alphanumeric() || c == '_';
-        tokens += usize::from(!c.is_whitespace() && !(word && in_word));
+        tokens += usize::from(!(c.is_whitespace() || word && in_word));
         in_word = word;
         match c {
             '"' => {
