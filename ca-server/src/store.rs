@@ -5,11 +5,15 @@ mod conformance;
 pub mod memory;
 pub mod records;
 pub mod redb;
+mod requests;
 
 use crate::audit::Entry;
 use async_trait::async_trait;
 use policy::{Issuer, SessionId, Subject, UnixTime};
-pub use records::{KeyBinding, LoginSession, Opened, Recorded, TokenUse};
+pub use records::{
+    Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Stepped, TokenUse, Which,
+};
+pub use requests::Requests;
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
@@ -20,8 +24,9 @@ pub struct StoreError(pub String);
 /// A place for facts. On `Ok` a write is durable (it survives `kill -9` and power loss) and visible to every later read.
 /// Writes of many callers may share one commit; none is answered before it. A write that failed may be tried again.
 #[async_trait]
-pub trait Store: Send + Sync {
-    /// Opens a login session. One transaction: uses up the token, keeps the session, appends the entry. A token that
+pub trait Store: Requests + Send + Sync {
+    /// Opens a login session. One transaction: uses up the token, keeps the session and its identity as the latest of
+    /// that person, appends the entry. A token that
     /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that
     /// identity end the oldest.
     async fn open_session(
@@ -47,11 +52,14 @@ pub trait Store: Send + Sync {
 
     /// Records that a certificate is about to be released, and binds a user key that was proven with this request. One
     /// transaction. A key bound to another identity changes nothing and answers [`Recorded::KeyTaken`]; a session that
-    /// is no longer there changes nothing and answers [`Recorded::SessionEnded`].
+    /// is no longer there changes nothing and answers [`Recorded::SessionEnded`]. With a claim, the request and those that
+    /// prolong it must have as many steps as when it was decided, and the claim's step is added; else nothing changes
+    /// and the answer is [`Recorded::RequestChanged`].
     async fn record_issue(
         &self,
         session: &SessionId,
         key: Option<KeyBinding>,
+        claim: Option<Claim>,
         entry: Entry,
     ) -> Result<Recorded, StoreError>;
 
@@ -68,7 +76,7 @@ pub trait Store: Send + Sync {
     async fn entry_count(&self) -> Result<u64, StoreError>;
 
     /// Forgets sessions that ran out, used tokens that can no longer be valid, and keys bound longer than they are
-    /// remembered. Appends nothing.
+    /// remembered. Requests are kept. Appends nothing.
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError>;
 
     /// Whether the store can be written just now.

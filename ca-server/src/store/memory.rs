@@ -1,6 +1,8 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
-use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
+mod requests;
+
+use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
 use crate::audit::Entry;
 use async_trait::async_trait;
 use policy::{Issuer, SessionId, Subject, UnixTime};
@@ -19,6 +21,7 @@ struct Facts {
     tokens: HashMap<[u8; 32], UnixTime>,
     keys: BTreeMap<[u8; 32], ProvenKey>,
     entries: Vec<Entry>,
+    asked: requests::Asked,
 }
 
 struct ProvenKey {
@@ -52,6 +55,7 @@ impl Store for MemoryStore {
             return Ok(Opened::TokenUsed);
         }
         facts.tokens.insert(token.digest, token.forget);
+        facts.asked.met(&session.identity);
         let owner = records::owner(&session.identity.issuer, &session.identity.subject);
         facts.sessions.insert(session.id.clone(), session);
         let theirs =
@@ -95,6 +99,7 @@ impl Store for MemoryStore {
         &self,
         session: &SessionId,
         key: Option<KeyBinding>,
+        claim: Option<Claim>,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let mut facts = self.facts()?;
@@ -102,6 +107,9 @@ impl Store for MemoryStore {
             return Ok(Recorded::SessionEnded);
         };
         let owner = records::owner(&identity.issuer, &identity.subject);
+        if claim.as_ref().is_some_and(|claim| !facts.asked.stands(claim)) {
+            return Ok(Recorded::RequestChanged);
+        }
         if let Some(KeyBinding { key, at }) = key {
             let new = || ProvenKey { owner, at, sessions: HashSet::new() };
             let known = facts.keys.entry(key).or_insert_with(new);
@@ -110,6 +118,10 @@ impl Store for MemoryStore {
             }
             known.at = at;
             known.sessions.insert(session.clone());
+        }
+        if let Some((id, (step, about))) = claim.and_then(|claim| claim.step.map(|step| (claim.request, step))) {
+            facts.asked.step(&id, step);
+            facts.entries.push(about);
         }
         facts.entries.push(entry);
         Ok(Recorded::Yes)

@@ -1,6 +1,7 @@
 //! What a store keeps, as types.
 
-use policy::{Identity, Issuer, Seconds, SessionId, Subject, UnixTime};
+use crate::audit::Entry;
+use policy::{Identity, Issuer, Seconds, SessionId, Subject, UnixTime, What};
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 
@@ -78,6 +79,8 @@ pub enum Recorded {
     KeyTaken,
     /// The login session was ended in between.
     SessionEnded,
+    /// Something happened to the request, or to one that prolongs it, since it was decided.
+    RequestChanged,
 }
 
 /// A request with all that happened to it. Its version is the number of its steps.
@@ -94,10 +97,19 @@ pub struct KeptRequest {
 pub enum Which {
     /// Those of one identity.
     Of(policy::Issuer, policy::Subject),
-    /// Those filed at or after an instant, by anybody: what a reviewer may have to look at.
-    Since(UnixTime),
+    /// Those that may wait for people at this instant, by anybody: not expired, and no step has ended them.
+    Waiting(UnixTime),
     /// All that are kept.
     All,
+}
+
+/// What makes filing again the same as filing once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Digest of the key that the requester chose. Another requester's equal key is another key.
+    pub key: [u8; 32],
+    /// Digest of what was sent with it.
+    pub body: [u8; 32],
 }
 
 /// The answer to filing a request.
@@ -105,8 +117,10 @@ pub enum Which {
 pub enum Filed {
     /// It is filed.
     Yes,
-    /// The same idempotency key filed this one before.
+    /// The same key filed this one before, with the same body.
     Before(policy::RequestId),
+    /// The same key was used before with another body.
+    Mismatch,
 }
 
 /// The answer to a step.
@@ -125,6 +139,13 @@ pub struct Claim {
     pub request: policy::RequestId,
     /// How many steps it had when it was decided. If it has more by now, nothing is recorded.
     pub seen: usize,
-    /// The step to add; none where it was claimed before.
-    pub step: Option<policy::Step>,
+    /// The step to add, and the entry about it, which comes before the certificate's; none where it was claimed before.
+    pub step: Option<(policy::Step, Entry)>,
+    /// Requests that prolong it, with the number of steps that each had.
+    pub extensions: Vec<(policy::RequestId, usize)>,
+}
+
+/// Whether `step` ends a request for good, whatever policy says.
+pub(super) fn ends(step: &policy::Step) -> bool {
+    matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. })
 }

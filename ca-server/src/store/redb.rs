@@ -5,13 +5,14 @@
 mod file;
 mod live;
 mod operations;
+mod requests;
 mod tables;
 mod used;
 mod writer;
 
 pub use file::OpenError;
 
-use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
+use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
 use crate::audit::Entry;
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
@@ -111,10 +112,11 @@ impl Store for RedbStore {
         &self,
         session: &SessionId,
         key: Option<KeyBinding>,
+        claim: Option<Claim>,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let session = session.clone();
-        self.writer.write(move |tables| operations::record_issue(tables, &session, key, &entry)).await
+        self.writer.write(move |tables| operations::record_issue(tables, &session, key, claim.as_ref(), &entry)).await
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {

@@ -51,7 +51,7 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
 
     // The point of no return: once this record is durable, the certificate counts as issued, whatever happens after.
     // Signing overlaps the commit; nothing is released before both are done.
-    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, entry), async {
+    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, None, entry), async {
         let signed = app.authority.sign(&unsigned);
         fault::point("issue.signed");
         signed
@@ -60,6 +60,7 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
         Recorded::Yes => {}
         Recorded::KeyTaken => return Err(answer::key_taken()),
         Recorded::SessionEnded => return Err(answer::session_ended()),
+        Recorded::RequestChanged => return Err(Refusal::internal("no request was claimed")),
     }
     fault::point("issue.recorded");
     let certificate = signed.map_err(answer::not_made)?.release();

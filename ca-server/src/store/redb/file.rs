@@ -39,7 +39,11 @@ impl OpenError {
 
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     match path.symlink_metadata() {
-        Ok(_) => open_existing(path),
+        Ok(_) => {
+            let database = open_existing(path)?;
+            complete(path, &database)?;
+            Ok(database)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
         Err(error) => Err(OpenError::io(path, &error)),
     }
@@ -61,6 +65,15 @@ pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
     let database = builder().open(path).map_err(|error| refused(path, error))?;
     check_schema(path, &database)?;
     Ok(database)
+}
+
+/// Makes the tables that came after the file was made, empty as they would have been.
+fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
+    let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
+    let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+    transaction.set_quick_repair(true);
+    drop(Tables::open(&transaction).map_err(failed)?);
+    transaction.commit().map_err(|error| failed(error.into()))
 }
 
 const RESTORE: &str = "restore the store from a backup, or move the file away to begin a new one";

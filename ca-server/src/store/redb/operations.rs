@@ -4,7 +4,7 @@
 use super::tables::{Tables, owned_by, proofs_of};
 use crate::{
     audit::Entry,
-    store::{KeyBinding, LoginSession, Opened, Recorded, TokenUse, most_sessions, records},
+    store::{Claim, KeyBinding, LoginSession, Opened, Recorded, TokenUse, most_sessions, records},
 };
 use ::redb::{Error, ReadableTable as _, StorageError};
 use policy::{SessionId, UnixTime};
@@ -25,6 +25,7 @@ pub(super) fn open_session(
     let json = encode(session)?;
     tables.tokens.insert(&token.digest, token.forget.as_secs())?;
     tables.forgetting.insert((token.forget.as_secs(), &token.digest), ())?;
+    tables.asked.met(&session.identity)?;
     let owner = records::owner(&session.identity.issuer, &session.identity.subject);
     tables.sessions.insert(session.id.as_str(), json.as_slice())?;
     tables.owned.insert((&owner, session.started.as_secs(), session.id.as_str()), ())?;
@@ -54,11 +55,17 @@ pub(super) fn record_issue(
     tables: &mut Tables<'_>,
     session: &SessionId,
     key: Option<KeyBinding>,
+    claim: Option<&Claim>,
     entry: &Entry,
 ) -> Result<Recorded, Error> {
     let Some(kept) = tables.sessions.get(session.as_str())?.map(|json| json.value().to_vec()) else {
         return Ok(Recorded::SessionEnded);
     };
+    if let Some(claim) = claim
+        && !tables.asked.stands(claim)?
+    {
+        return Ok(Recorded::RequestChanged);
+    }
     if let Some(binding) = key {
         let identity = decode(&kept)?.identity;
         let owner = records::owner(&identity.issuer, &identity.subject);
@@ -72,6 +79,10 @@ pub(super) fn record_issue(
         tables.keys.insert(&binding.key, (&owner, binding.at.as_secs()))?;
         tables.proven.insert((binding.at.as_secs(), &binding.key), ())?;
         tables.proofs.insert((session.as_str(), &binding.key), ())?;
+    }
+    if let Some((claim, (step, about))) = claim.and_then(|claim| Some((claim, claim.step.as_ref()?))) {
+        tables.asked.step(&claim.request, claim.seen, step)?;
+        tables.append(about)?;
     }
     tables.append(entry)?;
     Ok(Recorded::Yes)
@@ -101,7 +112,8 @@ pub(super) fn prune(tables: &mut Tables<'_>, now: UnixTime) -> Result<bool, Erro
     let sessions = prune_sessions(tables, now)?;
     let tokens = prune_tokens(tables, now)?;
     let keys = prune_keys(tables, now)?;
-    Ok(sessions.max(tokens).max(keys) >= STEP)
+    let requests = tables.asked.prune(now, STEP)?;
+    Ok(sessions.max(tokens).max(keys).max(requests) >= STEP)
 }
 
 fn prune_sessions(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error> {

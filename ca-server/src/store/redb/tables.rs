@@ -1,5 +1,6 @@
 //! The tables of the file, and how keys are laid out in them.
 
+use super::requests::Asked;
 use ::redb::{Error, ReadableTableMetadata as _, Table, TableDefinition, WriteTransaction};
 use std::ops::RangeInclusive;
 
@@ -53,6 +54,7 @@ pub(super) struct Tables<'t> {
     pub proven: Table<'t, (u64, &'static [u8; 32]), ()>,
     pub proofs: Table<'t, (&'static str, &'static [u8; 32]), ()>,
     pub audit: Table<'t, u64, &'static [u8]>,
+    pub asked: Asked<'t>,
 }
 
 impl<'t> Tables<'t> {
@@ -67,6 +69,7 @@ impl<'t> Tables<'t> {
             proven: transaction.open_table(PROVEN)?,
             proofs: transaction.open_table(PROOFS)?,
             audit: transaction.open_table(AUDIT)?,
+            asked: Asked::open(transaction)?,
         })
     }
 

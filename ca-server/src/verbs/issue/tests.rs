@@ -3,13 +3,14 @@ use crate::{
     audit::Entry,
     fixture::{Stage, ca_key, certificate_request, session_key, user_key},
     store::{
-        KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, memory::MemoryStore, redb::RedbStore,
+        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
+        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
     },
 };
 use api::Code;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Issuer, SessionId, Subject, UnixTime};
+use policy::{Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
 use serde_json::Value;
 use ssh_key::Certificate;
 use std::sync::{
@@ -171,6 +172,41 @@ impl Faulty {
 }
 
 #[async_trait]
+impl Requests for Faulty {
+    async fn file_request(&self, r: Request, i: Option<Idempotency>, e: Entry) -> Result<Filed, StoreError> {
+        self.inner.file_request(r, i, e).await
+    }
+    async fn filed_with(
+        &self,
+        issuer: &Issuer,
+        subject: &Subject,
+        key: &[u8; 32],
+    ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
+        self.run(self.inner.filed_with(issuer, subject, key)).await
+    }
+    async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
+        self.run(self.inner.request(id)).await
+    }
+    async fn requests(
+        &self,
+        which: &Which,
+        after: Option<&RequestId>,
+        most: usize,
+    ) -> Result<Vec<KeptRequest>, StoreError> {
+        self.run(self.inner.requests(which, after, most)).await
+    }
+    async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
+        self.run(self.inner.extensions_of(id)).await
+    }
+    async fn add_step(&self, id: &RequestId, seen: usize, step: Step, e: Entry) -> Result<Stepped, StoreError> {
+        self.inner.add_step(id, seen, step, e).await
+    }
+    async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
+        self.run(self.inner.latest_identity(issuer, subject)).await
+    }
+}
+
+#[async_trait]
 impl Store for Faulty {
     async fn open_session(
         &self,
@@ -197,9 +233,10 @@ impl Store for Faulty {
         &self,
         session: &SessionId,
         key: Option<KeyBinding>,
+        claim: Option<Claim>,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
-        self.run(self.inner.record_issue(session, key, entry)).await
+        self.run(self.inner.record_issue(session, key, claim, entry)).await
     }
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
         self.run(self.inner.key_proven(session, key)).await

@@ -11,14 +11,15 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, memory::MemoryStore, redb::RedbStore,
+        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
+        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
     },
 };
 use api::{Code, LoginRequest};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use policy::{Issuer, SessionId, Subject, UnixTime};
+use policy::{Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -210,6 +211,36 @@ fn burning<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait]
+impl Requests for Burning {
+    async fn file_request(&self, _: Request, _: Option<Idempotency>, _: Entry) -> Result<Filed, StoreError> {
+        burning()
+    }
+    async fn filed_with(
+        &self,
+        _: &Issuer,
+        _: &Subject,
+        _: &[u8; 32],
+    ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
+        burning()
+    }
+    async fn request(&self, _: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
+        burning()
+    }
+    async fn requests(&self, _: &Which, _: Option<&RequestId>, _: usize) -> Result<Vec<KeptRequest>, StoreError> {
+        burning()
+    }
+    async fn extensions_of(&self, _: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
+        burning()
+    }
+    async fn add_step(&self, _: &RequestId, _: usize, _: Step, _: Entry) -> Result<Stepped, StoreError> {
+        burning()
+    }
+    async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
 impl Store for Burning {
     async fn open_session(&self, _: LoginSession, _: TokenUse, _: usize, _: Entry) -> Result<Opened, StoreError> {
         burning()
@@ -226,7 +257,13 @@ impl Store for Burning {
     async fn end_session(&self, _: &SessionId, _: Entry) -> Result<bool, StoreError> {
         burning()
     }
-    async fn record_issue(&self, _: &SessionId, _: Option<KeyBinding>, _: Entry) -> Result<Recorded, StoreError> {
+    async fn record_issue(
+        &self,
+        _: &SessionId,
+        _: Option<KeyBinding>,
+        _: Option<Claim>,
+        _: Entry,
+    ) -> Result<Recorded, StoreError> {
         burning()
     }
     async fn key_proven(&self, _: &SessionId, _: &[u8; 32]) -> Result<bool, StoreError> {

@@ -131,7 +131,7 @@ impl Person {
         let opened = store.open_session(session, token, 20, Entry::from_bytes(b"{}".to_vec())).await?;
         let key = Sha256::digest(self.user_key.public_key().to_bytes()?).into();
         let binding = Some(KeyBinding { key, at: now });
-        let bound = store.record_issue(&self.session, binding, Entry::from_bytes(b"{}".to_vec())).await?;
+        let bound = store.record_issue(&self.session, binding, None, Entry::from_bytes(b"{}".to_vec())).await?;
         if (opened, bound) == (Opened::Yes, Recorded::Yes) { Ok(()) } else { bail!("{opened:?} {bound:?}") }
     }
 

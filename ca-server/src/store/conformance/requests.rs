@@ -1,0 +1,292 @@
+//! What every store promises about requests.
+
+use super::{NOW, entry, open, session};
+use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which};
+use policy::{Approval, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, What};
+use std::{net::IpAddr, sync::Arc};
+
+/// All of it, on a store that holds no request.
+pub(super) async fn run(store: &Arc<dyn Store>) {
+    a_request_is_kept_as_it_was_filed(&**store).await;
+    filing_twice_with_one_key_is_filing_once(&**store).await;
+    one_key_files_once_however_many_race(store).await;
+    lists_are_newest_first_and_go_on_where_they_ended(&**store).await;
+    steps_are_taken_in_order_and_one_at_a_time(&**store).await;
+    one_of_many_racing_steps_wins(store).await;
+    what_has_ended_or_expired_does_not_wait(&**store).await;
+    a_claim_is_recorded_with_its_certificate_or_not_at_all(&**store).await;
+    a_claim_and_an_end_never_both_win(store).await;
+    what_prolongs_is_found_and_pinned(&**store).await;
+    the_latest_login_says_who_somebody_is(&**store).await;
+}
+
+pub(in crate::store) fn request(id: u8, subject: &str, filed: u64) -> Request {
+    let filed = UnixTime::from_secs(NOW.as_secs() + filed);
+    Request {
+        id: RequestId::from_random([id; 12]),
+        requester: session(1, subject).identity,
+        targets: vec!["root@db-1".parse().unwrap(), "root@db-2".parse().unwrap()],
+        duration: Seconds::new(1_800),
+        reason: Some("größer".parse().unwrap()),
+        ticket: Some("OPS-17".parse().unwrap()),
+        start: Some(filed),
+        under: Some("root-by-two".parse().unwrap()),
+        source: IpAddr::from([192, 0, 2, 1]),
+        filed,
+        expires: filed.plus(Seconds::new(600)),
+        extends: None,
+    }
+}
+
+fn id(n: u8) -> RequestId {
+    RequestId::from_random([n; 12])
+}
+
+fn step(what: What) -> Step {
+    Step { at: NOW, by: session(1, "rita").identity, what }
+}
+
+fn approved() -> Step {
+    step(What::Approved(Approval {
+        digest: Digest([7; 32]),
+        duration: Some(Seconds::new(60)),
+        only: vec!["db-1".parse().unwrap()],
+        reason: None,
+    }))
+}
+
+fn of(subject: &str) -> Which {
+    let identity = session(1, subject).identity;
+    Which::Of(identity.issuer, identity.subject)
+}
+
+async fn file(store: &dyn Store, request: Request) -> Filed {
+    store.file_request(request, None, entry("filed")).await.unwrap()
+}
+
+async fn listed(store: &dyn Store, which: &Which, after: Option<u8>, most: usize) -> Vec<RequestId> {
+    let after = after.map(id);
+    let kept = store.requests(which, after.as_ref(), most).await.unwrap();
+    kept.into_iter().map(|kept| kept.request.id).collect()
+}
+
+async fn a_request_is_kept_as_it_was_filed(store: &dyn Store) {
+    let before = store.entry_count().await.unwrap();
+    let given = request(1, "ann", 0);
+    assert_eq!(store.request(&given.id).await.unwrap(), None);
+    assert_eq!(file(store, given.clone()).await, Filed::Yes);
+    let kept = KeptRequest { request: given.clone(), steps: Vec::new() };
+    assert_eq!(store.request(&given.id).await.unwrap(), Some(kept));
+    assert_eq!(store.entry_count().await.unwrap(), before + 1);
+}
+
+async fn filing_twice_with_one_key_is_filing_once(store: &dyn Store) {
+    let key = |key: u8, body: u8| Some(Idempotency { key: [key; 32], body: [body; 32] });
+    let filed = async |n, who, key| store.file_request(request(n, who, 1), key, entry("filed")).await.unwrap();
+    assert_eq!(filed(2, "ann", key(1, 1)).await, Filed::Yes);
+    let before = store.entry_count().await.unwrap();
+    assert_eq!(filed(3, "ann", key(1, 1)).await, Filed::Before(id(2)));
+    assert_eq!(filed(3, "ann", key(1, 2)).await, Filed::Mismatch);
+    assert_eq!(store.request(&id(3)).await.unwrap(), None);
+    assert_eq!(store.entry_count().await.unwrap(), before, "nothing changed");
+    assert_eq!(filed(3, "bob", key(1, 1)).await, Filed::Yes, "another's equal key is another key");
+    let with = async |who: &str, key: u8| {
+        let issuer = session(1, who).identity.issuer;
+        store.filed_with(&issuer, &who.parse().unwrap(), &[key; 32]).await.unwrap()
+    };
+    assert_eq!(with("ann", 1).await, Some(([1; 32], id(2))));
+    assert_eq!(with("bob", 1).await, Some(([1; 32], id(3))));
+    assert_eq!(with("ann", 7).await, None);
+    assert_eq!(filed(4, "ann", key(2, 1)).await, Filed::Yes);
+}
+
+async fn one_key_files_once_however_many_race(store: &Arc<dyn Store>) {
+    let key = Some(Idempotency { key: [9; 32], body: [1; 32] });
+    let racers: Vec<_> = (0..32)
+        .map(|n| {
+            let store = Arc::clone(store);
+            tokio::spawn(
+                async move { store.file_request(request(100 + n, "race", 2), key, entry("filed")).await.unwrap() },
+            )
+        })
+        .collect();
+    let mut filed = Vec::new();
+    for racer in racers {
+        filed.push(racer.await.unwrap());
+    }
+    assert_eq!(filed.iter().filter(|filed| **filed == Filed::Yes).count(), 1);
+    let kept = listed(&**store, &of("race"), None, 99).await;
+    assert_eq!(kept.len(), 1);
+    let before = Filed::Before(kept[0].clone());
+    assert_eq!(filed.iter().filter(|filed| **filed == before).count(), 31, "all others learn which one it is");
+}
+
+async fn lists_are_newest_first_and_go_on_where_they_ended(store: &dyn Store) {
+    // Two of one second: the id orders them.
+    for (n, filed) in [(13, 12), (11, 10), (14, 12), (12, 11)] {
+        file(store, request(n, "lister", filed)).await;
+    }
+    file(store, request(15, "listerine", 13)).await;
+    let all = [14, 13, 12, 11].map(id);
+    assert_eq!(listed(store, &of("lister"), None, 99).await, all);
+    assert_eq!(listed(store, &of("lister"), None, 2).await, all[..2]);
+    assert_eq!(listed(store, &of("lister"), Some(13), 2).await, all[2..]);
+    assert_eq!(listed(store, &of("lister"), Some(11), 2).await, []);
+    assert_eq!(listed(store, &of("lister"), Some(99), 2).await, [], "nothing follows what is not kept");
+    assert_eq!(listed(store, &of("nobody"), None, 2).await, []);
+    assert_eq!(listed(store, &Which::All, None, 3).await, [15, 14, 13].map(id));
+    assert_eq!(listed(store, &Which::All, Some(12), 1).await, [id(11)]);
+}
+
+async fn steps_are_taken_in_order_and_one_at_a_time(store: &dyn Store) {
+    file(store, request(20, "ann", 20)).await;
+    let before = store.entry_count().await.unwrap();
+    let add = async |n, seen, step| store.add_step(&id(n), seen, step, entry("step")).await.unwrap();
+    assert_eq!(add(20, 1, approved()).await, Stepped::Changed);
+    assert_eq!(add(20, 0, approved()).await, Stepped::Yes);
+    assert_eq!(add(20, 0, step(What::Cancelled)).await, Stepped::Changed);
+    assert_eq!(add(20, 1, step(What::Claimed)).await, Stepped::Yes);
+    let denied = step(What::Denied { reason: "no".parse().unwrap() });
+    assert_eq!(add(20, 2, denied.clone()).await, Stepped::Yes);
+    assert_eq!(add(99, 0, approved()).await, Stepped::Changed, "there is no such request");
+    let steps = store.request(&id(20)).await.unwrap().unwrap().steps;
+    assert_eq!(steps, [approved(), step(What::Claimed), denied]);
+    assert_eq!(store.entry_count().await.unwrap(), before + 3, "one entry a step");
+}
+
+async fn one_of_many_racing_steps_wins(store: &Arc<dyn Store>) {
+    file(&**store, request(21, "ann", 21)).await;
+    let steps = [
+        approved(),
+        step(What::Denied { reason: "no".parse().unwrap() }),
+        step(What::Cancelled),
+        step(What::Ended { why: EndReason::Revoked, reason: None }),
+    ];
+    let racers: Vec<_> = (0..32)
+        .map(|n: usize| {
+            let (store, step) = (Arc::clone(store), steps[n % 4].clone());
+            tokio::spawn(async move { store.add_step(&id(21), 0, step, entry("step")).await.unwrap() })
+        })
+        .collect();
+    let mut taken = 0;
+    for racer in racers {
+        taken += usize::from(racer.await.unwrap() == Stepped::Yes);
+    }
+    assert_eq!(taken, 1);
+    assert_eq!(store.request(&id(21)).await.unwrap().unwrap().steps.len(), 1);
+}
+
+async fn what_has_ended_or_expired_does_not_wait(store: &dyn Store) {
+    let ends = [
+        step(What::Denied { reason: "no".parse().unwrap() }),
+        step(What::Cancelled),
+        step(What::Ended { why: EndReason::Done, reason: None }),
+    ];
+    for (n, end) in (31..).zip(ends) {
+        file(store, request(n, "waiter", 1_000)).await;
+        assert_eq!(store.add_step(&id(n), 0, end, entry("end")).await.unwrap(), Stepped::Yes);
+    }
+    for n in [35, 36] {
+        file(store, request(n, "waiter", 1_000 + u64::from(n))).await;
+    }
+    store.add_step(&id(35), 0, approved(), entry("step")).await.unwrap();
+    let at = |seconds| Which::Waiting(UnixTime::from_secs(NOW.as_secs() + seconds));
+    assert_eq!(listed(store, &at(1_000), None, 99).await, [36, 35].map(id));
+    assert_eq!(listed(store, &at(1_000), None, 1).await, [id(36)]);
+    assert_eq!(listed(store, &at(1_000), Some(36), 9).await, [id(35)]);
+    assert_eq!(listed(store, &at(1_635), None, 99).await, [id(36)], "an expired one waits for nobody");
+    store.prune(UnixTime::from_secs(NOW.as_secs() + 1_635)).await.unwrap();
+    assert_eq!(listed(store, &at(1_000), None, 1).await, [id(36)]);
+    assert!(store.request(&id(35)).await.unwrap().is_some(), "nothing is forgotten but that it waits");
+    assert_eq!(listed(store, &at(1_636), None, 99).await, []);
+}
+
+fn claim(n: u8, seen: usize) -> Claim {
+    Claim { request: id(n), seen, step: Some((step(What::Claimed), entry("claimed"))), extensions: Vec::new() }
+}
+
+async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Store) {
+    open(store, session(60, "cleo"), 60).await;
+    let cleo = session(60, "cleo").id;
+    file(store, request(40, "cleo", 40)).await;
+    store.add_step(&id(40), 0, approved(), entry("step")).await.unwrap();
+    let before = store.entry_count().await.unwrap();
+    let key = Some(KeyBinding { key: [60; 32], at: NOW });
+    let issue = async |key, claim| store.record_issue(&cleo, key, Some(claim), entry("issued")).await.unwrap();
+    for seen in [0, 2] {
+        assert_eq!(issue(key, claim(40, seen)).await, Recorded::RequestChanged);
+    }
+    assert_eq!(issue(key, claim(99, 0)).await, Recorded::RequestChanged, "there is no such request");
+    assert!(!store.key_proven(&cleo, &[60; 32]).await.unwrap(), "refused means nothing changed");
+    assert_eq!(store.entry_count().await.unwrap(), before);
+    assert_eq!(issue(key, claim(40, 1)).await, Recorded::Yes);
+    assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps, [approved(), step(What::Claimed)]);
+    let again = Claim { step: None, ..claim(40, 2) };
+    assert_eq!(issue(None, again.clone()).await, Recorded::Yes);
+    assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps.len(), 2, "claimed once");
+    let entries = store.entries(before, 9).await.unwrap();
+    assert_eq!(entries, [entry("claimed"), entry("issued"), entry("issued")]);
+    let done = step(What::Ended { why: EndReason::Done, reason: None });
+    assert_eq!(store.add_step(&id(40), 2, done, entry("end")).await.unwrap(), Stepped::Yes);
+    assert_eq!(issue(None, again).await, Recorded::RequestChanged, "nothing is issued after an end");
+}
+
+async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
+    let cleo = session(60, "cleo").id;
+    for n in 41..57 {
+        file(&**store, request(n, "cleo", 41)).await;
+        let racers: Vec<_> = (0..8)
+            .map(|racer| {
+                let (store, cleo) = (Arc::clone(store), cleo.clone());
+                tokio::spawn(async move {
+                    if racer % 2 == 0 {
+                        let recorded = store.record_issue(&cleo, None, Some(claim(n, 0)), entry("issued")).await;
+                        recorded.unwrap() == Recorded::Yes
+                    } else {
+                        store.add_step(&id(n), 0, step(What::Cancelled), entry("end")).await.unwrap() == Stepped::Yes
+                    }
+                })
+            })
+            .collect();
+        let mut won = 0;
+        for racer in racers {
+            won += usize::from(racer.await.unwrap());
+        }
+        assert_eq!(won, 1);
+        assert_eq!(store.request(&id(n)).await.unwrap().unwrap().steps.len(), 1);
+    }
+}
+
+async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {
+    file(store, request(70, "cleo", 70)).await;
+    for n in [72, 71] {
+        let longer = Request { extends: Some(id(70)), ..request(n, "cleo", u64::from(n)) };
+        file(store, longer).await;
+    }
+    let found = store.extensions_of(&id(70)).await.unwrap();
+    assert_eq!(found.into_iter().map(|kept| kept.request.id).collect::<Vec<_>>(), [71, 72].map(id), "oldest first");
+    assert_eq!(store.extensions_of(&id(71)).await.unwrap(), []);
+    store.add_step(&id(71), 0, approved(), entry("step")).await.unwrap();
+    let cleo = session(60, "cleo").id;
+    let pinned = |seen| Claim { extensions: vec![(id(71), seen), (id(72), 0)], ..claim(70, 0) };
+    let issue = async |claim| store.record_issue(&cleo, None, Some(claim), entry("issued")).await.unwrap();
+    assert_eq!(issue(pinned(0)).await, Recorded::RequestChanged);
+    assert_eq!(issue(pinned(1)).await, Recorded::Yes);
+}
+
+async fn the_latest_login_says_who_somebody_is(store: &dyn Store) {
+    let mut rita = session(80, "rita");
+    let latest = async || store.latest_identity(&rita.identity.issuer, &"rita".parse().unwrap()).await.unwrap();
+    assert_eq!(latest().await, None);
+    open(store, rita.clone(), 80).await;
+    assert_eq!(latest().await.as_ref(), Some(&rita.identity));
+    let mut later = session(81, "rita");
+    later.identity.groups.clear();
+    open(store, later.clone(), 81).await;
+    assert_eq!(latest().await, Some(later.identity.clone()), "a group that was lost is lost");
+    rita.id = session(82, "rita").id;
+    open(store, rita.clone(), 81).await;
+    assert_eq!(latest().await, Some(later.identity.clone()), "a login that was refused taught nothing");
+    store.end_session(&later.id, entry("ended")).await.unwrap();
+    assert_eq!(latest().await, Some(later.identity), "and it outlives the session");
+}

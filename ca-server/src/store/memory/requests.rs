@@ -1,0 +1,128 @@
+//! Requests in memory.
+
+use super::{Facts, MemoryStore};
+use crate::{
+    audit::Entry,
+    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+};
+use async_trait::async_trait;
+use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use std::collections::{BTreeMap, HashMap};
+
+type Owner = [u8; 32];
+
+/// Requests and who people last were.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// By the time of filing, then id.
+    kept: BTreeMap<(UnixTime, RequestId), KeptRequest>,
+    filed: HashMap<RequestId, UnixTime>,
+    keys: HashMap<(Owner, [u8; 32]), ([u8; 32], RequestId)>,
+    latest: HashMap<Owner, Identity>,
+}
+
+impl Asked {
+    pub(super) fn met(&mut self, identity: &Identity) {
+        self.latest.insert(records::owner(&identity.issuer, &identity.subject), identity.clone());
+    }
+
+    /// Whether what `claim` was decided on is still so.
+    pub(super) fn stands(&self, claim: &Claim) -> bool {
+        let has = |id: &RequestId, seen: usize| self.find(id).is_some_and(|kept| kept.steps.len() == seen);
+        has(&claim.request, claim.seen) && claim.extensions.iter().all(|(id, seen)| has(id, *seen))
+    }
+
+    pub(super) fn step(&mut self, id: &RequestId, step: Step) {
+        let kept = self.filed.get(id).and_then(|filed| self.kept.get_mut(&(*filed, id.clone())));
+        if let Some(kept) = kept {
+            kept.steps.push(step);
+        }
+    }
+
+    fn find(&self, id: &RequestId) -> Option<&KeptRequest> {
+        self.kept.get(&(*self.filed.get(id)?, id.clone()))
+    }
+}
+
+#[async_trait]
+impl Requests for MemoryStore {
+    async fn file_request(
+        &self,
+        request: Request,
+        idempotency: Option<Idempotency>,
+        entry: Entry,
+    ) -> Result<Filed, StoreError> {
+        let mut facts = self.facts()?;
+        let Facts { asked, entries, .. } = &mut *facts;
+        if let Some(Idempotency { key, body }) = idempotency {
+            let owner = records::owner(&request.requester.issuer, &request.requester.subject);
+            match asked.keys.get(&(owner, key)) {
+                Some((same, id)) if *same == body => return Ok(Filed::Before(id.clone())),
+                Some(_) => return Ok(Filed::Mismatch),
+                None => asked.keys.insert((owner, key), (body, request.id.clone())),
+            };
+        }
+        asked.filed.insert(request.id.clone(), request.filed);
+        asked.kept.insert((request.filed, request.id.clone()), KeptRequest { request, steps: Vec::new() });
+        entries.push(entry);
+        Ok(Filed::Yes)
+    }
+
+    async fn filed_with(
+        &self,
+        issuer: &Issuer,
+        subject: &Subject,
+        key: &[u8; 32],
+    ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
+        Ok(self.facts()?.asked.keys.get(&(records::owner(issuer, subject), *key)).cloned())
+    }
+
+    async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
+        Ok(self.facts()?.asked.find(id).cloned())
+    }
+
+    async fn requests(
+        &self,
+        which: &Which,
+        after: Option<&RequestId>,
+        most: usize,
+    ) -> Result<Vec<KeptRequest>, StoreError> {
+        let facts = self.facts()?;
+        let Asked { kept, filed, .. } = &facts.asked;
+        let before = after.map(|id| (filed.get(id).copied(), id));
+        let follows = |(at, id): &(UnixTime, RequestId)| match before {
+            None => true,
+            Some((Some(before_at), before_id)) => (*at, id) < (before_at, before_id),
+            Some((None, _)) => false,
+        };
+        let wanted = |kept: &KeptRequest| match which {
+            Which::Of(issuer, subject) => {
+                kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
+            }
+            Which::Waiting(now) => *now < kept.request.expires && !kept.steps.iter().any(records::ends),
+            Which::All => true,
+        };
+        let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));
+        Ok(listed.take(most).map(|(_, kept)| kept.clone()).collect())
+    }
+
+    async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
+        let facts = self.facts()?;
+        let prolong = |kept: &&KeptRequest| kept.request.extends.as_ref() == Some(id);
+        Ok(facts.asked.kept.values().filter(prolong).cloned().collect())
+    }
+
+    async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
+        let mut facts = self.facts()?;
+        if facts.asked.find(id).is_none_or(|kept| kept.steps.len() != seen) {
+            return Ok(Stepped::Changed);
+        }
+        facts.asked.step(id, step);
+        facts.entries.push(entry);
+        Ok(Stepped::Yes)
+    }
+
+    async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
+        Ok(self.facts()?.asked.latest.get(&records::owner(issuer, subject)).cloned())
+    }
+}

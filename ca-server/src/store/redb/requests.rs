@@ -1,0 +1,306 @@
+//! Requests in the file: their tables, what a write does to them, and how they are read.
+
+use super::{
+    RedbStore, failed,
+    tables::{Owner, Tables},
+};
+use crate::{
+    audit::Entry,
+    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+};
+use ::redb::{Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, WriteTransaction};
+use async_trait::async_trait;
+use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use std::ops::RangeInclusive;
+
+type OfKey = (&'static Owner, u64, &'static str);
+type KeyUse = (&'static [u8; 32], &'static str);
+
+/// Request id → the request as JSON. Never changed, never removed.
+const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
+/// Request id, place → the step as JSON. Never changed, never removed.
+const STEPS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("request_steps");
+/// Time of filing, request id: all of them in order.
+const FILED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_by_time");
+/// Requester, time of filing, request id: those of one identity in order.
+const OF: TableDefinition<'_, OfKey, ()> = TableDefinition::new("requests_by_requester");
+/// Time of filing, request id → when it expires: those that no step has ended, until that is known to be past.
+const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
+/// Id of the request that is prolonged, time of filing, id of the one that prolongs it.
+const PROLONGING: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("requests_by_prolonged");
+/// Requester, digest of an idempotency key → digest of the body, request id.
+const KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), KeyUse> = TableDefinition::new("request_keys");
+/// Who → the identity of the last login as JSON.
+const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
+
+/// No id sorts after this: they are `r-` and hex digits.
+const LAST: &str = "\u{7f}";
+
+/// The tables of requests, open for writing.
+pub(super) struct Asked<'t> {
+    requests: Table<'t, &'static str, &'static [u8]>,
+    steps: Table<'t, (&'static str, u64), &'static [u8]>,
+    filed: Table<'t, (u64, &'static str), ()>,
+    of: Table<'t, OfKey, ()>,
+    waiting: Table<'t, (u64, &'static str), u64>,
+    prolonging: Table<'t, (&'static str, u64, &'static str), ()>,
+    keys: Table<'t, (&'static Owner, &'static [u8; 32]), KeyUse>,
+    latest: Table<'t, &'static Owner, &'static [u8]>,
+}
+
+impl<'t> Asked<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
+        Ok(Self {
+            requests: transaction.open_table(REQUESTS)?,
+            steps: transaction.open_table(STEPS)?,
+            filed: transaction.open_table(FILED)?,
+            of: transaction.open_table(OF)?,
+            waiting: transaction.open_table(WAITING)?,
+            prolonging: transaction.open_table(PROLONGING)?,
+            keys: transaction.open_table(KEYS)?,
+            latest: transaction.open_table(LATEST)?,
+        })
+    }
+
+    /// Notes who somebody is as of this login.
+    pub(super) fn met(&mut self, identity: &Identity) -> Result<(), Error> {
+        let owner = records::owner(&identity.issuer, &identity.subject);
+        self.latest.insert(&owner, encode(identity)?.as_slice())?;
+        Ok(())
+    }
+
+    /// Whether what `claim` was decided on is still so.
+    pub(super) fn stands(&self, claim: &Claim) -> Result<bool, Error> {
+        if self.count(&claim.request)? != Some(claim.seen) {
+            return Ok(false);
+        }
+        for (id, seen) in &claim.extensions {
+            if self.count(id)? != Some(*seen) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Appends a step to a request that is kept and has `seen` of them.
+    pub(super) fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
+        let json = encode(step)?;
+        self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
+        if records::ends(step) {
+            let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
+            if let Some(request) = filed {
+                self.waiting.remove((request.filed.as_secs(), id.as_str()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up to `most` that have expired off the list of those that wait; answers how many.
+    pub(super) fn prune(&mut self, now: UnixTime, most: usize) -> Result<usize, Error> {
+        let mut over = Vec::new();
+        for row in self.waiting.iter()? {
+            let (key, expires) = row?;
+            if expires.value() <= now.as_secs() && over.len() < most {
+                let (filed, id) = key.value();
+                over.push((filed, id.to_owned()));
+            }
+        }
+        for (filed, id) in &over {
+            self.waiting.remove((*filed, id.as_str()))?;
+        }
+        Ok(over.len())
+    }
+
+    /// How many steps a request has; none where it is not kept.
+    fn count(&self, id: &RequestId) -> Result<Option<usize>, Error> {
+        if self.requests.get(id.as_str())?.is_none() {
+            return Ok(None);
+        }
+        let last = self.steps.range(steps_of(id.as_str()))?.next_back().transpose()?;
+        let count = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
+        Ok(Some(usize::try_from(count).unwrap_or(usize::MAX)))
+    }
+}
+
+fn file(
+    tables: &mut Tables<'_>,
+    request: &Request,
+    idempotency: Option<Idempotency>,
+    entry: &Entry,
+) -> Result<Filed, Error> {
+    let owner = records::owner(&request.requester.issuer, &request.requester.subject);
+    let json = encode(request)?;
+    let asked = &mut tables.asked;
+    let (id, filed) = (request.id.as_str(), request.filed.as_secs());
+    if let Some(Idempotency { key, body }) = idempotency {
+        let before = asked.keys.get((&owner, &key))?.map(|used| (*used.value().0, used.value().1.to_owned()));
+        match before {
+            Some((same, id)) if same == body => return Ok(Filed::Before(id.parse().map_err(corrupt)?)),
+            Some(_) => return Ok(Filed::Mismatch),
+            None => asked.keys.insert((&owner, &key), (&body, id))?,
+        };
+    }
+    asked.requests.insert(id, json.as_slice())?;
+    asked.filed.insert((filed, id), ())?;
+    asked.of.insert((&owner, filed, id), ())?;
+    asked.waiting.insert((filed, id), request.expires.as_secs())?;
+    if let Some(prolonged) = &request.extends {
+        asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
+    }
+    tables.append(entry)?;
+    Ok(Filed::Yes)
+}
+
+fn add_step(
+    tables: &mut Tables<'_>,
+    id: &RequestId,
+    seen: usize,
+    step: &Step,
+    entry: &Entry,
+) -> Result<Stepped, Error> {
+    if tables.asked.count(id)? != Some(seen) {
+        return Ok(Stepped::Changed);
+    }
+    tables.asked.step(id, seen, step)?;
+    tables.append(entry)?;
+    Ok(Stepped::Yes)
+}
+
+#[async_trait]
+impl Requests for RedbStore {
+    async fn file_request(
+        &self,
+        request: Request,
+        idempotency: Option<Idempotency>,
+        entry: Entry,
+    ) -> Result<Filed, StoreError> {
+        self.writer.write(move |tables| file(tables, &request, idempotency, &entry)).await
+    }
+
+    async fn filed_with(
+        &self,
+        issuer: &Issuer,
+        subject: &Subject,
+        key: &[u8; 32],
+    ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
+        let keys = self.live.read()?.open_table(KEYS).map_err(failed)?;
+        let used = keys.get((&records::owner(issuer, subject), key)).map_err(failed)?;
+        used.map(|used| Ok((*used.value().0, used.value().1.parse().map_err(failed)?))).transpose()
+    }
+
+    async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
+        Reader::new(&self.live.read()?)?.request(id.as_str())
+    }
+
+    async fn requests(
+        &self,
+        which: &Which,
+        after: Option<&RequestId>,
+        most: usize,
+    ) -> Result<Vec<KeptRequest>, StoreError> {
+        let read = self.live.read()?;
+        let reader = Reader::new(&read)?;
+        let before = match after {
+            None => (u64::MAX, LAST.to_owned()),
+            Some(after) => match reader.request(after.as_str())? {
+                Some(kept) => (kept.request.filed.as_secs(), after.as_str().to_owned()),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let before = (before.0, before.1.as_str());
+        let mut listed = Vec::new();
+        match which {
+            Which::Of(issuer, subject) => {
+                let owner = records::owner(issuer, subject);
+                let table = read.open_table(OF).map_err(failed)?;
+                let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
+                for row in rows.rev().take(most) {
+                    listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+                }
+            }
+            Which::All => {
+                let table = read.open_table(FILED).map_err(failed)?;
+                for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
+                    listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
+                }
+            }
+            Which::Waiting(now) => {
+                let table = read.open_table(WAITING).map_err(failed)?;
+                for row in table.range((0, "")..before).map_err(failed)?.rev() {
+                    let (key, expires) = row.map_err(failed)?;
+                    if now.as_secs() < expires.value() {
+                        listed.extend(reader.request(key.value().1)?);
+                    }
+                    if listed.len() >= most {
+                        break;
+                    }
+                }
+                listed.truncate(most);
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
+        let read = self.live.read()?;
+        let reader = Reader::new(&read)?;
+        let table = read.open_table(PROLONGING).map_err(failed)?;
+        let mut prolonging = Vec::new();
+        for row in table.range((id.as_str(), 0, "")..=(id.as_str(), u64::MAX, LAST)).map_err(failed)? {
+            prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+        }
+        Ok(prolonging)
+    }
+
+    async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
+        let id = id.clone();
+        self.writer.write(move |tables| add_step(tables, &id, seen, &step, &entry)).await
+    }
+
+    async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
+        let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
+        let known = latest.get(&records::owner(issuer, subject)).map_err(failed)?;
+        known.map(|json| decode(json.value()).map_err(failed)).transpose()
+    }
+}
+
+/// Requests as of one instant.
+struct Reader {
+    requests: ::redb::ReadOnlyTable<&'static str, &'static [u8]>,
+    steps: ::redb::ReadOnlyTable<(&'static str, u64), &'static [u8]>,
+}
+
+impl Reader {
+    fn new(read: &ReadTransaction) -> Result<Self, StoreError> {
+        let requests = read.open_table(REQUESTS).map_err(failed)?;
+        Ok(Self { requests, steps: read.open_table(STEPS).map_err(failed)? })
+    }
+
+    fn request(&self, id: &str) -> Result<Option<KeptRequest>, StoreError> {
+        let Some(json) = self.requests.get(id).map_err(failed)? else { return Ok(None) };
+        let request = decode(json.value()).map_err(failed)?;
+        let rows = self.steps.range(steps_of(id)).map_err(failed)?;
+        let steps = rows.map(|row| decode(row.map_err(failed)?.1.value()).map_err(failed)).collect::<Result<_, _>>()?;
+        Ok(Some(KeptRequest { request, steps }))
+    }
+}
+
+fn steps_of(id: &str) -> RangeInclusive<(&str, u64)> {
+    (id, 0)..=(id, u64::MAX)
+}
+
+fn place(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn encode(record: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(record).map_err(corrupt)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(json).map_err(corrupt)
+}
+
+fn corrupt(error: impl std::fmt::Display) -> Error {
+    StorageError::Corrupted(format!("a request cannot be read: {error}")).into()
+}
