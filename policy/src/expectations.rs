@@ -4,7 +4,7 @@ mod actual;
 mod request;
 
 use crate::{
-    Finding, Policies, PolicyId, Seconds, Sources, decide,
+    Finding, Policies, PolicyId, Seconds, Sources, decide, decide_break_glass,
     source::suggestion,
     toml_section::{Section, tables},
 };
@@ -24,14 +24,17 @@ pub struct TestOutcome {
 }
 
 const MOST: usize = 10_000;
+const BREAK_GLASS: &str = "break-glass";
+const ACTIONS: [&str; 2] = ["connect", BREAK_GLASS];
 const OUTCOMES: [&str; 3] = ["granted", "needs-approval", "denied"];
 const CAUSES: [&str; 5] = ["forbidden", "no-permit", "terms-unmet", "unknown-target", "evaluation-failed"];
-const SPANS: [&str; 4] = ["granted_for", "max_duration", "cert_ttl", "review_within"];
+const SPANS: [&str; 5] = ["granted_for", "max_duration", "cert_ttl", "claim_within", "review_within"];
 const NUMBERS: [&str; 2] = ["approvals", "approvers_from_groups"];
 const FLAGS: [&str; 4] = ["reason_required", "ticket_required", "verify_required", "record"];
 const TEXTS: [&str; 2] = ["force_command", "elevate"];
 const IDS: [&str; 2] = ["policies", "others"];
-const LISTS: [&str; 7] = ["principals", "sources", "approver_groups", "advice", "unmet", "extensions", "notify"];
+const LISTS: [&str; 8] =
+    ["principals", "sources", "approver_groups", "approval_levels", "advice", "unmet", "extensions", "notify"];
 
 impl Policies {
     /// Runs every test in `sources.tests` against this set. A file that cannot be read is one failed test.
@@ -44,13 +47,17 @@ impl Policies {
     }
 
     fn run(&self, section: Section<'_>) -> Result<TestOutcome, Finding> {
-        let lists = [&SPANS[..], &NUMBERS, &FLAGS, &TEXTS, &IDS, &LISTS, &["name", "expect", "policy", "cause"]];
+        let lists =
+            [&SPANS[..], &NUMBERS, &FLAGS, &TEXTS, &IDS, &LISTS, &["name", "action", "expect", "policy", "cause"]];
         let known: Vec<&str> = request::KEYS.into_iter().chain(lists.into_iter().flatten().copied()).collect();
         section.only(&known)?;
         let name = section.text("name")?.ok_or_else(|| section.finding("a test has no name", "add name = \"…\""))?;
         let expected = expected(&section)?;
         let (ask, now) = request::read(&section)?;
-        let came = facets(&decide(self, &ask, now));
+        let came = facets(&match one_of(&section, "action", &ACTIONS)?.as_deref() {
+            Some(BREAK_GLASS) => decide_break_glass(self, &ask, now),
+            _ => decide(self, &ask, now),
+        });
         let differs = |(key, want): &(&'static str, Vec<String>)| {
             let got = came.get(key);
             (got != Some(want)).then(|| format!("expected {key} {}, came {}", shown(Some(want)), shown(got)))

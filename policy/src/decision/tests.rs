@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Kind,
+    Kind, Seconds,
     kit::{self, NOW},
 };
 
@@ -295,4 +295,71 @@ fn the_set_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Policies>();
     shared::<Decision>();
+}
+
+#[test]
+fn break_glass_is_opened_by_its_own_permit_alone() {
+    let glass = "@id(\"glass\") @reason(\"required\") @record(\"required\") @review_within(\"24h\") @max_duration(\"15m\") \
+                 permit (principal, action == Action::\"break-glass\", resource);\n";
+    let any = "@id(\"any\") permit (principal, action, resource);\n";
+    let no = "@id(\"no\") forbid (principal, action == Action::\"break-glass\", resource);\n";
+    let fails = FAILS.replace("connect", "break-glass").replace("permit", "forbid");
+    let with = asking(None, true, false);
+    let rows: Vec<(&str, String, Ask, &str)> = vec![
+        ("its own permit", glass.into(), with.clone(), "granted glass"),
+        ("without a reason", glass.into(), asking(None, false, false), "TermsUnmet glass"),
+        ("for too long", glass.into(), asking(Some("16m"), true, false), "TermsUnmet glass"),
+        ("a permit to connect", permit("p", ""), with.clone(), "NoPermit"),
+        ("a permit of any action", any.into(), with.clone(), "NoPermit"),
+        ("both", [any, glass].concat(), with.clone(), "granted glass"),
+        ("forbidden", [no, glass].concat(), with.clone(), "Forbidden no"),
+        (
+            "forbidden as any action is",
+            [glass, &no.replace(" == Action::\"break-glass\"", "")].concat(),
+            with.clone(),
+            "Forbidden no",
+        ),
+        ("not evaluable", [glass, &forbid("f", &fails)].concat(), with.clone(), "EvaluationFailed f"),
+        (
+            "an unknown host",
+            glass.into(),
+            Ask { target: "deploy@web-9".parse().unwrap(), ..with.clone() },
+            "UnknownTarget",
+        ),
+    ];
+    for (name, policies, ask, expect) in rows {
+        assert_eq!(told(&decide_break_glass(&kit::load(&policies), &ask, NOW)), expect, "{name}");
+    }
+    assert_eq!(told(&decided(glass, &with)), "NoPermit", "and it opens nothing else");
+    let Decision::Granted(grant) = decide_break_glass(&kit::load(glass), &with, NOW) else { panic!("not granted") };
+    assert_eq!((grant.end().since(grant.start()), grant.request()), (900, None));
+}
+
+#[test]
+fn offers_are_all_that_would_do_best_first() {
+    let set =
+        [permit("b", "@approvals(\"2\")"), permit("a", "@approvals(\"1\")"), permit("c", "@ticket(\"required\")")];
+    let ids = |policies: &str, ask: &Ask| {
+        offers(&kit::load(policies), ask, NOW).iter().map(|terms| terms.policy.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&set.concat(), &asking(None, false, false)), ["a", "b"]);
+    assert_eq!(ids(&set.concat(), &asking(None, false, true)), ["c", "a", "b"]);
+    assert_eq!(ids(&[&set.concat(), &*forbid("no", FORBID)].concat(), &asking(None, false, true)), [""; 0]);
+    assert_eq!(ids("", &asking(None, false, false)), [""; 0]);
+}
+
+#[test]
+fn another_moment_keeps_the_distance_from_utc() {
+    // (seconds later, weekday, minute) from Wednesday 13:00 in Berlin
+    for (later, weekday, minute) in [
+        (0i64, 3, 780),
+        (60, 3, 781),
+        (11 * 3600, 4, 0),
+        (-13 * 3600, 3, 0),
+        (-13 * 3600 - 60, 2, 1439),
+        (5 * 86_400, 1, 780),
+    ] {
+        let time = UnixTime::from_secs(NOW.time.as_secs().checked_add_signed(later).unwrap());
+        assert_eq!(NOW.at(time), Now { time, weekday, minute }, "{later}");
+    }
 }

@@ -107,8 +107,11 @@ fn together(carrier: Carrier, terms: &Terms) -> Vec<Complaint> {
             ("review_within", terms.review_within.is_some()),
         ];
         for (name, _) in demanded.into_iter().filter(|(_, there)| !there) {
-            let message = format!("emergency access demands @{name}");
-            complaints.push(complaint(name, &message, name));
+            complaints.push(Complaint {
+                annotation: name.to_owned(),
+                message: format!("emergency access demands @{name}"),
+                hint: "write @reason(\"required\"), @record(\"required\") and @review_within(\"24h\")".to_owned(),
+            });
         }
     }
     complaints

@@ -185,6 +185,10 @@ fn annotations_in_every_form() {
         "@approvals(\"0\")",
         "@approvals(\"10\")",
         "@approvals(\"2\") @approvers_from_groups(\"2\")",
+        "@approvals(\"2\") @approval_levels(\"leads, security\")",
+        "@approvals(\"3\") @approval_levels(\"leads\") @approvers_from_groups(\"2\")",
+        "@claim_within(\"1s\")",
+        "@claim_within(\"365d\")",
         "@reason(\"required\")",
         "@ticket(\"required\")",
         "@record(\"required\")",
@@ -213,6 +217,14 @@ fn annotations_in_every_form() {
         "@approvals(\"+1\")",
         "@approvals(\"\")",
         "@approvals(\"1\") @approvers_from_groups(\"2\")",
+        "@approval_levels(\"leads\")",
+        "@approvals(\"1\") @approval_levels(\"leads,security\")",
+        "@approvals(\"2\") @approval_levels(\"leads,leads\")",
+        "@approvals(\"2\") @approval_levels(\"leads,\")",
+        "@approvals(\"2\") @approval_levels(\"\")",
+        "@claim_within(\"0s\")",
+        "@claim_within(\"366d\")",
+        "@claim_within",
         "@reason(\"yes\")",
         "@reason(\"\")",
         "@ticket(\"Required\")",
@@ -406,4 +418,33 @@ mod differential {
             }
         }
     }
+}
+
+#[test]
+fn emergency_access_is_a_permit_of_its_own_and_leaves_traces() {
+    let demanded = "@reason(\"required\") @record(\"required\") @review_within(\"24h\")";
+    let set = |annotations: &str, action: &str| {
+        format!("@id(\"a\") {annotations} permit (principal, action{action}, resource is Account);")
+    };
+    let own = " == Action::\"break-glass\"";
+    assert_eq!(findings(&set(demanded, own)), []);
+    assert_eq!(findings(&set(&format!("{demanded} @ticket(\"required\") @cert_ttl(\"1m\")"), own)), []);
+    assert_eq!(findings(&set(demanded, " in [Action::\"break-glass\"]")), []);
+    let bad = [
+        ("", own),
+        ("@record(\"required\") @review_within(\"24h\")", own),
+        ("@reason(\"required\") @review_within(\"24h\")", own),
+        ("@reason(\"required\") @record(\"required\")", own),
+        (&format!("{demanded} @approvals(\"1\")"), own),
+        (&format!("{demanded} @approvals(\"0\")"), own),
+        (&format!("{demanded} @claim_within(\"1h\")"), own),
+        (&format!("{demanded} @approvals(\"1\") @approval_levels(\"leads\")"), own),
+        (demanded, " in [Action::\"connect\", Action::\"break-glass\"]"),
+        (demanded, " in [Action::\"break-glass\", Action::\"observe\"]"),
+    ];
+    for (annotations, action) in bad {
+        assert_ne!(findings(&set(annotations, action)), [], "{annotations} {action} was taken");
+    }
+    let told = crate::kit::shown(&findings(&set("@record(\"required\") @review_within(\"24h\")", own)));
+    assert!(told.contains("demands @reason") && told.contains("@reason(\"required\")"), "{told}");
 }

@@ -45,6 +45,8 @@ fn terms(all: &mut Facets, terms: &Terms) {
     put(all, "cert_ttl", [terms.cert_ttl]);
     put(all, "approvals", [terms.approvals]);
     put(all, "approvers_from_groups", [terms.approvers_from_groups]);
+    put(all, "approval_levels", &terms.approval_levels);
+    put(all, "claim_within", [terms.claim_within]);
     put(all, "reason_required", [terms.reason_required]);
     put(all, "ticket_required", [terms.ticket_required]);
     put(all, "verify_required", [terms.verify_required]);

@@ -1,0 +1,255 @@
+//! Requests to try: the words of docs/REQUESTS.md, as facts.
+
+use policy::{
+    Approval, Ask, Decision, Digest, Grant, Identity, Kind, Life, Now, Over, Policies, Request, Seconds, Source,
+    Sources, Stage, Step, Target, UnixTime, What, decide_under, stage,
+};
+
+/// Wednesday 2026-03-04, noon UTC: when every request here is filed.
+pub const FILED: u64 = 1_772_625_600;
+const DIGEST: Digest = Digest([7; 32]);
+const HOSTS: &str = r#"
+[[host]]
+name = "web-1"
+accounts = ["deploy", "root"]
+[[host]]
+name = "db-1"
+accounts = ["deploy"]
+"#;
+
+/// The instant so long after filing.
+pub fn after(span: &str) -> UnixTime {
+    UnixTime::from_secs(FILED).plus(span.parse().unwrap())
+}
+
+/// UTC is local time.
+pub fn now(time: UnixTime) -> Now {
+    let secs = time.as_secs();
+    Now { time, weekday: ((secs / 86_400 + 3) % 7 + 1) as u8, minute: (secs % 86_400 / 60) as u16 }
+}
+
+/// `annotations` on the permit to connect, and `more` rules.
+pub fn policies(annotations: &str, more: &str) -> Policies {
+    let text = format!(
+        "@id(\"p\") @max_duration(\"2h\") {annotations} permit (principal, action == Action::\"connect\", resource);
+         @id(\"leads\") permit (principal in Group::\"leads\", action == Action::\"approve\", resource);
+         @id(\"security\") permit (principal in Group::\"security\", action == Action::\"approve\", resource);
+         {more}"
+    );
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let sources = Sources {
+        policies: vec![source("p.cedar", &text)],
+        hosts: Some(source("hosts.toml", HOSTS)),
+        groups: None,
+        tests: Vec::new(),
+    };
+    Policies::load(&sources).unwrap_or_else(|all| panic!("{}", all.iter().map(ToString::to_string).collect::<String>()))
+}
+
+/// Everybody on these pages.
+pub fn person(name: &str) -> Identity {
+    let (groups, person): (&[&str], &str) = match name {
+        "lea" | "lea-2" => (&["leads"], "lea"),
+        "kim" => (&["leads"], "kim"),
+        "sam" => (&["security"], "sam"),
+        "ann" => (&["leads"], "ann"),
+        "ann-2" => (&["leads", "security"], "ANN"),
+        "bot" => (&["leads"], "bot"),
+        "joe" => (&[], "joe"),
+        _ => panic!("who is {name}?"),
+    };
+    let issuer = if name.ends_with("-2") { "https://other.example.com" } else { "https://issuer.example.com" };
+    Identity {
+        kind: if name == "bot" { Kind::Workload } else { Kind::User },
+        issuer: issuer.parse().unwrap(),
+        subject: name.parse().unwrap(),
+        email: Some(format!("{person}@example.com").parse().unwrap()),
+        groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+        amr: Vec::new(),
+        acr: None,
+        mfa: true,
+        auth_time: Some(UnixTime::from_secs(FILED)),
+        claims: Vec::new(),
+    }
+}
+
+/// Ann's request of the pages.
+pub fn request(number: u8) -> Request {
+    Request {
+        id: policy::RequestId::from_random([number; 12]),
+        requester: person("ann"),
+        targets: ["deploy@db-1", "deploy@web-1"].map(|target| target.parse().unwrap()).to_vec(),
+        duration: Seconds::new(3600),
+        reason: None,
+        ticket: None,
+        start: None,
+        under: None,
+        source: [192, 0, 2, 1].into(),
+        filed: UnixTime::from_secs(FILED),
+        expires: after("24h"),
+        extends: None,
+    }
+}
+
+pub fn approval() -> Approval {
+    Approval { digest: DIGEST, duration: None, only: Vec::new(), reason: None }
+}
+
+/// A request with its facts and the policies it is judged by.
+pub struct Case {
+    pub policies: Policies,
+    pub request: Request,
+    pub steps: Vec<Step>,
+    pub extensions: Vec<(Request, Digest, Vec<Step>)>,
+}
+
+impl Case {
+    pub fn new(annotations: &str, more: &str) -> Self {
+        Self { policies: policies(annotations, more), request: request(1), steps: Vec::new(), extensions: Vec::new() }
+    }
+
+    /// The facts of a row.
+    pub fn read(facts: &str) -> Self {
+        let facts: Vec<&str> = facts.split("; ").collect();
+        let has = |fact: &str| facts.contains(&fact);
+        let annotations = match (has("from two groups"), has("first leads then security")) {
+            (true, _) => "@approvals(\"2\") @approvers_from_groups(\"2\")",
+            (_, true) => "@approvals(\"2\") @approval_levels(\"leads,security\")",
+            _ => "@approvals(\"2\")",
+        };
+        let forbid = "@id(\"no\") forbid (principal, action == Action::\"connect\", resource);";
+        let mut case = Self::new(annotations, if has("forbidden") { forbid } else { "" });
+        if facts.iter().any(|fact| fact.starts_with("extended")) {
+            case.step("lea", after("0s"), What::Approved(approval()));
+            case.step("sam", after("0s"), What::Approved(approval()));
+        }
+        facts.iter().for_each(|fact| case.fact(fact));
+        case
+    }
+
+    pub fn step(&mut self, who: &str, at: UnixTime, what: What) {
+        self.steps.push(Step { at, by: person(who), what });
+    }
+
+    pub fn leaves(&mut self, who: &str) {
+        let steps = self.extensions.iter_mut().flat_map(|(_, _, steps)| steps).chain(&mut self.steps);
+        for step in steps.filter(|step| step.by.subject.as_str() == who) {
+            step.learn(&Identity { groups: Vec::new(), ..person(who) });
+        }
+    }
+
+    pub fn life(&self) -> Life<'_> {
+        Life { request: &self.request, digest: DIGEST, steps: &self.steps, extensions: &self.extensions }
+    }
+
+    pub fn stage(&self, at: UnixTime) -> Stage {
+        stage(&self.policies, &self.life(), now(at))
+    }
+
+    pub fn decided(&self, target: &Target, at: UnixTime) -> Decision {
+        let ask = Ask {
+            identity: self.request.requester.clone(),
+            target: target.clone(),
+            duration: None,
+            reason: None,
+            ticket: None,
+            source: self.request.source,
+        };
+        decide_under(&self.policies, &ask, &self.life(), now(at))
+    }
+
+    pub fn grants(&self, at: UnixTime) -> Vec<Grant> {
+        let decided = self.request.targets.iter().map(|target| self.decided(target, at));
+        decided
+            .filter_map(|decision| if let Decision::Granted(grant) = decision { Some(*grant) } else { None })
+            .collect()
+    }
+
+    /// Targets that a certificate may be issued for.
+    pub fn granted(&self, at: UnixTime) -> Vec<String> {
+        self.grants(at).iter().map(|grant| grant.target().to_string()).collect()
+    }
+
+    fn fact(&mut self, fact: &str) {
+        let words: Vec<&str> = fact.split(' ').collect();
+        let no = || What::Denied { reason: "no".parse().unwrap() };
+        let ended = |why| What::Ended { why, reason: None };
+        let approved = |approval: Approval| What::Approved(approval);
+        match words[..] {
+            ["nothing" | "forbidden"] | ["from", "two", "groups"] | ["first", ..] => {}
+            ["starts", "at", at] => self.request.start = Some(after(at)),
+            ["for", "a", "workload", "of", who] => {
+                let sponsor = person(who).email.unwrap().to_string();
+                self.request.requester = Identity { claims: vec![("sponsor".into(), sponsor)], ..person("bot") };
+            }
+            ["used", "at", at] => self.step("ann", after(at), What::Claimed),
+            [who, "leaves"] => self.leaves(who),
+            [who, "approves", "at", at] => self.step(who, after(at), approved(approval())),
+            [who, "approves", "another", "version", "at", at] => {
+                self.step(who, after(at), approved(Approval { digest: Digest([8; 32]), ..approval() }));
+            }
+            [who, "approves", "for", span, "at", at] => {
+                let duration = Some(span.parse().unwrap());
+                self.step(who, after(at), approved(Approval { duration, ..approval() }));
+            }
+            [who, "approves", "only", host, "at", at] => {
+                let only = vec![host.parse().unwrap()];
+                self.step(who, after(at), approved(Approval { only, ..approval() }));
+            }
+            [who, "denies", "at", at] => self.step(who, after(at), no()),
+            [who, "cancels", "at", at] => self.step(who, after(at), What::Cancelled),
+            [who, "gives", "back", "at", at] => self.step(who, after(at), ended(policy::EndReason::Done)),
+            [who, "revokes", "at", at] => self.step(who, after(at), ended(policy::EndReason::Revoked)),
+            ["extended", "by", span, "at", at, ref how @ ..] => self.extended(span.parse().unwrap(), after(at), how),
+            _ => panic!("what is `{fact}`?"),
+        }
+    }
+
+    /// An extension that Lea and Sam approve.
+    pub fn extended(&mut self, by: Seconds, at: UnixTime, how: &[&str]) {
+        let number = u8::try_from(self.extensions.len()).unwrap() + 2;
+        let extends = Some(self.request.id.clone());
+        let mut request = Request { duration: by, filed: at, extends, ..request(number) };
+        let step = |who: &str, what: What| Step { at, by: person(who), what };
+        let mut steps = ["lea", "sam"].map(|who| step(who, What::Approved(approval()))).to_vec();
+        match how {
+            [] => {}
+            ["by", "one", "of", "two"] => steps.truncate(1),
+            ["and", "denied"] => steps.push(step("kim", What::Denied { reason: "no".parse().unwrap() })),
+            ["by", "somebody", "else"] => request.requester = person("joe"),
+            ["on", "other", "targets"] => request.targets = vec!["root@web-1".parse().unwrap()],
+            ["on", target] => request.targets = vec![target.parse().unwrap()],
+            _ => panic!("how is {how:?}?"),
+        }
+        self.extensions.push((request, DIGEST, steps));
+    }
+}
+
+/// A stage in the words of the page.
+pub fn told(stage: &Stage) -> String {
+    match stage {
+        Stage::Pending { needs, until } => {
+            let need = needs.first().expect("pending for nothing");
+            let turn = need.turn.as_ref().map(|turn| format!(", {turn} next")).unwrap_or_default();
+            format!("pending until {}, {} of {}{turn}", span(*until), need.have, need.approvals)
+        }
+        Stage::Scheduled { from } => format!("scheduled from {}", span(*from)),
+        Stage::Claimable { until } => format!("claimable until {}", span(*until)),
+        Stage::Active { since, until } => format!("active from {} until {}", span(*since), span(*until)),
+        Stage::Added { at } => format!("added at {}", span(*at)),
+        Stage::Over { how } => format!("over: {}", over(*how)),
+    }
+}
+
+fn over(how: Over) -> String {
+    format!("{how:?}").to_lowercase()
+}
+
+/// Since filing, in hours, minutes and seconds.
+fn span(time: UnixTime) -> String {
+    let left = time.since(UnixTime::from_secs(FILED));
+    let parts = [(left / 3600, 'h'), (left / 60 % 60, 'm'), (left % 60, 's')];
+    let shown: String =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown }
+}
