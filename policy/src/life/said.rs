@@ -44,9 +44,14 @@ impl<'a> Said<'a> {
             let own = requester.contains(&person);
             match &step.what {
                 What::Approved(approval) => {
-                    let theirs = own || sponsors.contains(&person) || step.by.kind != Kind::User;
-                    if !theirs && approval.digest == digest && step.at < request.expires {
-                        said.approved(approval, Voice { at: step.at, by: &step.by, person });
+                    let machine = step.by.kind != Kind::User;
+                    if own || machine || sponsors.contains(&person) || approval.digest != digest {
+                        continue;
+                    }
+                    said.narrowed(approval);
+                    // Too late is no yes any more, but still a no to the rest.
+                    if step.at < request.expires {
+                        said.approvals.push(Voice { at: step.at, by: &step.by, person });
                     }
                 }
                 What::Denied { .. } if own => {}
@@ -65,12 +70,11 @@ impl<'a> Said<'a> {
         self.only.iter().any(|hosts| !hosts.contains(target.host()))
     }
 
-    fn approved(&mut self, approval: &'a Approval, voice: Voice<'a>) {
+    fn narrowed(&mut self, approval: &'a Approval) {
         self.duration = approval.duration.map_or(self.duration, |span| span.min(self.duration));
         if !approval.only.is_empty() {
             self.only.push(&approval.only);
         }
-        self.approvals.push(voice);
     }
 
     /// The first end is the one that is told.

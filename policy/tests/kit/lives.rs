@@ -1,9 +1,11 @@
 //! Requests to try: the words of docs/REQUESTS.md, as facts.
+#![allow(dead_code, reason = "each test takes its part of it")]
 
 use policy::{
     Approval, Ask, Decision, Digest, Grant, Identity, Kind, Life, Now, Over, Policies, Request, Seconds, Source,
     Sources, Stage, Step, Target, UnixTime, What, decide_under, stage,
 };
+use std::sync::Arc;
 
 /// Wednesday 2026-03-04, noon UTC: when every request here is filed.
 pub const FILED: u64 = 1_772_625_600;
@@ -96,8 +98,9 @@ pub fn approval() -> Approval {
 }
 
 /// A request with its facts and the policies it is judged by.
+#[derive(Clone)]
 pub struct Case {
-    pub policies: Policies,
+    pub policies: Arc<Policies>,
     pub request: Request,
     pub steps: Vec<Step>,
     pub extensions: Vec<(Request, Digest, Vec<Step>)>,
@@ -105,7 +108,12 @@ pub struct Case {
 
 impl Case {
     pub fn new(annotations: &str, more: &str) -> Self {
-        Self { policies: policies(annotations, more), request: request(1), steps: Vec::new(), extensions: Vec::new() }
+        Self {
+            policies: Arc::new(policies(annotations, more)),
+            request: request(1),
+            steps: Vec::new(),
+            extensions: Vec::new(),
+        }
     }
 
     /// The facts of a row.

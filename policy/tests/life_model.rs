@@ -1,0 +1,316 @@
+//! The life of a request, model-checked: every sequence of a small world's events up to a depth, breadth first, each state
+//! judged by [`policy::stage`] and [`policy::decide_under`] and compared with rules that are written down here once more,
+//! without any of their machinery.
+//!
+//! In every state: who may use it is exactly who the rules say, so never without the quorum of that moment and never after
+//! an end; people count once; no end lies further than policy's longest grant from the last full quorum or the first use.
+//! Along every step: an end that somebody made, or that the time made, is never undone; an approval of what is granted
+//! already only narrows.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "kit/lives.rs"]
+mod lives;
+
+use lives::{Case, FILED, approval, person};
+use policy::{Approval, EndReason, Grant, Identity, Over, Seconds, Stage, Step, UnixTime, What};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Something that may happen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Event {
+    Approves(&'static str),
+    ApprovesFor(&'static str, u32),
+    ApprovesOnly(&'static str, &'static str),
+    ApprovesAnother(&'static str),
+    Denies(&'static str),
+    Cancels,
+    Ends(EndReason),
+    /// What the verb does: a first certificate, if one is granted.
+    Uses,
+    /// Loses every group, or gets them back.
+    Moves(&'static str),
+    /// An extension that Lea and Sam approve at once.
+    Extends(u32),
+    Minutes(u32),
+}
+use Event::*;
+
+#[derive(Clone)]
+struct World {
+    case: Case,
+    now: UnixTime,
+    gone: BTreeSet<&'static str>,
+    /// An end that nothing may undo was reached.
+    ended: bool,
+}
+
+/// Breadth first through everything that `events` can make of `start`, `depth` deep; how many states there were.
+fn explore(start: Case, events: &[Event], depth: usize) -> usize {
+    let first = World { case: start, now: UnixTime::from_secs(FILED), gone: BTreeSet::new(), ended: false };
+    let (mut seen, mut frontier) = (HashSet::new(), vec![(first.clone(), vec![], judge(&first, &[]))]);
+    for _ in 0..depth {
+        let mut next = Vec::new();
+        for (world, path, grants) in &frontier {
+            for &event in events {
+                let Some(mut after) = happen(world, event) else { continue };
+                if !seen.insert(key(&after)) {
+                    continue;
+                }
+                let path: Vec<Event> = path.iter().copied().chain([event]).collect();
+                let then = judge(&after, &path);
+                along(event, grants, &then, &path);
+                if world.ended {
+                    assert!(then.is_empty(), "granted after an end: {path:?}");
+                }
+                after.ended = world.ended || is_final(&after);
+                next.push((after, path, then));
+            }
+        }
+        frontier = next;
+    }
+    seen.len() + 1
+}
+
+fn key(world: &World) -> String {
+    let steps: Vec<_> = world.case.steps.iter().map(|step| (step.at, step.by.subject.as_str(), &step.what)).collect();
+    let extensions: Vec<_> =
+        world.case.extensions.iter().map(|(request, ..)| (request.filed, request.duration)).collect();
+    format!("{:?}{:?}{:?}{:?}{steps:?}{extensions:?}", world.now, world.gone, world.ended, world.case.request.start)
+}
+
+fn happen(world: &World, event: Event) -> Option<World> {
+    let mut after = world.clone();
+    let at = world.now;
+    let mut step = |who: &str, what| {
+        let groups = if world.gone.contains(who) { Vec::new() } else { person(who).groups };
+        after.case.steps.push(Step { at, by: Identity { groups, ..person(who) }, what });
+    };
+    match event {
+        Approves(who) => step(who, What::Approved(approval())),
+        ApprovesFor(who, minutes) => {
+            step(who, What::Approved(Approval { duration: Some(Seconds::new(minutes * 60)), ..approval() }));
+        }
+        ApprovesOnly(who, host) => {
+            step(who, What::Approved(Approval { only: vec![host.parse().unwrap()], ..approval() }));
+        }
+        ApprovesAnother(who) => {
+            step(who, What::Approved(Approval { digest: policy::Digest([0; 32]), ..approval() }));
+        }
+        Denies(who) => step(who, What::Denied { reason: "no".parse().unwrap() }),
+        Cancels => step("ann", What::Cancelled),
+        Ends(why) => step("ann", What::Ended { why, reason: None }),
+        Uses => {
+            let used = world.case.steps.iter().any(|step| step.what == What::Claimed);
+            if used || world.case.granted(at).is_empty() {
+                return None;
+            }
+            step("ann", What::Claimed);
+        }
+        Moves(who) => {
+            if !after.gone.insert(who) {
+                after.gone.remove(who);
+            }
+            let groups = if after.gone.contains(who) { Vec::new() } else { person(who).groups };
+            let extensions = after.case.extensions.iter_mut().flat_map(|(_, _, steps)| steps);
+            for step in extensions.chain(&mut after.case.steps).filter(|step| step.by.subject.as_str() == who) {
+                step.learn(&Identity { groups: groups.clone(), ..person(who) });
+            }
+        }
+        Extends(minutes) => {
+            after.case.extended(Seconds::new(minutes * 60), at, &[]);
+            let (_, _, steps) = after.case.extensions.last_mut().unwrap();
+            for step in steps.iter_mut().filter(|step| world.gone.contains(step.by.subject.as_str())) {
+                step.by.groups.clear();
+            }
+        }
+        Minutes(minutes) => after.now = at.plus(Seconds::new(minutes * 60)),
+    }
+    Some(after)
+}
+
+/// What is granted, after comparing it with the rules.
+fn judge(world: &World, path: &[Event]) -> Vec<Grant> {
+    let grants = world.case.grants(world.now);
+    let stage = world.case.stage(world.now);
+    let granted: BTreeMap<String, &Grant> = grants.iter().map(|grant| (grant.target().to_string(), grant)).collect();
+    let expected: BTreeSet<String> = world
+        .case
+        .request
+        .targets
+        .iter()
+        .map(ToString::to_string)
+        .filter(|target| may_be_used(world, target))
+        .collect();
+    let names: BTreeSet<String> = granted.keys().cloned().collect();
+    assert_eq!(names, expected, "{path:?}: {stage:?}");
+    let usable = matches!(stage, Stage::Claimable { .. } | Stage::Active { .. });
+    assert_eq!(usable, !granted.is_empty(), "{path:?}: {stage:?}");
+    if let Stage::Pending { needs, .. } = &stage {
+        let most = people(&world.case.steps, world.case.request.expires, usize::MAX).0.len();
+        assert!(needs.iter().all(|need| usize::from(need.have) <= most), "{path:?}: {stage:?}");
+    }
+    let used = claimed(world).unwrap_or(world.now);
+    let latest = world.case.extensions.iter().map(|(request, ..)| request.filed).max().unwrap_or(used).max(used);
+    for grant in &grants {
+        assert!(grant.end() > world.now && grant.start() == used, "{path:?}: {grant:?}");
+        assert!(grant.end() <= latest.plus(grant.terms().max_duration), "{path:?}: {grant:?}");
+        assert_eq!(grant.request(), Some(&world.case.request.id), "{path:?}");
+    }
+    grants
+}
+
+/// Along one step.
+fn along(event: Event, before: &[Grant], after: &[Grant], path: &[Event]) {
+    let approves = matches!(event, Approves(_) | ApprovesFor(..) | ApprovesOnly(..) | ApprovesAnother(_));
+    if !approves || before.is_empty() {
+        return;
+    }
+    for grant in after {
+        let was = before.iter().find(|was| was.target() == grant.target());
+        assert!(was.is_some_and(|was| grant.end() <= was.end()), "an approval widened: {path:?}");
+    }
+}
+
+/// The rules, once more: they know nothing of stages.
+fn may_be_used(world: &World, target: &str) -> bool {
+    let request = &world.case.request;
+    let Some(approved) = approved_at(&world.case.steps, request.expires) else { return false };
+    let (mut span, mut end) = (request.duration, false);
+    for step in &world.case.steps {
+        let own = step.by.subject.as_str().starts_with("ann");
+        match &step.what {
+            What::Approved(approval) if !own && approval.digest == lives::approval().digest => {
+                span = span.min(approval.duration.unwrap_or(span));
+                let host = target.split('@').next_back().unwrap();
+                end |= !approval.only.is_empty() && !approval.only.iter().any(|only| only.as_str() == host);
+            }
+            What::Denied { .. } if own => {}
+            What::Approved(_) | What::Claimed => {}
+            _ => end = true,
+        }
+    }
+    let until = match claimed(world) {
+        Some(used) => {
+            let mut until = used.plus(span);
+            // Extensions were approved in the order in which they were filed.
+            for (extension, _, steps) in &world.case.extensions {
+                let full = approved_at(steps, extension.expires).filter(|full| *full < until);
+                let further = full.map(|full| until.plus(extension.duration).min(full.plus(Seconds::new(7200))));
+                until = until.max(further.unwrap_or(until));
+            }
+            until
+        }
+        None => approved.max(request.start.unwrap_or(approved)).plus(Seconds::new(3600)),
+    };
+    !end && world.now < until && request.start.is_none_or(|start| start <= world.now)
+}
+
+fn claimed(world: &World) -> Option<UnixTime> {
+    world.case.steps.iter().find(|step| step.what == What::Claimed).map(|step| step.at)
+}
+
+/// When one of `leads` and one of `security` had approved, two people.
+fn approved_at(steps: &[Step], expires: UnixTime) -> Option<UnixTime> {
+    let full = |count: &usize| people(steps, expires, *count).1.len() == 2;
+    let count = (1..=steps.len()).find(full)?;
+    steps.get(count - 1).map(|step| step.at)
+}
+
+/// Who counts among the first steps, and for which groups.
+fn people(steps: &[Step], expires: UnixTime, most: usize) -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
+    let mut all = (BTreeSet::new(), BTreeSet::new());
+    for step in steps.iter().take(most) {
+        let What::Approved(given) = &step.what else { continue };
+        if given.digest != approval().digest || step.at >= expires || step.by.groups.is_empty() {
+            continue;
+        }
+        let (name, group) = match step.by.subject.as_str() {
+            "lea" | "lea-2" => ("lea", "leads"),
+            "kim" => ("kim", "leads"),
+            "sam" => ("sam", "security"),
+            _ => continue,
+        };
+        all.0.insert(name);
+        all.1.insert(group);
+    }
+    all
+}
+
+fn is_final(world: &World) -> bool {
+    let over = match world.case.stage(world.now) {
+        Stage::Over { how } => how,
+        _ => return false,
+    };
+    let by_somebody = matches!(over, Over::Denied | Over::Cancelled | Over::Done | Over::Revoked);
+    by_somebody || (over == Over::Finished && world.case.extensions.is_empty())
+}
+
+fn case() -> Case {
+    let mut case = Case::new("@approvals(\"2\") @approvers_from_groups(\"2\")", "");
+    case.request.expires = lives::after("2h");
+    case
+}
+
+#[test]
+fn people_and_groups() {
+    let events = [
+        Approves("lea"),
+        Approves("kim"),
+        Approves("sam"),
+        Approves("lea-2"),
+        Approves("ann-2"),
+        ApprovesAnother("sam"),
+        Moves("lea"),
+        Uses,
+        Minutes(40),
+    ];
+    println!("{} states", explore(case(), &events, 4));
+}
+
+#[test]
+fn clocks_and_ends() {
+    let mut approved = case();
+    approved.step("lea", lives::after("0s"), What::Approved(approval()));
+    let events = [
+        Approves("sam"),
+        Uses,
+        Denies("kim"),
+        Denies("ann-2"),
+        Cancels,
+        Ends(EndReason::Done),
+        Ends(EndReason::Revoked),
+        Moves("lea"),
+        Minutes(30),
+    ];
+    println!("{} states", explore(approved.clone(), &events, 4));
+    approved.request.start = Some(lives::after("1h"));
+    let events = [Approves("sam"), Uses, Denies("kim"), Moves("sam"), Minutes(30), Minutes(60)];
+    println!("{} states", explore(approved, &events, 5));
+}
+
+#[test]
+fn less_and_more() {
+    let mut approved = case();
+    approved.step("lea", lives::after("0s"), What::Approved(approval()));
+    let events = [
+        Approves("sam"),
+        ApprovesFor("kim", 20),
+        ApprovesFor("sam", 120),
+        ApprovesOnly("sam", "web-1"),
+        ApprovesOnly("kim", "db-1"),
+        Uses,
+        Minutes(15),
+    ];
+    println!("{} states", explore(approved.clone(), &events, 5));
+    approved.step("sam", lives::after("0s"), What::Approved(approval()));
+    approved.step("ann", lives::after("0s"), What::Claimed);
+    let events = [Extends(30), Extends(110), ApprovesFor("kim", 30), Moves("sam"), Minutes(25), Minutes(50)];
+    println!("{} states", explore(approved, &events, 5));
+}
