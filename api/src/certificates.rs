@@ -1,4 +1,4 @@
-use policy::{Cause, Explanation, GrantId, PolicyId, Reason, Seconds, Serial, Target, Terms, Ticket, UnixTime, Unmet};
+use policy::{Cause, Explanation, GrantId, PolicyId, Reason, RequestId, Seconds, Serial, Target, Terms, Ticket, UnixTime, Unmet};
 
 /// `POST /v1/certificates`: one certificate for one target.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -21,6 +21,10 @@ pub struct CertificateRequest {
     /// Under which ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
+    /// Under this request of the caller's and no other; duration, reason and ticket are then the request's. Absent: on
+    /// standing access, or else under whichever approved request of the caller's covers the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
 }
 
 /// A certificate, released.

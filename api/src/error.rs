@@ -30,12 +30,18 @@ pub enum Code {
     KeyRefused,
     /// 403: possession of the user key was not proven.
     ProofRequired,
+    /// 400: the idempotency key was used before with another body.
+    IdempotencyMismatch,
     /// 404: no such thing, or not the caller's.
     NotFound,
     /// 405: not this method.
     MethodNotAllowed,
     /// 408: the request took too long to arrive.
     Timeout,
+    /// 409: not in the state that it is in.
+    Conflict,
+    /// 412: it is no longer the version that the request names.
+    PreconditionFailed,
     /// 413: the body is too large.
     TooLarge,
     /// 429: too many requests; try again later.

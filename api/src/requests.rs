@@ -52,7 +52,7 @@ pub struct RequestBody {
     /// The grant it is or may become.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
-    /// What an approval must name: 64 hex digits.
+    /// What an approval must name: 64 hex digits; empty for a dry run.
     pub digest: String,
     /// How many steps it has seen.
     pub version: u64,
@@ -81,7 +81,8 @@ pub struct RequestBody {
     pub filed: UnixTime,
     /// Where it stands now.
     pub stage: Stage,
-    /// What each target is, or would be, granted on.
+    /// What each target is, or would be, granted on. Left out of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
     /// What happened so far.
     pub steps: Vec<StepBody>,

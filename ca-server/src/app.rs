@@ -1,6 +1,6 @@
 //! What the verbs work with, wired once at start.
 
-use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::replay::Replay};
+use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::{replay::Replay, waiting::Waiting}};
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
 
@@ -26,6 +26,8 @@ pub struct App {
     pub issuers: Issuers,
     /// Requests seen within the window.
     pub replay: Replay,
+    /// Who waits for something to happen to a request.
+    pub waiting: Waiting,
 }
 
 /// How login sessions live.

@@ -1,7 +1,9 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
 use api::{Code, DecisionBody};
-use policy::{GrantId, Identity, Kind, PolicyId, SessionId, Target, UnixTime};
+use policy::{
+    Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime,
+};
 use std::net::IpAddr;
 
 /// The version of the shape below.
@@ -187,8 +189,139 @@ pub enum Event<'a> {
         user_key: &'a str,
         /// `valid_before`.
         expires: UnixTime,
+        /// The request under which it was asked for; none for standing access.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        under: Option<&'a RequestId>,
         /// The exact to-be-signed bytes, standard base64. Ed25519 being deterministic, they and the CA key make the
         /// certificate.
         to_be_signed: &'a str,
+    },
+    /// Somebody asked for access that others must approve, or that begins later.
+    #[serde(rename = "request.filed")]
+    RequestFiled {
+        /// Who asks.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// All of it, in the bytes that its digest is over.
+        filed: &'a Request,
+        /// Its digest, hex: what an approval names.
+        digest: &'a str,
+        /// SHA-256 of the policy set, hex.
+        policy_digest: &'a str,
+    },
+    /// A reviewer approved.
+    #[serde(rename = "request.approved")]
+    RequestApproved {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// The approval, with the digest that was approved.
+        approval: &'a Approval,
+        /// SHA-256 of the policy set, hex.
+        policy_digest: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+    /// A reviewer said no: a veto, before or after approval.
+    #[serde(rename = "request.denied")]
+    RequestDenied {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// Its digest, hex.
+        digest: &'a str,
+        /// Why.
+        reason: &'a str,
+        /// SHA-256 of the policy set, hex.
+        policy_digest: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+    /// Somebody tried to do to a request what they may not: to approve their own, perhaps.
+    #[serde(rename = "request.refused")]
+    RequestRefused {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// Why not.
+        refusal: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+    /// The requester withdrew it.
+    #[serde(rename = "request.cancelled")]
+    RequestCancelled {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// From where.
+        source: IpAddr,
+    },
+    /// The first certificate under a request is on record: the work window runs.
+    #[serde(rename = "request.claimed")]
+    RequestClaimed {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// Its digest, hex.
+        digest: &'a str,
+        /// The grant.
+        grant: &'a GrantId,
+        /// The permit that granted it.
+        policy: &'a PolicyId,
+        /// Until then.
+        until: UnixTime,
+        /// From where.
+        source: IpAddr,
+    },
+    /// A grant was ended before its time.
+    #[serde(rename = "grant.ended")]
+    GrantEnded {
+        /// Who ended it.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// The grant.
+        grant: &'a GrantId,
+        /// Which kind of end.
+        why: EndReason,
+        /// In somebody's words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// From where.
+        source: IpAddr,
+    },
+    /// Somebody read what is not theirs, because policy lets them.
+    #[serde(rename = "record.read")]
+    RecordRead {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request that was read; none for a list of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RequestId>,
+        /// From where.
+        source: IpAddr,
     },
 }

@@ -11,6 +11,7 @@ use crate::{
     verbs::{
         authenticate::{Caller, authenticate},
         replay::Replay,
+        waiting::Waiting,
     },
 };
 use api::{
@@ -124,6 +125,7 @@ impl Stage {
             policies: LivePolicies::from_sources(sources(POLICY)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
             replay: Replay::new(now_ms - 120_000),
+            waiting: Waiting::default(),
         };
         Self { app, clock, nonces: AtomicU64::new(0) }
     }
@@ -185,5 +187,7 @@ pub(crate) fn certificate_request(target: &str, key: &PrivateKey, proof_for: Opt
         duration: None,
         reason: None,
         ticket: None,
+        request: None,
+        request: None,
     }
 }

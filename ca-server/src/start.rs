@@ -19,7 +19,7 @@ use crate::{
     policies::LivePolicies,
     store::{Store, redb::RedbStore},
     systemd,
-    verbs::replay::Replay,
+    verbs::{replay::Replay, waiting::Waiting},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -79,6 +79,7 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
             most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
         },
         replay: Replay::new(clock.now_ms()),
+        waiting: Waiting::default(),
         clock,
         store,
         // A certificate over the host CA's key would let it act as a user's.
@@ -128,6 +129,7 @@ pub async fn serve(
     systemd::stopping();
     tracing::info!("stopping: finishing what is in flight");
     stop.send_replace(true);
+    shared.app.waiting.close();
     api.await?;
     ops.await?;
     background.stop().await;

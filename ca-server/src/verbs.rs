@@ -1,9 +1,15 @@
 //! The verbs: one file each, one straight path each.
 
 pub mod authenticate;
+mod case;
+pub mod ends;
 pub mod explain;
 pub mod hosts;
 pub mod issue;
 pub mod login;
 pub mod replay;
+pub mod requests;
+pub mod reviews;
 pub mod sessions;
+mod steps;
+pub mod waiting;

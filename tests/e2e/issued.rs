@@ -90,6 +90,7 @@ async fn certified(world: &World, alice: &Caller, key: &Path, kind: &str) -> Res
         duration: None,
         reason: None,
         ticket: None,
+        request: None,
     };
     let answer = alice.ask(&world.server, "POST", paths::CERTIFICATES, &serde_json::to_vec(&request)?).await?;
     let issued = answer.good::<CertificateResponse>()?;

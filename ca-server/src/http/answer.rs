@@ -73,7 +73,7 @@ pub fn seal(answer: &mut Answer, request_id: &str) {
 /// The status of each code, as `api::Code` documents it.
 pub const fn status(code: Code) -> StatusCode {
     match code {
-        Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::BadRequest | Code::IdempotencyMismatch => StatusCode::BAD_REQUEST,
         Code::LoginRequired
         | Code::BadSignature
         | Code::ClockSkew
@@ -89,6 +89,8 @@ pub const fn status(code: Code) -> StatusCode {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal | Code::Unknown => StatusCode::INTERNAL_SERVER_ERROR,

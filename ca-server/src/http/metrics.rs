@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Codes in the order in which their counters stand; `ok` comes before them.
-pub(super) const CODES: [Code; 21] = [
+pub(super) const CODES: [Code; 24] = [
     Code::BadRequest,
     Code::LoginRequired,
     Code::BadSignature,
@@ -27,6 +27,9 @@ pub(super) const CODES: [Code; 21] = [
     Code::NotFound,
     Code::MethodNotAllowed,
     Code::Timeout,
+    Code::IdempotencyMismatch,
+    Code::Conflict,
+    Code::PreconditionFailed,
     Code::TooLarge,
     Code::RateLimited,
     Code::Internal,

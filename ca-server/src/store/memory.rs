@@ -119,9 +119,9 @@ impl Store for MemoryStore {
             known.at = at;
             known.sessions.insert(session.clone());
         }
-        if let Some((id, (step, about))) = claim.and_then(|claim| claim.step.map(|step| (claim.request, step))) {
-            facts.asked.step(&id, step);
-            facts.entries.push(about);
+        if let Some(claim) = claim {
+            let about = facts.asked.claim(claim);
+            facts.entries.extend(about);
         }
         facts.entries.push(entry);
         Ok(Recorded::Yes)

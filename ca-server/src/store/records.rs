@@ -141,6 +141,8 @@ pub struct Claim {
     pub seen: usize,
     /// The step to add, and the entry about it, which comes before the certificate's; none where it was claimed before.
     pub step: Option<(policy::Step, Entry)>,
+    /// When the certificate expires.
+    pub expires: UnixTime,
     /// Requests that prolong it, with the number of steps that each had.
     pub extensions: Vec<(policy::RequestId, usize)>,
 }

@@ -3,7 +3,7 @@
 use super::{Filed, Idempotency, KeptRequest, Stepped, StoreError, Which};
 use crate::audit::Entry;
 use async_trait::async_trait;
-use policy::{Identity, Issuer, Request, RequestId, Step, Subject};
+use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
 
 /// A place for requests. The promises of [`super::Store`] hold for each verb. A request never changes and is never
 /// removed; steps are appended to it one by one, so the number of them is its version.
@@ -43,6 +43,9 @@ pub trait Requests {
     /// Appends a step and the entry, in one transaction, if the request has `seen` steps. If it has any other number, or is
     /// not kept, nothing changes and the answer is [`Stepped::Changed`].
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError>;
+
+    /// When the last of the certificates that were recorded under this request expires; none where there was none.
+    async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError>;
 
     /// Who this was when they last logged in, whether or not a session of theirs is left.
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError>;

@@ -1,7 +1,8 @@
 //! The one door to a signature: decide → record serial and exact to-be-signed bytes durably → sign → release.
 
-mod answer;
+pub(super) mod answer;
 mod possession;
+mod under;
 
 use super::authenticate::Caller;
 use crate::{
@@ -9,27 +10,30 @@ use crate::{
     audit::{Actor, Entry, Event},
     ca::{Unsigned, UserKey},
     clock, fault,
+    policies::Loaded,
     refusal::Refusal,
-    store::Recorded,
+    store::{Claim, KeyBinding, Recorded},
 };
 use api::{CertificateRequest, CertificateResponse, DecisionBody};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Ask, Decision, Grant, GrantId, Serial};
+use policy::{Ask, Decision, Grant, GrantId, RequestId, Serial, UnixTime};
+use under::{Found, Under};
+
+/// How often it is decided anew because something happened to the request in between.
+const TRIES: usize = 8;
 
 /// Issues one certificate, or says why not.
 ///
 /// # Errors
-/// `key_refused`, `proof_required`, `denied`, `needs_approval`, `login_required` if the session ended meanwhile,
-/// `store_unavailable` if the record cannot be made durable. On every error nothing was released.
+/// `key_refused`, `proof_required`, `denied`, `needs_approval`, `not_found` for somebody else's request, `conflict` if
+/// things kept happening to it, `login_required` if the session ended meanwhile, `store_unavailable` if the record cannot be
+/// made durable. On every error nothing was released.
 pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> Result<CertificateResponse, Refusal> {
     let key = UserKey::parse(&request.public_key).map_err(answer::key_refused)?;
     if key.is(&app.host_ca) {
         return Err(answer::key_refused(crate::ca::KeyError::BelongsToCa));
     }
     let binding = possession::of(app, caller, &key, request.proof.as_deref()).await?;
-
-    let loaded = app.policies.current();
-    let now = app.clock.now();
     let ask = Ask {
         identity: caller.session.identity.clone(),
         target: request.target,
@@ -38,20 +42,37 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
         ticket: request.ticket,
         source: caller.origin.source,
     };
-    let decision = policy::decide(&loaded.policies, &ask, clock::moment(now, &app.zone));
-    fault::point("issue.decided");
-    let grant = match decision {
-        Decision::Granted(grant) => grant,
-        no => return Err(refuse(app, caller, &ask, &no, &loaded.digest).await),
-    };
+    for _ in 0..TRIES {
+        if let Some(issued) = attempt(app, caller, &key, binding, &ask, request.request.as_ref()).await? {
+            return Ok(issued);
+        }
+    }
+    Err(answer::kept_changing())
+}
 
-    let id = GrantId::from_random(clock::random()?);
-    let unsigned = app.authority.prepare(&grant, &id, &key, serial()?, now).map_err(answer::not_made)?;
-    let entry = record(app, caller, &ask, &grant, &id, &key, &unsigned, &loaded.digest)?;
+/// Once through: nothing where something happened to the request between decision and record.
+async fn attempt(
+    app: &App,
+    caller: &Caller,
+    key: &UserKey,
+    binding: Option<KeyBinding>,
+    ask: &Ask,
+    named: Option<&RequestId>,
+) -> Result<Option<CertificateResponse>, Refusal> {
+    let loaded = app.policies.current();
+    let now = app.clock.now();
+    let access = decide(app, caller, ask, named, &loaded, clock::moment(now, &app.zone)).await?;
+    fault::point("issue.decided");
+
+    let (grant, id) = (access.grant(), access.id()?);
+    let unsigned = app.authority.prepare(grant, &id, key, serial()?, now).map_err(answer::not_made)?;
+    let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest)?;
+    let claim = access.claim(app, caller, unsigned.expires(), now)?;
+    let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
 
     // The point of no return: once this record is durable, the certificate counts as issued, whatever happens after.
     // Signing overlaps the commit; nothing is released before both are done.
-    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, None, entry), async {
+    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, claim, entry), async {
         let signed = app.authority.sign(&unsigned);
         fault::point("issue.signed");
         signed
@@ -60,12 +81,15 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
         Recorded::Yes => {}
         Recorded::KeyTaken => return Err(answer::key_taken()),
         Recorded::SessionEnded => return Err(answer::session_ended()),
-        Recorded::RequestChanged => return Err(Refusal::internal("no request was claimed")),
+        Recorded::RequestChanged => return Ok(None),
     }
     fault::point("issue.recorded");
     let certificate = signed.map_err(answer::not_made)?.release();
     fault::point("issue.released");
-    Ok(CertificateResponse {
+    if let Some(request) = access.request().filter(|_| claims) {
+        app.waiting.wake(&request.id);
+    }
+    Ok(Some(CertificateResponse {
         certificate,
         serial: unsigned.serial(),
         grant: id,
@@ -73,7 +97,71 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
         expires: unsigned.expires(),
         until: grant.end(),
         now,
-    })
+    }))
+}
+
+/// Standing access, unless a request is named; where that takes approvals, one of the caller's requests that has them.
+async fn decide(
+    app: &App,
+    caller: &Caller,
+    ask: &Ask,
+    named: Option<&RequestId>,
+    loaded: &Loaded,
+    now: policy::Now,
+) -> Result<Access, Refusal> {
+    let found = match named {
+        Some(id) => under::named(app, caller, loaded, ask, id, now).await?,
+        None => match policy::decide(&loaded.policies, ask, now) {
+            Decision::Granted(grant) => return Ok(Access::Standing(grant)),
+            no @ Decision::NeedsApproval(_) => under::any(app, caller, loaded, ask, no, now).await?,
+            no @ Decision::Denied(_) => Found::No(no, None),
+        },
+    };
+    match found {
+        Found::Granted(under) => Ok(Access::Under(under)),
+        Found::No(no, waits) => {
+            let refusal = refuse(app, caller, ask, &no, &loaded.digest).await;
+            Err(under::refusal(refusal, ask, waits.as_ref()))
+        }
+    }
+}
+
+/// What a certificate is issued under.
+enum Access {
+    /// A permit without approvals: a grant of its own.
+    Standing(Box<Grant>),
+    /// An approved request.
+    Under(Box<Under>),
+}
+
+impl Access {
+    fn grant(&self) -> &Grant {
+        match self {
+            Self::Standing(grant) => grant,
+            Self::Under(under) => &under.grant,
+        }
+    }
+
+    fn request(&self) -> Option<&policy::Request> {
+        match self {
+            Self::Standing(_) => None,
+            Self::Under(under) => Some(under.request()),
+        }
+    }
+
+    fn id(&self) -> Result<GrantId, Refusal> {
+        Ok(match self {
+            Self::Standing(_) => GrantId::from_random(clock::random()?),
+            Self::Under(under) => under.request().id.grant(),
+        })
+    }
+
+    fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Option<Claim>, Refusal> {
+        match self {
+            Self::Standing(_) => Ok(None),
+            Self::Under(under) => under.claim(app, caller, expires, now).map(Some),
+        }
+    }
 }
 
 fn serial() -> Result<Serial, Refusal> {
@@ -86,12 +174,17 @@ fn record(
     app: &App,
     caller: &Caller,
     ask: &Ask,
-    grant: &Grant,
+    access: &Access,
     id: &GrantId,
     key: &UserKey,
     unsigned: &Unsigned<'_>,
     policy_digest: &str,
 ) -> Result<Entry, Refusal> {
+    let grant = access.grant();
+    // What was approved is what counts, not what was said now.
+    let request = access.request();
+    let (reason, ticket) =
+        request.map_or((&ask.reason, &ask.ticket), |request| (&request.reason, &request.ticket));
     let event = Event::CertificateIssued {
         actor: Actor::from(&ask.identity),
         session: &caller.session.id,
@@ -100,19 +193,20 @@ fn record(
         until: grant.end(),
         policy: grant.policy(),
         policy_digest,
-        reason: ask.reason.as_ref().map(policy::Reason::as_str),
-        ticket: ask.ticket.as_ref().map(policy::Ticket::as_str),
+        reason: reason.as_ref().map(policy::Reason::as_str),
+        ticket: ticket.as_ref().map(policy::Ticket::as_str),
         source: ask.source,
         serial: unsigned.serial().get(),
         user_key: key.fingerprint(),
         expires: unsigned.expires(),
+        under: request.map(|request| &request.id),
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
     Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
 }
 
 /// A refusal is a fact too, and on record before it is answered.
-async fn refuse(app: &App, caller: &Caller, ask: &Ask, no: &Decision, policy_digest: &str) -> Refusal {
+pub(super) async fn refuse(app: &App, caller: &Caller, ask: &Ask, no: &Decision, policy_digest: &str) -> Refusal {
     let decision = DecisionBody::from(no);
     let event = Event::DecisionRefused {
         actor: Actor::from(&ask.identity),

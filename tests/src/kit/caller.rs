@@ -127,6 +127,7 @@ impl Caller {
             duration: None,
             reason: None,
             ticket: None,
+            request: None,
         })
     }
 }

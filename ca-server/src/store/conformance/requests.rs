@@ -202,7 +202,7 @@ async fn what_has_ended_or_expired_does_not_wait(store: &dyn Store) {
 }
 
 fn claim(n: u8, seen: usize) -> Claim {
-    Claim { request: id(n), seen, step: Some((step(What::Claimed), entry("claimed"))), extensions: Vec::new() }
+    Claim { request: id(n), seen, step: Some((step(What::Claimed), entry("claimed"))), expires: NOW, extensions: Vec::new() }
 }
 
 async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Store) {
@@ -218,14 +218,21 @@ async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Stor
     }
     assert_eq!(issue(key, claim(99, 0)).await, Recorded::RequestChanged, "there is no such request");
     assert!(!store.key_proven(&cleo, &[60; 32]).await.unwrap(), "refused means nothing changed");
+    assert_eq!(store.last_expiry(&id(40)).await.unwrap(), None);
     assert_eq!(store.entry_count().await.unwrap(), before);
     assert_eq!(issue(key, claim(40, 1)).await, Recorded::Yes);
     assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps, [approved(), step(What::Claimed)]);
+    assert_eq!(store.last_expiry(&id(40)).await.unwrap(), Some(NOW));
+    for (after, latest) in [(60, 60), (30, 60)] {
+        let again = Claim { step: None, expires: NOW.plus(Seconds::new(after)), ..claim(40, 2) };
+        assert_eq!(issue(None, again).await, Recorded::Yes);
+        assert_eq!(store.last_expiry(&id(40)).await.unwrap(), Some(NOW.plus(Seconds::new(latest))));
+    }
     let again = Claim { step: None, ..claim(40, 2) };
     assert_eq!(issue(None, again.clone()).await, Recorded::Yes);
     assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps.len(), 2, "claimed once");
     let entries = store.entries(before, 9).await.unwrap();
-    assert_eq!(entries, [entry("claimed"), entry("issued"), entry("issued")]);
+    assert_eq!(entries, ["claimed", "issued", "issued", "issued", "issued"].map(entry));
     let done = step(What::Ended { why: EndReason::Done, reason: None });
     assert_eq!(store.add_step(&id(40), 2, done, entry("end")).await.unwrap(), Stepped::Yes);
     assert_eq!(issue(None, again).await, Recorded::RequestChanged, "nothing is issued after an end");

@@ -19,6 +19,7 @@ pub(super) struct Asked {
     filed: HashMap<RequestId, UnixTime>,
     keys: HashMap<(Owner, [u8; 32]), ([u8; 32], RequestId)>,
     latest: HashMap<Owner, Identity>,
+    expiries: HashMap<RequestId, UnixTime>,
 }
 
 impl Asked {
@@ -32,7 +33,17 @@ impl Asked {
         has(&claim.request, claim.seen) && claim.extensions.iter().all(|(id, seen)| has(id, *seen))
     }
 
-    pub(super) fn step(&mut self, id: &RequestId, step: Step) {
+    /// Records a certificate under a claim that stands; answers the entry about its first use.
+    pub(super) fn claim(&mut self, claim: Claim) -> Option<Entry> {
+        let Claim { request, step, expires, .. } = claim;
+        let last = self.expiries.entry(request.clone()).or_insert(expires);
+        *last = expires.max(*last);
+        let (step, about) = step?;
+        self.step(&request, step);
+        Some(about)
+    }
+
+    fn step(&mut self, id: &RequestId, step: Step) {
         let kept = self.filed.get(id).and_then(|filed| self.kept.get_mut(&(*filed, id.clone())));
         if let Some(kept) = kept {
             kept.steps.push(step);
@@ -120,6 +131,10 @@ impl Requests for MemoryStore {
         facts.asked.step(id, step);
         facts.entries.push(entry);
         Ok(Stepped::Yes)
+    }
+
+    async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
+        Ok(self.facts()?.asked.expiries.get(id).copied())
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {

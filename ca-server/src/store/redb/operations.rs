@@ -80,8 +80,9 @@ pub(super) fn record_issue(
         tables.proven.insert((binding.at.as_secs(), &binding.key), ())?;
         tables.proofs.insert((session.as_str(), &binding.key), ())?;
     }
-    if let Some((claim, (step, about))) = claim.and_then(|claim| Some((claim, claim.step.as_ref()?))) {
-        tables.asked.step(&claim.request, claim.seen, step)?;
+    if let Some(claim) = claim
+        && let Some(about) = tables.asked.claim(claim)?
+    {
         tables.append(about)?;
     }
     tables.append(entry)?;

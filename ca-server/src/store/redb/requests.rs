@@ -30,6 +30,8 @@ const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("req
 const PROLONGING: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("requests_by_prolonged");
 /// Requester, digest of an idempotency key → digest of the body, request id.
 const KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), KeyUse> = TableDefinition::new("request_keys");
+/// Request id → when the last certificate under it expires.
+const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
 /// Who → the identity of the last login as JSON.
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
 
@@ -45,6 +47,7 @@ pub(super) struct Asked<'t> {
     waiting: Table<'t, (u64, &'static str), u64>,
     prolonging: Table<'t, (&'static str, u64, &'static str), ()>,
     keys: Table<'t, (&'static Owner, &'static [u8; 32]), KeyUse>,
+    expiries: Table<'t, &'static str, u64>,
     latest: Table<'t, &'static Owner, &'static [u8]>,
 }
 
@@ -58,6 +61,7 @@ impl<'t> Asked<'t> {
             waiting: transaction.open_table(WAITING)?,
             prolonging: transaction.open_table(PROLONGING)?,
             keys: transaction.open_table(KEYS)?,
+            expiries: transaction.open_table(EXPIRIES)?,
             latest: transaction.open_table(LATEST)?,
         })
     }
@@ -82,8 +86,18 @@ impl<'t> Asked<'t> {
         Ok(true)
     }
 
+    /// Records a certificate under a claim that stands; answers the entry about its first use.
+    pub(super) fn claim<'c>(&mut self, claim: &'c Claim) -> Result<Option<&'c Entry>, Error> {
+        let id = claim.request.as_str();
+        let before = self.expiries.get(id)?.map_or(0, |last| last.value());
+        self.expiries.insert(id, claim.expires.as_secs().max(before))?;
+        let Some((step, about)) = &claim.step else { return Ok(None) };
+        self.step(&claim.request, claim.seen, step)?;
+        Ok(Some(about))
+    }
+
     /// Appends a step to a request that is kept and has `seen` of them.
-    pub(super) fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
+    fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
         let json = encode(step)?;
         self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
         if records::ends(step) {
@@ -255,6 +269,11 @@ impl Requests for RedbStore {
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
         let id = id.clone();
         self.writer.write(move |tables| add_step(tables, &id, seen, &step, &entry)).await
+    }
+
+    async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
+        let expiries = self.live.read()?.open_table(EXPIRIES).map_err(failed)?;
+        Ok(expiries.get(id.as_str()).map_err(failed)?.map(|last| UnixTime::from_secs(last.value())))
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {

@@ -6,7 +6,7 @@ use crate::{
 };
 use api::{Code, DecisionBody, Outcome};
 
-pub(super) fn no(decision: DecisionBody) -> Refusal {
+pub(in crate::verbs) fn no(decision: DecisionBody) -> Refusal {
     let mut refusal = if decision.outcome == Outcome::NeedsApproval {
         Refusal::new(Code::NeedsApproval, "people must approve this before there is access")
             .hint("ask one of the approvers named in the decision")
@@ -31,6 +31,11 @@ pub(super) fn key_taken() -> Refusal {
 
 pub(super) fn session_ended() -> Refusal {
     Refusal::new(Code::LoginRequired, "the login session was ended meanwhile").hint("run `jit-ssh login`")
+}
+
+pub(super) fn kept_changing() -> Refusal {
+    Refusal::new(Code::Conflict, "things kept happening to the request; nothing was issued")
+        .hint("look at it: `jit-ssh requests`; then try again")
 }
 
 pub(super) fn not_made(error: CaError) -> Refusal {

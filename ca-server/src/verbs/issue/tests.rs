@@ -201,6 +201,9 @@ impl Requests for Faulty {
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, e: Entry) -> Result<Stepped, StoreError> {
         self.inner.add_step(id, seen, step, e).await
     }
+    async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
+        self.run(self.inner.last_expiry(id)).await
+    }
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         self.run(self.inner.latest_identity(issuer, subject)).await
     }

@@ -235,6 +235,9 @@ impl Requests for Burning {
     async fn add_step(&self, _: &RequestId, _: usize, _: Step, _: Entry) -> Result<Stepped, StoreError> {
         burning()
     }
+    async fn last_expiry(&self, _: &RequestId) -> Result<Option<UnixTime>, StoreError> {
+        burning()
+    }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
         burning()
     }

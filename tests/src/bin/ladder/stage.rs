@@ -169,6 +169,7 @@ impl Person {
             duration: None,
             reason: Some("looking into the alert".parse()?),
             ticket: None,
+            request: None,
         })
     }
 }

@@ -1,0 +1,165 @@
+//! A request with everything that is known of it today: what happened to it, who its reviewers are by now, and what
+//! prolongs it. Facts alone; where it stands is computed from them each time.
+
+use crate::{
+    app::App,
+    refusal::Refusal,
+    store::{Claim, KeptRequest},
+    verbs::authenticate::Caller,
+};
+use api::Code;
+use policy::{Digest, Identity, Life, Now, Policies, Request, RequestId, Stage, Step, Target, UnixTime, What};
+use sha2::{Digest as _, Sha256};
+
+/// The text that stands before a request's bytes in its digest.
+const DIGEST_LABEL: &[u8] = b"jit-ssh access request v1\n";
+
+/// A request and its facts.
+pub(super) struct Case {
+    /// The request.
+    pub(super) request: Request,
+    /// Its digest.
+    pub(super) digest: Digest,
+    /// What happened to it; whoever approved, as they are by now.
+    pub(super) steps: Vec<Step>,
+    /// Requests that prolong it, likewise.
+    extensions: Vec<(Request, Digest, Vec<Step>)>,
+}
+
+impl Case {
+    /// The case of `id`, if there is one.
+    pub(super) async fn load(app: &App, id: &RequestId) -> Result<Option<Self>, Refusal> {
+        match app.store.request(id).await? {
+            Some(kept) => Self::of(app, kept).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The case of a request that was just read.
+    pub(super) async fn of(app: &App, kept: KeptRequest) -> Result<Self, Refusal> {
+        let extensions = app.store.extensions_of(&kept.request.id).await?;
+        let mut case = Self::filed(kept.request)?;
+        case.steps = today(app, kept.steps).await?;
+        for KeptRequest { request, steps } in extensions {
+            let digest = digest(&request)?;
+            case.extensions.push((request, digest, today(app, steps).await?));
+        }
+        Ok(case)
+    }
+
+    /// The case of a request to which nothing has happened.
+    pub(super) fn filed(request: Request) -> Result<Self, Refusal> {
+        Ok(Self { digest: digest(&request)?, request, steps: Vec::new(), extensions: Vec::new() })
+    }
+
+    /// What policy judges.
+    pub(super) fn life(&self) -> Life<'_> {
+        let Self { request, digest, steps, extensions } = self;
+        Life { request, digest: *digest, steps, extensions }
+    }
+
+    /// Where it stands.
+    pub(super) fn stage(&self, policies: &Policies, now: Now) -> Stage {
+        policy::stage(policies, &self.life(), now)
+    }
+
+    /// Whether `identity` asked for it.
+    pub(super) fn is_of(&self, identity: &Identity) -> bool {
+        let requester = &self.request.requester;
+        (&requester.issuer, &requester.subject) == (&identity.issuer, &identity.subject)
+    }
+
+    /// Whether `identity` approved or denied it.
+    pub(super) fn was_reviewed_by(&self, identity: &Identity) -> bool {
+        let reviews = |step: &&Step| matches!(step.what, What::Approved(_) | What::Denied { .. });
+        self.steps.iter().filter(reviews).any(|step| same(&step.by, identity))
+    }
+
+    /// The step that ended it for good, if one did.
+    pub(super) fn ending(&self) -> Option<&Step> {
+        let ends = |step: &&Step| matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. });
+        self.steps.iter().find(ends)
+    }
+
+    /// What to pin when a certificate is recorded under it, as it was decided here.
+    pub(super) fn claim(&self, step: Option<(Step, crate::audit::Entry)>, expires: UnixTime) -> Claim {
+        Claim {
+            request: self.request.id.clone(),
+            seen: self.steps.len(),
+            step,
+            expires,
+            extensions: self.extensions.iter().map(|(request, _, steps)| (request.id.clone(), steps.len())).collect(),
+        }
+    }
+}
+
+/// What somebody is to a request: who is nothing to it learns nothing of it, not even that it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// They asked for it.
+    Requester,
+    /// They may review it now, for these targets, or they did.
+    Reviewer(Vec<Target>),
+    /// Policy lets them read or operate everything; their reading is on record.
+    Overseer,
+}
+
+impl Standing {
+    /// What `caller` is to `case`; `not_found` if nothing.
+    pub(super) fn of(policies: &Policies, caller: &Caller, case: &Case, now: Now) -> Result<Self, Refusal> {
+        let identity = &caller.session.identity;
+        if case.is_of(identity) {
+            return Ok(Self::Requester);
+        }
+        match policy::may_review(policies, &case.request, identity, now) {
+            Ok(targets) => return Ok(Self::Reviewer(targets)),
+            Err(_) if case.was_reviewed_by(identity) => return Ok(Self::Reviewer(Vec::new())),
+            Err(_) => {}
+        }
+        if oversees(policies, caller, now) { Ok(Self::Overseer) } else { Err(not_found()) }
+    }
+}
+
+/// Whether policy lets `caller` see every request.
+pub(super) fn oversees(policies: &Policies, caller: &Caller, now: Now) -> bool {
+    let (identity, source) = (&caller.session.identity, caller.origin.source);
+    policy::audits(policies, identity, source, now) || policy::administers(policies, identity, source, now)
+}
+
+/// The one answer for what is not there and for what is none of the caller's business.
+pub(super) fn not_found() -> Refusal {
+    Refusal::new(Code::NotFound, "there is no such request, or it is not yours to see")
+        .hint("`jit-ssh requests` lists those that are")
+}
+
+/// Whether both are one account.
+pub(super) fn same(one: &Identity, other: &Identity) -> bool {
+    (&one.issuer, &one.subject) == (&other.issuer, &other.subject)
+}
+
+/// Steps with whoever approved as they were last learnt to be: who lost a group since counts no longer.
+async fn today(app: &App, mut steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
+    for step in &mut steps {
+        if let What::Approved(_) = step.what
+            && let Some(latest) = app.store.latest_identity(&step.by.issuer, &step.by.subject).await?
+        {
+            step.learn(&latest);
+        }
+    }
+    Ok(steps)
+}
+
+/// SHA-256 over the request as it is written in JSON, after a line that says what it is.
+fn digest(request: &Request) -> Result<Digest, Refusal> {
+    let json = serde_json::to_vec(request).map_err(Refusal::internal)?;
+    Ok(Digest(Sha256::new().chain_update(DIGEST_LABEL).chain_update(json).finalize().into()))
+}
+
+/// A digest in hex.
+pub(super) fn hex(digest: &Digest) -> String {
+    use std::fmt::Write as _;
+    digest.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

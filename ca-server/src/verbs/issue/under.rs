@@ -1,0 +1,136 @@
+//! The grant that approvals made: which of the caller's requests covers the target now, decided anew.
+
+use crate::{
+    app::App,
+    audit::{Actor, Entry, Event},
+    policies::Loaded,
+    refusal::Refusal,
+    store::{Claim, Which},
+    verbs::{
+        authenticate::Caller,
+        case::{self, Case, not_found},
+    },
+};
+use policy::{Ask, Decision, Grant, Now, RequestId, Stage, Step, UnixTime, What};
+
+/// The most of the caller's latest requests that are looked at, so many at a time.
+const PAGES: usize = 4;
+const PAGE: usize = 16;
+
+/// A grant and the request it is from.
+pub(super) struct Under {
+    pub(super) grant: Box<Grant>,
+    case: Case,
+    active: bool,
+}
+
+/// What is to be said where no request grants: the decision, and the request that still waits if one does.
+pub(super) enum Found {
+    Granted(Box<Under>),
+    No(Decision, Option<RequestId>),
+}
+
+/// The grant under the request that the caller names.
+pub(super) async fn named(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    ask: &Ask,
+    id: &RequestId,
+    now: Now,
+) -> Result<Found, Refusal> {
+    let case = Case::load(app, id).await?.filter(|case| case.is_of(&caller.session.identity)).ok_or_else(not_found)?;
+    Ok(match decide(loaded, ask, case, now) {
+        Ok(under) => Found::Granted(Box::new(under)),
+        Err((no, case)) => {
+            let waits = matches!(no, Decision::NeedsApproval(_)).then_some(case.request.id);
+            Found::No(no, waits)
+        }
+    })
+}
+
+/// The grant under whichever of the caller's requests covers the target: one in use before one that is not, so that no
+/// clock is started without need; then the latest. `no` is the answer where none does.
+pub(super) async fn any(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    ask: &Ask,
+    no: Decision,
+    now: Now,
+) -> Result<Found, Refusal> {
+    let identity = &caller.session.identity;
+    let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
+    let (mut best, mut waits, mut after): (Option<Under>, _, Option<RequestId>) = (None, None, None);
+    for _ in 0..PAGES {
+        let kept = app.store.requests(&which, after.as_ref(), PAGE).await?;
+        after = kept.last().map(|kept| kept.request.id.clone());
+        let whole = kept.len() == PAGE;
+        for kept in kept {
+            let case = Case::of(app, kept).await?;
+            if case.ending().is_some() {
+                continue;
+            }
+            match decide(loaded, ask, case, now) {
+                Ok(under) if under.active => return Ok(Found::Granted(Box::new(under))),
+                Ok(under) => best = best.or(Some(under)),
+                Err((Decision::NeedsApproval(_), case)) => waits = waits.or(Some(case.request.id)),
+                Err(_) => {}
+            }
+        }
+        if !whole {
+            break;
+        }
+    }
+    Ok(best.map_or(Found::No(no, waits), |under| Found::Granted(Box::new(under))))
+}
+
+#[expect(clippy::result_large_err, reason = "a no is as usual as a yes here")]
+fn decide(loaded: &Loaded, ask: &Ask, case: Case, now: Now) -> Result<Under, (Decision, Case)> {
+    match policy::decide_under(&loaded.policies, ask, &case.life(), now) {
+        Decision::Granted(grant) => {
+            let active = matches!(case.stage(&loaded.policies, now), Stage::Active { .. });
+            Ok(Under { grant, case, active })
+        }
+        no => Err((no, case)),
+    }
+}
+
+impl Under {
+    pub(super) fn request(&self) -> &policy::Request {
+        &self.case.request
+    }
+
+    /// What is recorded with the certificate: the state that was decided on, and the first use if this is it.
+    pub(super) fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Claim, Refusal> {
+        let claimed = self.case.steps.iter().any(|step| step.what == What::Claimed);
+        if claimed {
+            return Ok(self.case.claim(None, expires));
+        }
+        let request = self.request();
+        let event = Event::RequestClaimed {
+            actor: Actor::from(&caller.session.identity),
+            session: &caller.session.id,
+            id: &request.id,
+            digest: &case::hex(&self.case.digest),
+            grant: &request.id.grant(),
+            policy: self.grant.policy(),
+            until: self.grant.end(),
+            source: caller.origin.source,
+        };
+        let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+        let step = Step { at: now, by: caller.session.identity.clone(), what: What::Claimed };
+        Ok(self.case.claim(Some((step, entry)), expires))
+    }
+}
+
+/// How it is said that people must approve, to somebody whose request waits already or who has none.
+pub(super) fn refusal(refusal: Refusal, ask: &Ask, waits: Option<&RequestId>) -> Refusal {
+    if refusal.code != api::Code::NeedsApproval {
+        return refusal;
+    }
+    refusal.hint(match waits {
+        Some(id) => format!("request {id} waits for approval: `jit-ssh show {id}`"),
+        None => format!("ask for it: `jit-ssh request {} --reason …`", ask.target),
+    })
+}

@@ -1,0 +1,147 @@
+//! From what was asked to a request that could be filed: names as the inventory has them, every bound kept, and no
+//! target on it that policy would refuse whoever approved.
+
+use crate::{
+    app::App,
+    clock,
+    policies::Loaded,
+    refusal::Refusal,
+    verbs::{authenticate::Caller, case::{Case, not_found}, issue},
+};
+use api::{Code, FileRequest};
+use policy::{Ask, Now, Policies, Request, RequestId, Seconds, Stage, Target, Terms, UnixTime};
+
+/// How long a request waits for people, counted from its filing, or until it was to begin if that is later.
+const PATIENCE: Seconds = Seconds::new(86_400);
+/// How far ahead a request may begin.
+const FORESIGHT: Seconds = Seconds::new(30 * 86_400);
+
+pub(super) async fn request(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    asked: FileRequest,
+    now: Now,
+) -> Result<Request, Refusal> {
+    let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run } = asked;
+    let id = RequestId::from_random(clock::random()?);
+    let mut request = Request {
+        id,
+        requester: caller.session.identity.clone(),
+        targets,
+        duration: duration.unwrap_or(Seconds::MAX),
+        reason,
+        ticket,
+        start: start.filter(|&start| now.time < start),
+        under,
+        source: caller.origin.source,
+        filed: now.time,
+        expires: now.time.plus(PATIENCE).max(start.unwrap_or(now.time)),
+        extends,
+    };
+    if request.start.is_some_and(|start| now.time.plus(FORESIGHT) < start) {
+        return Err(Refusal::new(Code::BadRequest, format!("a request begins within {FORESIGHT}")));
+    }
+    if duration.is_some_and(|duration| duration.as_secs() == 0) {
+        return Err(Refusal::new(Code::BadRequest, "a duration of nothing"));
+    }
+    if request.extends.is_some() {
+        prolong(app, caller, loaded, &mut request, duration, now).await?;
+    }
+    request.targets = named(&loaded.policies, request.targets)?;
+    let mut longest = Seconds::MAX;
+    for target in &request.targets {
+        let ask = ask(&request, target, duration);
+        match terms(&loaded.policies, &request, &ask, now)? {
+            Some(terms) => longest = longest.min(terms.max_duration),
+            // Said by the decision itself, so that it names the policies that made it.
+            None => {
+                let no = policy::decide(&loaded.policies, &ask, now);
+                return Err(if dry_run {
+                    issue::answer::no((&no).into())
+                } else {
+                    issue::refuse(app, caller, &ask, &no, &loaded.digest).await
+                });
+            }
+        }
+    }
+    request.duration = duration.unwrap_or(longest);
+    Ok(request)
+}
+
+/// What a request that prolongs another takes over from it.
+async fn prolong(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    request: &mut Request,
+    duration: Option<Seconds>,
+    now: Now,
+) -> Result<(), Refusal> {
+    if !request.targets.is_empty() || request.start.is_some() || request.under.is_some() || duration.is_none() {
+        return Err(Refusal::new(Code::BadRequest, "what prolongs a request names how much longer, and nothing else")
+            .hint("leave out targets, start and under; give a duration"));
+    }
+    let Some(id) = &request.extends else { return Ok(()) };
+    let prolonged = Case::load(app, id).await?.filter(|case| case.is_of(&caller.session.identity));
+    let case = prolonged.ok_or_else(not_found)?;
+    let ends = match case.stage(&loaded.policies, now) {
+        Stage::Active { until, .. } => until,
+        Stage::Claimable { .. } | Stage::Scheduled { .. } => UnixTime::from_secs(u64::MAX),
+        Stage::Pending { .. } | Stage::Added { .. } | Stage::Over { .. } => {
+            return Err(Refusal::new(Code::Conflict, "only a request that was approved and is not over can be prolonged")
+                .hint("file a new request"));
+        }
+    };
+    if case.request.extends.is_some() {
+        return Err(Refusal::new(Code::Conflict, "this request prolongs another: prolong that one"));
+    }
+    request.targets.clone_from(&case.request.targets);
+    request.under.clone_from(&case.request.under);
+    request.reason = request.reason.take().or_else(|| case.request.reason.clone());
+    request.ticket = request.ticket.take().or_else(|| case.request.ticket.clone());
+    request.expires = request.expires.min(ends);
+    Ok(())
+}
+
+/// Targets by the names of the inventory, sorted, each once. One that it does not hold stays as it is, for policy to
+/// refuse.
+fn named(policies: &Policies, targets: Vec<Target>) -> Result<Vec<Target>, Refusal> {
+    let canonical = |target: Target| match policies.inventory().host(target.host()) {
+        Some(host) => Target::new(target.account().clone(), host.name().clone()),
+        None => target,
+    };
+    let mut targets: Vec<Target> = targets.into_iter().map(canonical).collect();
+    targets.sort();
+    targets.dedup();
+    if (1..=Request::MOST_TARGETS).contains(&targets.len()) {
+        return Ok(targets);
+    }
+    Err(Refusal::new(Code::BadRequest, format!("a request names 1 to {} targets", Request::MOST_TARGETS)))
+}
+
+/// The permit that would grant this target; none where policy says no.
+fn terms(policies: &Policies, request: &Request, ask: &Ask, now: Now) -> Result<Option<Terms>, Refusal> {
+    let mut offers = policy::offers(policies, ask, now);
+    let Some(under) = &request.under else { return Ok(offers.into_iter().next()) };
+    if offers.is_empty() {
+        return Ok(None);
+    }
+    offers.retain(|terms| terms.policy == *under);
+    offers.pop().map(Some).ok_or_else(|| {
+        Refusal::new(Code::Denied, "the policy that was picked does not cover every target of this request")
+            .hint("`jit-ssh request --dry-run` lists the policies that would do")
+    })
+}
+
+/// What is asked of policy for one target of a request.
+pub(super) fn ask(request: &Request, target: &Target, duration: Option<Seconds>) -> Ask {
+    Ask {
+        identity: request.requester.clone(),
+        target: target.clone(),
+        duration,
+        reason: request.reason.clone(),
+        ticket: request.ticket.clone(),
+        source: request.source,
+    }
+}

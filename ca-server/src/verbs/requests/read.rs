@@ -1,0 +1,180 @@
+//! Looking at requests: at one, for as long as it takes something to happen to it; at many, a page at a time.
+
+use super::view::{self, Shown, shown};
+use crate::{
+    app::App,
+    audit::{Actor, Entry, Event},
+    clock::moment,
+    refusal::Refusal,
+    store::Which,
+    verbs::{
+        authenticate::Caller,
+        case::{Case, Standing, not_found, oversees},
+    },
+};
+use api::{Code, RequestsResponse};
+use policy::{Now, RequestId, Stage, UnixTime};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// The longest wait.
+pub const MOST_WAIT: Duration = Duration::from_secs(60);
+/// The longest page.
+pub const MOST_LISTED: usize = 100;
+/// The most requests that are looked at to find those that one may review.
+const MOST_LOOKED_AT: usize = 500;
+/// After so many others get their turn.
+const STRIDE: usize = 16;
+
+/// The request, or nothing where it still is what `known` names. With `wait`, that is only said after so long in which
+/// nothing happened.
+///
+/// # Errors
+/// `not_found` if it is none of the caller's business, `rate_limited` if too many wait, `login_required` if the login
+/// session ended meanwhile.
+pub async fn show(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    known: Option<&str>,
+    wait: Duration,
+) -> Result<Option<Shown>, Refusal> {
+    let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
+    let shown = look(app, caller, &id, true).await?;
+    if known != Some(shown.etag.as_str()) {
+        return Ok(Some(shown));
+    }
+    if wait.is_zero() {
+        return Ok(None);
+    }
+    let deadline = Instant::now() + wait.min(MOST_WAIT);
+    let place = app.waiting.place(&id, &caller.session.id)?;
+    loop {
+        // Before looking, so that nothing that happens in between is missed.
+        let next = place.next();
+        let shown = look(app, caller, &id, false).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if known != Some(shown.etag.as_str()) {
+            return Ok(Some(shown));
+        }
+        if left.is_zero() || place.closed() {
+            return Ok(None);
+        }
+        // Time itself changes a stage.
+        let turn = turn(&shown.body.stage).map_or(left, |turn| {
+            left.min(Duration::from_secs(turn.since(app.clock.now()).max(1)))
+        });
+        let _nothing_happened = timeout(turn, next).await.is_err();
+        if app.store.session(&caller.session.id).await?.is_none() {
+            return Err(Refusal::new(Code::LoginRequired, "the login session was ended meanwhile")
+                .hint("run `jit-ssh login`"));
+        }
+    }
+}
+
+/// When the stage changes by itself.
+fn turn(stage: &Stage) -> Option<UnixTime> {
+    match stage {
+        Stage::Pending { until, .. } | Stage::Claimable { until } | Stage::Active { until, .. } => Some(*until),
+        Stage::Scheduled { from } => Some(*from),
+        Stage::Added { .. } | Stage::Over { .. } => None,
+    }
+}
+
+/// `first` is the look that goes on record, where one does: a wait is one reading.
+async fn look(app: &App, caller: &Caller, id: &RequestId, first: bool) -> Result<Shown, Refusal> {
+    let case = Case::load(app, id).await?.ok_or_else(not_found)?;
+    let loaded = app.policies.current();
+    let now = moment(app.clock.now(), &app.zone);
+    if Standing::of(&loaded.policies, caller, &case, now)? == Standing::Overseer && first {
+        note_reading(app, caller, Some(id)).await?;
+    }
+    shown(&loaded.policies, caller, &case, now)
+}
+
+/// Which requests to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The caller's own.
+    Mine,
+    /// Those that wait and that the caller may review.
+    Review,
+    /// All, for those who may read the audit log.
+    All,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What follows this one.
+    pub after: Option<RequestId>,
+    /// So many, 1 to [`MOST_LISTED`].
+    pub limit: usize,
+}
+
+/// A page of requests, newest first.
+///
+/// # Errors
+/// `denied` for [`View::All`] unless policy lets the caller see all.
+pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<RequestsResponse, Refusal> {
+    let now = moment(app.clock.now(), &app.zone);
+    let identity = &caller.session.identity;
+    let which = match view {
+        View::Mine => Which::Of(identity.issuer.clone(), identity.subject.clone()),
+        View::Review => Which::Waiting(now.time),
+        View::All if oversees(&app.policies.current().policies, caller, now) => {
+            note_reading(app, caller, None).await?;
+            Which::All
+        }
+        View::All => {
+            return Err(Refusal::new(Code::Denied, "only those who may audit or administer see all requests")
+                .hint("`jit-ssh requests` lists your own and those that you may review"));
+        }
+    };
+    let limit = page.limit.clamp(1, MOST_LISTED);
+    let mut listed = RequestsResponse { requests: Vec::new(), next: None };
+    let (mut after, mut looked_at) = (page.after, 0);
+    loop {
+        let kept = app.store.requests(&which, after.as_ref(), limit).await?;
+        let whole = kept.len() == limit;
+        for kept in kept {
+            after = Some(kept.request.id.clone());
+            looked_at += 1;
+            let case = Case::of(app, kept).await?;
+            listed.requests.extend(row(app, caller, view, &case, now));
+            if looked_at % STRIDE == 0 {
+                tokio::task::yield_now().await;
+            }
+            if listed.requests.len() == limit || looked_at >= MOST_LOOKED_AT {
+                listed.next = after;
+                return Ok(listed);
+            }
+        }
+        if !whole {
+            return Ok(listed);
+        }
+    }
+}
+
+fn row(app: &App, caller: &Caller, view: View, case: &Case, now: Now) -> Option<api::RequestBody> {
+    let loaded = app.policies.current();
+    let may_review = || policy::may_review(&loaded.policies, &case.request, &caller.session.identity, now).is_ok();
+    if view == View::Review && !may_review() {
+        return None;
+    }
+    let stage = case.stage(&loaded.policies, now);
+    let row = view::row(&loaded.policies, caller, case, stage, now);
+    (view != View::Review || row.may_review).then_some(row)
+}
+
+/// Whoever reads what is not theirs leaves a trace, before they have read it.
+async fn note_reading(app: &App, caller: &Caller, id: Option<&RequestId>) -> Result<(), Refusal> {
+    let event = Event::RecordRead {
+        actor: Actor::from(&caller.session.identity),
+        session: &caller.session.id,
+        id,
+        source: caller.origin.source,
+    };
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+    Ok(app.store.append(entry).await?)
+}
