@@ -164,6 +164,8 @@ impl Agent {
 pub struct Ours {
     /// The certificate as the agent lists it.
     pub blob: Vec<u8>,
+    /// The grant it was issued under.
+    pub grant: GrantId,
     /// What it is for, by our comment.
     pub target: Target,
     /// When it runs out.
@@ -178,7 +180,7 @@ impl Ours {
         let certificate = Certificate::from_bytes(&listed.blob).ok()?;
         let (certified, _user) = KeyId::parse(certificate.key_id())?;
         (certified == grant && certificate::is_signed_by(&certificate, user_ca)).then_some(())?;
-        Some(Self { blob: listed.blob, target, expires: UnixTime::from_secs(certificate.valid_before()) })
+        Some(Self { blob: listed.blob, grant, target, expires: UnixTime::from_secs(certificate.valid_before()) })
     }
 }
 

@@ -16,14 +16,23 @@ use api::{
 use ed25519_dalek::SigningKey;
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use std::path::Path;
-use tokio::runtime::Runtime;
+use std::{cell::RefCell, path::Path, time::Duration};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+mod requests;
+
+pub use requests::{Tagged, View};
 
 /// Speaks to one server.
 pub struct CaClient {
     runtime: Runtime,
     http: Client,
     server: Server,
+    /// Ctrl-C, once somebody minds it.
+    interrupts: RefCell<Option<Signal>>,
 }
 
 impl CaClient {
@@ -33,7 +42,7 @@ impl CaClient {
     /// If TLS cannot be set up.
     pub fn new(server: Server, ca_file: Option<&Path>) -> Result<Self, Failure> {
         let http = web::client(server.is_https(), ca_file)?;
-        Ok(Self { runtime: web::runtime()?, http, server })
+        Ok(Self { runtime: web::runtime()?, http, server, interrupts: RefCell::new(None) })
     }
 
     /// The one for `session`.
@@ -54,12 +63,43 @@ impl CaClient {
         self.runtime.block_on(future)
     }
 
+    /// From now on Ctrl-C ends what waits here, and not the program.
+    ///
+    /// # Errors
+    /// If the kernel does not let us.
+    pub fn mind_interrupts(&self) -> Result<(), Failure> {
+        let minded = self.wait(async { signal(SignalKind::interrupt()) });
+        let minded = minded.map_err(|error| Failure::failed(format!("cannot mind Ctrl-C: {error}")))?;
+        self.interrupts.replace(Some(minded));
+        Ok(())
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// If it is interrupted.
+    pub fn pause(&self, span: Duration) -> Result<(), Failure> {
+        self.wait_or_be_stopped(tokio::time::sleep(span))
+    }
+
+    fn wait_or_be_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let Some(mut interrupts) = self.interrupts.take() else { return Ok(self.wait(future)) };
+        let done = self.wait(async {
+            tokio::select! {
+                done = future => Ok(done),
+                _ = interrupts.recv() => Err(Failure::new(Exit::NeedsApproval, "you stopped waiting")),
+            }
+        });
+        self.interrupts.replace(Some(interrupts));
+        done
+    }
+
     /// What the server says about itself to anybody.
     ///
     /// # Errors
     /// If it does not answer.
     pub fn about(&self) -> Result<About, Failure> {
-        self.send(Method::GET, paths::ABOUT, Vec::new(), None)
+        self.read(&self.send(&Call::new(Method::GET, paths::ABOUT, Vec::new()), None)?)
     }
 
     /// A token for a login session.
@@ -67,7 +107,7 @@ impl CaClient {
     /// # Errors
     /// If the server refuses it.
     pub fn login(&self, request: &LoginRequest) -> Result<LoginResponse, Failure> {
-        self.send(Method::POST, paths::LOGIN, written(request)?, None)
+        self.read(&self.send(&Call::new(Method::POST, paths::LOGIN, written(request)?), None)?)
     }
 
     /// One certificate.
@@ -119,41 +159,50 @@ impl CaClient {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, Failure> {
+        self.read(&self.exchanged(session, &Call::new(method, path, body))?)
+    }
+
+    fn exchanged(&self, session: &Session, call: &Call) -> Result<Answered, Failure> {
         let key = session.key()?;
-        let sign = |time_ms| authorization(session, &key, &method, path, &body, time_ms);
+        let sign = |time_ms| authorization(session, &key, &call.method, &call.path, &call.body, time_ms);
         let time_ms = clock::now_ms().saturating_add_signed(session.clock_offset_ms);
-        let first = self.send(method.clone(), path, body.clone(), Some(sign(time_ms)?));
-        match first {
+        match self.send(call, Some(sign(time_ms)?)) {
             Err(failure) => match server_time(&failure) {
-                Some(server_ms) => self.send(method.clone(), path, body.clone(), Some(sign(server_ms)?)),
+                Some(server_ms) => self.send(call, Some(sign(server_ms)?)),
                 None => Err(failure),
             },
             answered => answered,
         }
     }
 
-    fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-        authorization: Option<String>,
-    ) -> Result<T, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server));
+    fn send(&self, call: &Call, authorization: Option<String>) -> Result<Answered, Failure> {
+        let mut request = self.http.request(call.method.clone(), format!("{}{}", self.server, call.path));
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json").body(body);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
         }
-        let (status, bytes) = self.wait(async {
+        if let Some(patience) = call.patience {
+            request = request.timeout(patience);
+        }
+        if !call.body.is_empty() {
+            request = request.header("content-type", "application/json").body(call.body.clone());
+        }
+        let (status, tag, bytes) = self.wait_or_be_stopped(async {
             let response = request.send().await.map_err(|error| web::unreachable_by(&error))?;
-            Ok::<_, Failure>((response.status(), web::body(response).await?))
-        })?;
-        if !status.is_success() {
-            return Err(self.refused(status, &bytes));
+            let tag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+            Ok::<_, Failure>((response.status(), tag, web::body(response).await?))
+        })??;
+        if status.is_success() || (status == StatusCode::NOT_MODIFIED && call.conditional()) {
+            Ok(Answered { status, tag, bytes })
+        } else {
+            Err(self.refused(status, &bytes))
         }
-        let bytes = if bytes.is_empty() { b"null".as_slice() } else { &bytes };
+    }
+
+    fn read<T: DeserializeOwned>(&self, answered: &Answered) -> Result<T, Failure> {
+        let bytes = if answered.bytes.is_empty() { b"null".as_slice() } else { &answered.bytes };
         serde_json::from_slice(bytes).map_err(|error| self.strange(&format!("its answer cannot be read ({error})")))
     }
 
@@ -168,6 +217,42 @@ impl CaClient {
         Failure::failed(format!("{} does not behave like a jit-ssh CA: {what}", self.server))
             .hint("check the address: jit-ssh login --server https://…")
     }
+}
+
+/// One request, before it is signed.
+struct Call {
+    method: Method,
+    path: String,
+    body: Vec<u8>,
+    headers: Vec<(&'static str, String)>,
+    /// How long the answer may take, where that is longer or shorter than usual.
+    patience: Option<Duration>,
+}
+
+impl Call {
+    fn new(method: Method, path: &str, body: Vec<u8>) -> Self {
+        Self { method, path: path.to_owned(), body, headers: Vec::new(), patience: None }
+    }
+
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    fn conditional(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == "if-none-match")
+    }
+}
+
+struct Answered {
+    status: StatusCode,
+    tag: Option<String>,
+    bytes: Vec<u8>,
 }
 
 fn authorization(

@@ -5,6 +5,10 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use policy::{Reason, Seconds, Target, Ticket};
 use std::path::PathBuf;
 
+mod requests;
+
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
+
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
 #[command(name = "jit-ssh", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -43,6 +47,24 @@ pub enum Verb {
     Hosts(Hosts),
     /// Why access is granted or not, and what would have to change
     Explain(Explain),
+    /// Ask for access that people must approve, or that begins later
+    Request(RequestAccess),
+    /// List requests: your own, those you may review, all that you may audit
+    Requests(Requests),
+    /// Show one request: what is asked, what policy demands, what happened so far
+    Show(Show),
+    /// Ask for more time on a grant
+    Extend(Extend),
+    /// Give access back before its time
+    Done(Done),
+    /// Withdraw a request of yours
+    Cancel(Cancel),
+    /// Look through the requests that wait for you, and decide
+    Review(Review),
+    /// Approve a request, or less of it
+    Approve(Approve),
+    /// Say no to a request; ends it where it was approved
+    Deny(Deny),
     /// Remove our certificates from the agent and end the login session
     Logout,
     /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves
@@ -173,8 +195,11 @@ pub struct Certificate {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Ask the server too whether the login session lives
-    #[arg(long)]
+    #[arg(long, conflicts_with = "offline")]
     pub check: bool,
+    /// Ask the server nothing: no requests are shown then
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// `hosts`

@@ -31,6 +31,11 @@ pub fn left(now: UnixTime, time: UnixTime) -> String {
     }
 }
 
+/// How long since `time`, for people: `4m59s ago`.
+pub fn ago(now: UnixTime, time: UnixTime) -> String {
+    format!("{} ago", policy::Seconds::new(u32::try_from(now.since(time)).unwrap_or(u32::MAX)))
+}
+
 /// `server_ms` less our clock: what to add to ours to get the server's.
 pub fn offset_ms(server_ms: u64) -> i64 {
     let ours = i64::try_from(now_ms()).unwrap_or(i64::MAX);

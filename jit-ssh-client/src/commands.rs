@@ -1,15 +1,24 @@
 //! One file a verb.
 
+mod approve;
+mod cancel;
 mod certificate;
 mod completions;
+mod deny;
 mod doctor;
+mod done;
 mod ensure;
 mod explain;
+mod extend;
 mod hosts;
 mod login;
 mod logout;
 mod man;
+mod request;
+mod requests;
+mod review;
 mod setup;
+mod show;
 mod ssh;
 mod status;
 
@@ -44,6 +53,15 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Status(args) => status::run(&globals, &args),
         Verb::Hosts(args) => hosts::run(&globals, &args),
         Verb::Explain(args) => explain::run(&globals, &args),
+        Verb::Request(args) => request::run(&globals, &args),
+        Verb::Requests(args) => requests::run(&globals, &args),
+        Verb::Show(args) => show::run(&globals, &args),
+        Verb::Extend(args) => extend::run(&globals, &args),
+        Verb::Done(args) => done::run(&globals, &args),
+        Verb::Cancel(args) => cancel::run(&globals, &args),
+        Verb::Review(args) => review::run(&globals, &args),
+        Verb::Approve(args) => approve::run(&globals, &args),
+        Verb::Deny(args) => deny::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),

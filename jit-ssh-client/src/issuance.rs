@@ -161,6 +161,7 @@ pub fn issue(
         duration: wish.duration,
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
+        request: None,
     };
     let answer = ca.certificate(session, &request)?;
     let (certificate, target) = check(ca, session, target, key, &answer)?;

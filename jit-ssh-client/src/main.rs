@@ -2,6 +2,7 @@
 //!
 //! `main` → `cli` → `commands/<verb>` → `issuance`, `ca_client`, `oidc`, `agent`, `state`, `keys`.
 
+mod access;
 mod agent;
 mod ca_client;
 mod certificate;
@@ -13,6 +14,7 @@ mod issuance;
 mod keys;
 mod oidc;
 mod quoting;
+mod screen;
 mod settings;
 mod state;
 mod terminal;

@@ -29,10 +29,48 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Control, bidi, zero-width, filler and tag characters: what a reader cannot see (CVE-2021-42574).
 fn hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Somebody's words, in rows that no terminal breaks: a text that is long enough could otherwise go on, at the start of
+/// a row of its own, as if it were ours. The caller puts a mark before each.
+pub fn rows(text: &str) -> Vec<String> {
+    const WIDTH: usize = 64;
+    let mut rows = Vec::new();
+    let (mut row, mut width) = (String::new(), 0);
+    for character in plain(text).chars() {
+        // Whether a character is wide is the terminal's to say: what is not ASCII counts double.
+        let wide = if character.is_ascii() { 1 } else { 2 };
+        if width + wide > WIDTH {
+            rows.push(std::mem::take(&mut row));
+            width = 0;
+        }
+        row.push(character);
+        width += wide;
+    }
+    rows.push(row);
+    rows
+}
+
+/// Rows of cells in columns, on stdout. The cells may be anybody's words.
+pub fn table<const N: usize>(rows: &[[String; N]]) {
+    let rows: Vec<[Cow<'_, str>; N]> = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        print(cells.join("  ").trim_end());
+    }
 }
 
 /// A line for people, on stderr.
@@ -109,6 +147,11 @@ pub fn ask(question: &str) -> Option<String> {
     (read.is_ok() && !answer.is_empty()).then(|| answer.to_owned())
 }
 
+/// Whether the answer to `question` is yes. No answer is none.
+pub fn agrees(question: &str) -> bool {
+    ask(question).is_some_and(|answer| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Shows that something is being waited for, while it lives; silent where nobody watches.
 pub struct Waiting(Option<indicatif::ProgressBar>);
 
@@ -122,6 +165,20 @@ impl Waiting {
         bar.set_message(plain(what).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(Some(bar))
+    }
+
+    /// Waiting for `what`, with a clock that counts up and whatever `left` says at the moment.
+    pub fn with_clock(what: &str, left: impl Fn() -> String + Clone + Send + Sync + 'static) -> Self {
+        let waiting = Self::on(what);
+        if let Some(bar) = &waiting.0
+            && let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed} ({left})")
+        {
+            let left = move |_: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                let _infallible = out.write_str(&left());
+            };
+            bar.set_style(style.with_key("left", left));
+        }
+        waiting
     }
 }
 
@@ -143,6 +200,49 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
         assert_eq!(plain("user\u{202e}txt"), "user\\u{202e}txt");
         assert_eq!(plain("Müller, 名前"), "Müller, 名前");
+    }
+
+    /// What a requester could put before a reviewer to be read as something else.
+    #[test]
+    fn every_character_that_nobody_sees_is_written_out() {
+        for (name, c) in [
+            ("escape", '\u{1b}'),
+            ("bell", '\u{7}'),
+            ("backspace", '\u{8}'),
+            ("delete", '\u{7f}'),
+            ("C1 CSI", '\u{9b}'),
+            ("C1 OSC", '\u{9d}'),
+            ("carriage return", '\r'),
+            ("line separator", '\u{2028}'),
+            ("right-to-left override", '\u{202e}'),
+            ("left-to-right embedding", '\u{202a}'),
+            ("right-to-left isolate", '\u{2067}'),
+            ("pop isolate", '\u{2069}'),
+            ("right-to-left mark", '\u{200f}'),
+            ("arabic letter mark", '\u{61c}'),
+            ("zero width space", '\u{200b}'),
+            ("zero width joiner", '\u{200d}'),
+            ("word joiner", '\u{2060}'),
+            ("soft hyphen", '\u{ad}'),
+            ("hangul filler", '\u{3164}'),
+            ("halfwidth hangul filler", '\u{ffa0}'),
+            ("braille blank", '\u{2800}'),
+            ("variation selector", '\u{fe0f}'),
+            ("byte order mark", '\u{feff}'),
+            ("tag letter", '\u{e0041}'),
+            ("combining grapheme joiner", '\u{34f}'),
+        ] {
+            assert_eq!(plain(&format!("a{c}b")), format!("a\\u{{{:x}}}b", u32::from(c)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_stays_in_rows_of_its_own() {
+        let text = format!("urgent{}  so far     bob approved", " ".repeat(150));
+        let rows = rows(&text);
+        assert!(rows.len() > 2 && rows.iter().all(|row| row.chars().count() <= 64), "{rows:?}");
+        assert_eq!(rows.concat(), text);
+        assert!(super::rows(&"名".repeat(100)).iter().all(|row| row.chars().count() <= 32));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A server that gives the prepared answers, one a connection, and returns what it heard.
-fn serving(answers: Vec<String>) -> (Server, JoinHandle<Vec<String>>) {
+pub fn serving(answers: Vec<String>) -> (Server, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let heard = std::thread::spawn(move || {
@@ -29,7 +29,12 @@ fn serving(answers: Vec<String>) -> (Server, JoinHandle<Vec<String>>) {
 }
 
 fn answer(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    answer_with(status, "", body)
+}
+
+/// With further `headers`, each with its line end.
+pub fn answer_with(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
 fn refusal(code: &str, more: &str) -> String {

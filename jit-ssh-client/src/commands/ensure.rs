@@ -2,7 +2,7 @@
 
 use super::Globals;
 use crate::{
-    cli, clock,
+    access, cli, clock,
     error::Failure,
     issuance::{self, Ready},
     state::StateDir,
@@ -34,7 +34,9 @@ fn ensured(globals: &Globals, args: &cli::Ensure) -> Result<Ready, Failure> {
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
     let ensure = |wish: &_| issuance::ensure(&state, &target, wish, args.renew);
-    if args.quiet { ensure(&args.why.wish()) } else { issuance::asking(&args.why.wish(), ensure) }
+    let wish = args.why.wish();
+    let ensured = if args.quiet { ensure(&wish) } else { issuance::asking(&wish, ensure) };
+    ensured.map_err(|failure| access::with_command(failure, &target))
 }
 
 fn report(globals: &Globals, args: &cli::Ensure, ready: &Ready) {

@@ -26,7 +26,7 @@ pub fn run(globals: &Globals, args: &cli::Hosts) -> Result<(), Failure> {
     }
     let rows = answer.hosts.iter().flat_map(|entry| entry.accounts.iter().map(move |reach| row(entry, reach)));
     let heads = ["TARGET", "ACCESS", "LONGEST", "NEEDS", "POLICY", "GROUPS"].map(str::to_owned);
-    table(&std::iter::once(heads).chain(rows).collect::<Vec<_>>());
+    terminal::table(&std::iter::once(heads).chain(rows).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -62,17 +62,4 @@ fn row(entry: &HostEntry, reach: &Reach) -> [String; 6] {
         reach.policy.to_string(),
         groups.join(", "),
     ]
-}
-
-fn table<const N: usize>(rows: &[[String; N]]) {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        terminal::print(&terminal::plain(cells.join("  ").trim_end()));
-    }
 }

@@ -1,7 +1,7 @@
 //! `jit-ssh ssh`: a certificate first, then stock ssh takes this process's place.
 
 use super::Globals;
-use crate::{cli, error::Failure, issuance, quoting, state::StateDir};
+use crate::{access, cli, error::Failure, quoting, state::StateDir};
 use policy::{Account, HostName, Target};
 use std::{
     ffi::OsString,
@@ -18,7 +18,7 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
     let target = destination.target(&args.args)?;
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
-    let ready = issuance::asking(&args.why.wish(), |wish| issuance::ensure(&state, &target, wish, false))?;
+    let ready = access::ensure(&state, &target, &args.why.wish())?;
     let error = Command::new("ssh")
         .args(options(&quoting::config_path(&ready.path)?))
         .arg(destination.typed)

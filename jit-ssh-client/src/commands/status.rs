@@ -2,10 +2,12 @@
 
 use super::Globals;
 use crate::{
+    access,
     agent::Agent,
-    ca_client::CaClient,
+    ca_client::{CaClient, View},
     certificate, cli, clock,
     error::Failure,
+    screen,
     state::{
         StateDir,
         certs::{Certs, Entry},
@@ -13,9 +15,17 @@ use crate::{
     },
     terminal,
 };
+use api::RequestBody;
 use serde_json::json;
+use std::time::Duration;
 
-/// Shows it. Nothing is asked over the network unless `--check` says so.
+/// Requests that concern the caller: one's own that are not over, and those that wait for one's word.
+struct Open {
+    mine: Vec<RequestBody>,
+    review: Vec<RequestBody>,
+}
+
+/// Shows it. Requests are shown where the server answers at once; only `--check` insists that it does.
 ///
 /// # Errors
 /// If nobody is logged in: exit code 4.
@@ -39,15 +49,47 @@ pub fn run(globals: &Globals, args: &cli::Status) -> Result<(), Failure> {
         .filter(|(entry, _)| !entry.is_over(clock::now()))
         .map(|(entry, text)| (entry, is_held(&text)))
         .collect();
+    let open = if args.offline { None } else { open(&session) };
     if globals.json {
-        print_json(&session, &certificates)
+        print_json(&session, &certificates, open.as_ref());
     } else {
-        print(&session, &certificates)
+        print(&session, &certificates);
+        if let Some(open) = &open {
+            print_requests(&session, open);
+        } else if !args.offline {
+            terminal::say("requests: the server does not answer");
+        }
     }
     Ok(())
 }
 
-fn print_json(session: &Session, certificates: &[(Entry, bool)]) {
+fn open(session: &Session) -> Option<Open> {
+    /// Who asks for the status does not want to wait for it.
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const MOST: usize = 50;
+    let ca = CaClient::for_session(session).ok()?;
+    let mut mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE)).ok()?.requests;
+    mine.retain(|request| access::is_open(&request.stage));
+    let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
+    Some(Open { mine, review })
+}
+
+fn print_requests(session: &Session, open: &Open) {
+    let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    for (title, requests) in [("your requests", &open.mine), ("waiting for you: jit-ssh review", &open.review)] {
+        if requests.is_empty() {
+            continue;
+        }
+        terminal::print(title);
+        for request in requests {
+            let [id, stage, who, targets, duration, _] = screen::brief(request, now);
+            let line = format!("  {id}  {who}: {targets} for {duration}, {stage}");
+            terminal::print(&terminal::plain(&line));
+        }
+    }
+}
+
+fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&Open>) {
     let certificates: Vec<_> = certificates
         .iter()
         .map(|(entry, held)| {
@@ -63,6 +105,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)]) {
         "idle_seconds": session.idle_seconds,
         "user_ca": session.user_ca,
         "certificates": certificates,
+        "requests": open.map(|open| json!({ "mine": open.mine, "review": open.review })),
     }));
 }
 

@@ -133,6 +133,15 @@ impl Certs {
         all
     }
 
+    /// Forgets the one for `target`.
+    ///
+    /// # Errors
+    /// If a file stays.
+    pub fn forget(&self, target: &Target) -> Result<(), Failure> {
+        self.0.remove(&format!("{}.json", stem(target)))?;
+        self.0.remove(&certificate_name(target))
+    }
+
     /// Forgets all.
     ///
     /// # Errors

@@ -1,0 +1,216 @@
+//! From "people must approve first" to a certificate: ask, wait with a clock, go on the moment it is approved.
+
+use crate::{
+    ca_client::{CaClient, Tagged, View},
+    clock,
+    error::{Exit, Failure, decision_lines},
+    issuance::{self, Ready, Wish},
+    screen,
+    state::{StateDir, session::Session},
+    terminal,
+};
+use api::{Code, DecisionBody, FileRequest, RequestBody};
+use policy::{Over, RequestId, Stage, Target};
+use std::time::Duration;
+
+/// As [`issuance::ensure`]; where people must approve first, a person at a terminal is asked what is missing, the
+/// request is filed and waited for.
+///
+/// # Errors
+/// If policy or a reviewer says no; if nobody is there to answer, with the command to type.
+pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, Failure> {
+    let mut said = wish.clone();
+    let failure = match issuance::asking(wish, |wish| {
+        said = wish.clone();
+        issuance::ensure(state, target, wish, false)
+    }) {
+        Err(failure) if failure.exit == Exit::NeedsApproval => failure,
+        done => return done,
+    };
+    if !terminal::interactive() {
+        return Err(with_command(failure, target));
+    }
+    let session = Session::live(state)?;
+    let ca = CaClient::for_session(&session)?;
+    let id = match open_request(&ca, &session, target, wish)? {
+        Some(open) => {
+            terminal::say(&format!("jit-ssh: you have asked for {target} already: {open}"));
+            open
+        }
+        None => file(&ca, &session, target, said, failure.decision())?,
+    };
+    let next = format!("once it is approved: jit-ssh ssh {target}; take it back: jit-ssh cancel {id}");
+    wait(&ca, &session, &id, &next)?;
+    // The request says why and for how long; what was typed for it was typed once.
+    issuance::ensure(state, target, wish, false)
+}
+
+/// What a script, or a person, types to get on.
+pub fn with_command(failure: Failure, target: &Target) -> Failure {
+    if failure.exit != Exit::NeedsApproval {
+        return failure;
+    }
+    failure.hint(format!("ask for it: jit-ssh request {target} --reason '…'"))
+}
+
+/// Asks what is missing and files the request.
+fn file(
+    ca: &CaClient,
+    session: &Session,
+    target: &Target,
+    wish: Wish,
+    decision: Option<&DecisionBody>,
+) -> Result<RequestId, Failure> {
+    terminal::say(&format!("jit-ssh: people must approve {target} first"));
+    for line in decision.into_iter().flat_map(decision_lines) {
+        terminal::say(&line);
+    }
+    let terms = decision.and_then(|decision| decision.terms.as_ref());
+    if let Some(terms) = terms {
+        terminal::say(&format!("  it wants {}", screen::demands(terms)));
+    }
+    let Wish { mut duration, mut reason, ticket } = wish;
+    if reason.is_none() {
+        reason = terminal::ask("Reason, for those who decide:").map(|text| text.parse()).transpose()?;
+    }
+    if duration.is_none() {
+        let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
+        duration = terminal::ask(&format!("For how long{most}?")).map(|text| text.parse()).transpose()?;
+    }
+    let filed = ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket }))?;
+    let id = filed.id.ok_or_else(|| Failure::failed("the server gave the request no id"))?;
+    terminal::say(&format!("jit-ssh: filed as {}", terminal::bold(id.as_str())));
+    Ok(id)
+}
+
+/// A request for `targets` with nothing special.
+pub fn asking_for(targets: Vec<Target>, wish: Wish) -> FileRequest {
+    FileRequest {
+        targets,
+        duration: wish.duration,
+        reason: wish.reason,
+        ticket: wish.ticket,
+        start: None,
+        under: None,
+        extends: None,
+        dry_run: false,
+    }
+}
+
+/// One's own request for `target` that is still on its way, unless something else is wished for now: asking again must
+/// not call people again.
+fn open_request(ca: &CaClient, session: &Session, target: &Target, wish: &Wish) -> Result<Option<RequestId>, Failure> {
+    /// Older ones than these are over.
+    const RECENT: usize = 50;
+    let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
+    Ok(mine.into_iter().find(|request| is_open(&request.stage) && serves(request, target, wish)).and_then(|it| it.id))
+}
+
+fn serves(request: &RequestBody, target: &Target, wish: &Wish) -> bool {
+    request.extends.is_none()
+        && request.targets.contains(target)
+        && wish.duration.is_none_or(|duration| duration == request.duration)
+        && (wish.reason.is_none() || wish.reason == request.reason)
+        && (wish.ticket.is_none() || wish.ticket == request.ticket)
+}
+
+/// Whether people or the clock may still make something of it, or it is in use.
+pub fn is_open(stage: &Stage) -> bool {
+    !matches!(stage, Stage::Over { .. } | Stage::Added { .. })
+}
+
+/// Waits until the request may be used. Ctrl-C leaves it filed, and `next` says how to go on.
+///
+/// # Errors
+/// If somebody says no, nobody decides in time, or the person does not want to wait.
+pub fn wait(ca: &CaClient, session: &Session, id: &RequestId, next: &str) -> Result<Tagged, Failure> {
+    let mut seen = ca.request(session, id)?;
+    ca.mind_interrupts()?;
+    terminal::say("  Ctrl-C stops waiting and leaves it filed.");
+    loop {
+        match &seen.body.stage {
+            Stage::Claimable { .. } | Stage::Active { .. } | Stage::Added { .. } => return Ok(seen),
+            Stage::Over { how } => return Err(said_no(&seen.body, *how)),
+            Stage::Pending { .. } | Stage::Scheduled { .. } => {}
+        }
+        let _watch = watch(session, &seen.body);
+        seen = next_change(ca, session, id, seen).map_err(|failure| match failure.exit {
+            Exit::NeedsApproval => failure.hint(next),
+            _ => failure,
+        })?;
+    }
+}
+
+/// Does `what` to the request as it stands. Somebody else's step in between does not keep a request from being ended,
+/// so it is looked at anew. Nothing that permits goes this way.
+///
+/// # Errors
+/// Those of `what`.
+pub fn on_the_latest<T>(
+    ca: &CaClient,
+    session: &Session,
+    id: &RequestId,
+    what: impl Fn(&Tagged) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    const ATTEMPTS: usize = 5;
+    let changed =
+        |failure: &Failure| failure.refusal.as_ref().is_some_and(|detail| detail.code == Code::PreconditionFailed);
+    for _ in 1..ATTEMPTS {
+        match what(&ca.request(session, id)?) {
+            Err(failure) if changed(&failure) => {}
+            done => return done,
+        }
+    }
+    what(&ca.request(session, id)?)
+}
+
+/// The server's word that something changed, through a network that may come and go.
+fn next_change(ca: &CaClient, session: &Session, id: &RequestId, seen: Tagged) -> Result<Tagged, Failure> {
+    /// Between attempts while the server does not answer.
+    const PAUSE: Duration = Duration::from_secs(3);
+    /// A laptop changes networks, a server restarts: neither takes longer.
+    const ATTEMPTS: u32 = 20;
+    let mut failed = 0;
+    loop {
+        match ca.changed(session, id, &seen.tag) {
+            Ok(Some(changed)) => return Ok(changed),
+            // Nothing new: the stage may have changed by the clock alone, and the tag with it.
+            Ok(None) => failed = 0,
+            Err(failure) if failure.exit == Exit::Unreachable && failed < ATTEMPTS => {
+                failed += 1;
+                ca.pause(PAUSE)?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// A clock on the terminal while people think.
+fn watch(session: &Session, request: &RequestBody) -> terminal::Waiting {
+    let offset_ms = session.clock_offset_ms;
+    let (what, until) = match &request.stage {
+        Stage::Pending { needs, until } => (needs.first().map(screen::lacking), Some(*until)),
+        Stage::Scheduled { from } => (Some("its start".to_owned()), Some(*from)),
+        _ => (None, None),
+    };
+    let left =
+        move || until.map_or_else(String::new, |until| clock::left(clock::shifted(clock::now(), offset_ms), until));
+    terminal::Waiting::with_clock(&format!("waiting for {}", what.unwrap_or_else(|| "people".to_owned())), left)
+}
+
+/// Why it will not be: a denial with its words, or the way it ended.
+fn said_no(request: &RequestBody, how: Over) -> Failure {
+    let denial = request.steps.iter().rev().find(|step| step.what == "denied").filter(|_| how == Over::Denied);
+    let message = match denial {
+        Some(step) => {
+            let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{} said no{reason}", step.by)
+        }
+        None => format!("the request is over: {}", screen::ended(how)),
+    };
+    let id = request.id.as_ref().map_or("ID", RequestId::as_str);
+    Failure::new(Exit::Denied, message).hint(format!("jit-ssh show {id}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Requests for access: file, look, wait, decide, end.
+
+use super::{Answered, CaClient, Call, written};
+use crate::{
+    error::{Exit, Failure},
+    keys,
+    state::session::Session,
+};
+use api::{ApproveRequest, DenyRequest, EndRequest, FileRequest, Receipt, RequestBody, RequestsResponse, paths};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use policy::RequestId;
+use reqwest::{Method, StatusCode};
+use std::time::Duration;
+
+/// How long the server holds a question whose answer is not there yet.
+const HOLD: Duration = Duration::from_secs(25);
+/// What the network may take beyond that.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// A request as it was seen. What is decided later is decided on exactly this.
+#[derive(Clone, Debug)]
+pub struct Tagged {
+    /// What was seen.
+    pub body: RequestBody,
+    /// Its ETag.
+    pub tag: String,
+}
+
+/// Which requests to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// One's own.
+    Mine,
+    /// Those that one may decide on.
+    Review,
+    /// All that one may audit.
+    All,
+}
+
+impl View {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mine => "mine",
+            Self::Review => "review",
+            Self::All => "all",
+        }
+    }
+}
+
+impl CaClient {
+    /// Files a request, or says what would come of it. Sent twice where the first answer got lost: the key makes it one.
+    ///
+    /// # Errors
+    /// If policy says no whoever approves, or the login session is over.
+    pub fn file(&self, session: &Session, request: &FileRequest) -> Result<RequestBody, Failure> {
+        let key = URL_SAFE_NO_PAD.encode(keys::nonce()?);
+        let call = Call::new(Method::POST, paths::REQUESTS, written(request)?).header("idempotency-key", key);
+        let answered = match self.exchanged(session, &call) {
+            Err(failure) if failure.exit == Exit::Unreachable => self.exchanged(session, &call)?,
+            answered => answered?,
+        };
+        self.read(&answered)
+    }
+
+    /// At most `most` requests, newest first; whether there are more is in `next`.
+    ///
+    /// # Errors
+    /// If the login session is over, or `patience` is.
+    pub fn requests(
+        &self,
+        session: &Session,
+        view: View,
+        most: usize,
+        patience: Option<Duration>,
+    ) -> Result<RequestsResponse, Failure> {
+        /// The longest page that a server gives.
+        const PAGE: usize = 100;
+        let mut all = RequestsResponse { requests: Vec::new(), next: None };
+        loop {
+            let limit = most.saturating_sub(all.requests.len()).min(PAGE);
+            let after = all.next.take().map(|id| format!("&after={id}")).unwrap_or_default();
+            let path = format!("{}?view={}{after}&limit={limit}", paths::REQUESTS, view.as_str());
+            let mut call = Call::new(Method::GET, &path, Vec::new());
+            if let Some(patience) = patience {
+                call = call.patience(patience);
+            }
+            let page: RequestsResponse = self.read(&self.exchanged(session, &call)?)?;
+            let done = page.requests.is_empty();
+            all.requests.extend(page.requests);
+            all.next = page.next;
+            if done || all.next.is_none() || all.requests.len() >= most {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The request as it stands.
+    ///
+    /// # Errors
+    /// If there is none, or it is none of the caller's business.
+    pub fn request(&self, session: &Session, id: &RequestId) -> Result<Tagged, Failure> {
+        self.tagged(&self.exchanged(session, &Call::new(Method::GET, &path(id, ""), Vec::new()))?)
+    }
+
+    /// The request once it no longer stands as `seen`; none if it still does after a while.
+    ///
+    /// # Errors
+    /// If the server does not answer, or the login session is over.
+    pub fn changed(&self, session: &Session, id: &RequestId, seen: &str) -> Result<Option<Tagged>, Failure> {
+        let path = path(id, &format!("?wait={}", HOLD.as_secs()));
+        let call = Call::new(Method::GET, &path, Vec::new()).header("if-none-match", seen).patience(HOLD + SLACK);
+        let answered = self.exchanged(session, &call)?;
+        if answered.status == StatusCode::NOT_MODIFIED { Ok(None) } else { self.tagged(&answered).map(Some) }
+    }
+
+    /// Approves what was seen.
+    ///
+    /// # Errors
+    /// If the server does not let this person, or it changed since.
+    pub fn approve(&self, session: &Session, seen: &Tagged, approval: &ApproveRequest) -> Result<Tagged, Failure> {
+        let call = change(seen, "/approvals", written(approval)?)?;
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
+    /// Says no to it, before or after approval.
+    ///
+    /// # Errors
+    /// If the server does not let this person, or it changed since.
+    pub fn deny(&self, session: &Session, seen: &Tagged, denial: &DenyRequest) -> Result<Tagged, Failure> {
+        let call = change(seen, "/denials", written(denial)?)?;
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
+    /// Withdraws one's own request.
+    ///
+    /// # Errors
+    /// If it is not the caller's, is over, or changed since.
+    pub fn cancel(&self, session: &Session, seen: &Tagged) -> Result<Tagged, Failure> {
+        let call = change(seen, "/cancel", Vec::new())?;
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
+    /// Ends its grant.
+    ///
+    /// # Errors
+    /// If the caller may not, it is over, or changed since.
+    pub fn end(&self, session: &Session, seen: &Tagged, end: &EndRequest) -> Result<Receipt, Failure> {
+        let call = change(seen, "/end", written(end)?)?;
+        self.read(&self.exchanged(session, &call)?)
+    }
+
+    fn tagged(&self, answered: &Answered) -> Result<Tagged, Failure> {
+        let tag = answered.tag.clone().ok_or_else(|| self.strange("its answer has no ETag"))?;
+        Ok(Tagged { body: self.read(answered)?, tag })
+    }
+}
+
+fn path(id: &RequestId, rest: &str) -> String {
+    format!("{}/{id}{rest}", paths::REQUESTS)
+}
+
+/// What is changed is exactly what was seen, or nothing.
+fn change(seen: &Tagged, what: &str, body: Vec<u8>) -> Result<Call, Failure> {
+    let id = seen.body.id.as_ref().ok_or_else(|| Failure::failed("the server gave the request no id"))?;
+    Ok(Call::new(Method::POST, &path(id, what), body).header("if-match", seen.tag.clone()))
+}

@@ -1,0 +1,114 @@
+//! `jit-ssh done`: gives access back. Here at once, at the CA in the same breath.
+
+use super::Globals;
+use crate::{
+    access,
+    agent::Agent,
+    ca_client::CaClient,
+    cli::{self, RequestRef},
+    clock,
+    error::Failure,
+    state::{StateDir, certs::Certs, session::Session},
+    terminal,
+};
+use api::{Code, EndRequest, Receipt};
+use policy::{EndReason, GrantId, RequestId};
+use std::collections::BTreeSet;
+
+/// Gives it back.
+///
+/// # Errors
+/// If the CA cannot be told; what is on this machine is gone all the same.
+pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
+    let state = StateDir::open()?;
+    let session = globals.session(&state)?;
+    let certs = Certs::open(&state)?;
+    let grants = named(args).unwrap_or_else(|| live(&certs));
+    if grants.is_empty() {
+        if globals.json {
+            terminal::print_json(&serde_json::json!({ "removed_from_agent": 0, "receipts": [], "standing": [] }));
+        }
+        terminal::say("There is nothing to give back: no certificate is live.");
+        return Ok(());
+    }
+    let removed = remove_here(&certs, &session, &grants)?;
+    let ca = CaClient::for_session(&session)?;
+    let (mut receipts, mut standing) = (Vec::new(), Vec::new());
+    for grant in &grants {
+        match end(&ca, &session, &grant.request()) {
+            Ok(receipt) => receipts.push(receipt),
+            // A certificate of standing access is a grant of its own, and no request that could be ended.
+            Err(failure) if args.ids.is_empty() && is_unknown(&failure) => standing.push(grant),
+            Err(failure) => return Err(not_told(failure, removed)),
+        }
+    }
+    report(globals, removed, &receipts, &standing);
+    Ok(())
+}
+
+fn named(args: &cli::Done) -> Option<BTreeSet<GrantId>> {
+    let grants = args.ids.iter().map(|RequestRef(id)| id.grant());
+    (!args.ids.is_empty()).then(|| grants.collect())
+}
+
+fn live(certs: &Certs) -> BTreeSet<GrantId> {
+    let live = certs.all().into_iter().filter(|(entry, _)| !entry.is_over(clock::now()));
+    live.map(|(entry, _)| entry.grant).collect()
+}
+
+/// Out of the agent first: whatever the network does, nobody logs in from here any more.
+fn remove_here(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
+    let ours = match Agent::connect() {
+        Ok(mut agent) => {
+            let ours = agent.ours(&session.user_ca)?.into_iter().filter(|entry| grants.contains(&entry.grant));
+            let ours: Vec<_> = ours.collect();
+            ours.iter().try_for_each(|entry| agent.remove(&entry.blob))?;
+            ours.len()
+        }
+        Err(_no_agent) => 0,
+    };
+    for (entry, _) in certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant)) {
+        certs.forget(&entry.target)?;
+    }
+    Ok(ours)
+}
+
+fn end(ca: &CaClient, session: &Session, id: &RequestId) -> Result<Receipt, Failure> {
+    let done = EndRequest { why: EndReason::Done, reason: None };
+    access::on_the_latest(ca, session, id, |seen| ca.end(session, seen, &done))
+}
+
+fn is_unknown(failure: &Failure) -> bool {
+    failure.refusal.as_ref().is_some_and(|detail| detail.code == Code::NotFound)
+}
+
+fn not_told(failure: Failure, removed: usize) -> Failure {
+    let message = format!("{} ({removed} of our certificates are out of the agent all the same)", failure.message);
+    Failure { message, ..failure }
+}
+
+fn report(globals: &Globals, removed: usize, receipts: &[Receipt], standing: &[&GrantId]) {
+    if globals.json {
+        terminal::print_json(&serde_json::json!({
+            "removed_from_agent": removed,
+            "receipts": receipts,
+            "standing": standing,
+        }));
+        return;
+    }
+    terminal::say(&format!(
+        "{} given back; {removed} of our certificates removed from the agent",
+        terminal::green("ok")
+    ));
+    for receipt in receipts {
+        let ids: Vec<&str> = receipt.requests.iter().map(RequestId::as_str).collect();
+        let last = receipt.last_expiry.map_or_else(
+            || "no certificate of it is left".to_owned(),
+            |last| format!("the last certificate of it runs out at {}", clock::rfc3339(last)),
+        );
+        terminal::say(&format!("  {}: nothing more is issued; {last}", ids.join(", ")));
+    }
+    for grant in standing {
+        terminal::say(&format!("  {grant} was standing access: it is yours to take again"));
+    }
+}

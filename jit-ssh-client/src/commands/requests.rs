@@ -1,0 +1,46 @@
+//! `jit-ssh requests`: which there are and where they stand.
+
+use super::{
+    Globals,
+    request::{now, print_json},
+};
+use crate::{ca_client::View, cli, error::Failure, screen, terminal};
+use api::RequestBody;
+use policy::UnixTime;
+
+/// Lists them.
+///
+/// # Errors
+/// If nobody is logged in, the server does not answer, or one may not see all.
+pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
+    let (ca, session) = globals.signed_in()?;
+    let view = match (args.review, args.all) {
+        (true, _) => View::Review,
+        (_, true) => View::All,
+        _ => View::Mine,
+    };
+    let answer = ca.requests(&session, view, usize::from(args.limit), None)?;
+    if globals.json {
+        return print_json(&answer);
+    }
+    if answer.requests.is_empty() {
+        terminal::say(match view {
+            View::Mine => "You have asked for nothing. jit-ssh request ACCOUNT@HOST asks.",
+            View::Review => "Nothing waits for you.",
+            View::All => "Nobody has asked for anything.",
+        });
+        return Ok(());
+    }
+    list(&answer.requests, now(&session));
+    if answer.next.is_some() {
+        terminal::say("There are more: --limit N shows them.");
+    }
+    Ok(())
+}
+
+/// One a row, newest first.
+pub fn list(requests: &[RequestBody], now: UnixTime) {
+    let heads = screen::HEADS.map(str::to_owned);
+    let rows = requests.iter().map(|request| screen::brief(request, now));
+    terminal::table(&std::iter::once(heads).chain(rows).collect::<Vec<_>>());
+}

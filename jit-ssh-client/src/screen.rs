@@ -1,0 +1,232 @@
+//! A request as a person reads it. A requester wrote parts of it to be read by a reviewer: each of these is escaped and
+//! stays in rows of its own.
+
+use crate::{clock, terminal};
+use api::{IdentityBody, Offer, RequestBody, StepBody};
+use policy::{Group, Kind, Need, Over, Stage, Terms, UnixTime};
+
+/// Everything that there is to know of it, for whoever decides.
+pub fn full(request: &RequestBody, now: UnixTime) -> Vec<String> {
+    let title = request.id.as_ref().map_or_else(|| "not filed".to_owned(), ToString::to_string);
+    let mut lines = vec![format!("{}  {}", terminal::bold(&title), stage(&request.stage, now))];
+    lines.extend(who(&request.requester, now));
+    for target in &request.targets {
+        lines.push(row("what", target));
+    }
+    if let Some(extended) = &request.extends {
+        lines.push(row("extends", format!("{extended}, whose grant ends {} later", request.duration)));
+    } else {
+        lines.push(row("for", format!("{}, counted from the first use", request.duration)));
+    }
+    if let Some(start) = request.start {
+        lines.push(row("not before", instant(start, now)));
+    }
+    lines.extend(words("reason", request.reason.as_ref().map(policy::Reason::as_str)));
+    lines.push(row("ticket", request.ticket.as_ref().map_or("none", policy::Ticket::as_str)));
+    lines.extend(request.offers.iter().flat_map(|offer| offered(offer, request)));
+    if let Stage::Pending { needs, .. } = &request.stage {
+        lines.extend(needs.iter().map(|need| row("lacks", lacking(need))));
+    }
+    lines.push(row("asked", instant(request.filed, now)));
+    lines.extend(request.steps.iter().flat_map(|step| happened(step, now)));
+    if !request.digest.is_empty() {
+        lines.push(row("digest", terminal::plain(&request.digest)));
+    }
+    lines
+}
+
+/// One row of a list.
+pub fn brief(request: &RequestBody, now: UnixTime) -> [String; 6] {
+    let targets: Vec<String> = request.targets.iter().map(ToString::to_string).collect();
+    let reason = request.reason.as_ref().map_or("-", policy::Reason::as_str);
+    let mut shown: String = reason.chars().take(40).collect();
+    if shown.len() < reason.len() {
+        shown.push('…');
+    }
+    [
+        request.id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+        stage(&request.stage, now),
+        name(&request.requester).to_owned(),
+        targets.join(" "),
+        request.duration.to_string(),
+        shown,
+    ]
+}
+
+/// Above the rows of [`brief`].
+pub const HEADS: [&str; 6] = ["REQUEST", "STANDS", "WHO", "TARGETS", "FOR", "REASON"];
+
+/// Where it stands, in a few words.
+pub fn stage(stage: &Stage, now: UnixTime) -> String {
+    let left = |until: &UnixTime| clock::left(now, *until);
+    match stage {
+        Stage::Pending { needs, until } => {
+            let most = |count: fn(&Need) -> u8| needs.iter().map(count).max().unwrap_or(0);
+            let have = needs.iter().map(|need| need.have).min().unwrap_or(0);
+            format!("waits for people, {have} of {} approvals, {} left", most(|need| need.approvals), left(until))
+        }
+        Stage::Scheduled { from } => format!("approved, begins in {}", left(from)),
+        Stage::Claimable { until } => format!("approved, to be used within {}", left(until)),
+        Stage::Active { until, .. } => format!("in use, {} left", left(until)),
+        Stage::Added { .. } => "approved, added to the grant".to_owned(),
+        Stage::Over { how } => ended(*how).to_owned(),
+    }
+}
+
+/// How it ended.
+pub const fn ended(how: Over) -> &'static str {
+    match how {
+        Over::Denied => "denied",
+        Over::Forbidden => "forbidden by policy",
+        Over::Cancelled => "cancelled",
+        Over::Expired => "expired, nobody decided in time",
+        Over::Unclaimed => "approved, never used in time",
+        Over::Finished => "finished",
+        Over::Done => "given back",
+        Over::Revoked => "revoked",
+    }
+}
+
+/// The name people know somebody by; to be escaped like all words of others.
+pub fn name(identity: &IdentityBody) -> &str {
+    identity.email.as_ref().map_or(identity.subject.as_str(), policy::Email::as_str)
+}
+
+fn who(identity: &IdentityBody, now: UnixTime) -> Vec<String> {
+    let kind = match identity.kind {
+        Kind::User => "a person",
+        Kind::Workload => "a workload",
+    };
+    let factors = if identity.mfa { "more than one factor" } else { "one factor only" };
+    let typed = identity.auth_time.map_or_else(
+        || "when they last typed something at the issuer is unknown".to_owned(),
+        |at| format!("last typed something at the issuer {}", clock::ago(now, at)),
+    );
+    let mut lines = vec![row("who", format!("{}, {kind}", terminal::plain(name(identity))))];
+    // One a row: what a directory lets people call a group could read like the row below.
+    lines.push(row("", format!("subject {}", terminal::plain(identity.subject.as_str()))));
+    lines.push(row("", format!("issuer {}", terminal::plain(identity.issuer.as_str()))));
+    lines.push(row("", format!("{factors}; {typed}")));
+    if identity.groups.is_empty() {
+        lines.push(row("groups", "none"));
+    }
+    lines.extend(identity.groups.iter().flat_map(|group| words("groups", Some(group.as_str()))));
+    lines
+}
+
+/// What policy demands for one target, and what it gives.
+fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
+    let named = request.under.as_ref().and_then(|under| offer.offers.iter().find(|terms| terms.policy == *under));
+    let Some(terms) = named.or_else(|| offer.offers.first()) else {
+        return vec![row("policy", format!("none grants {}", offer.target))];
+    };
+    let mut lines = vec![row("policy", format!("{} for {}: {}", terms.policy, offer.target, demands(terms)))];
+    if !offer.approver_groups.is_empty() {
+        lines.push(row("may decide", terminal::plain(&offer.approver_groups.join(", "))));
+    }
+    lines.push(row("gives", gives(terms)));
+    if let Some(command) = &terms.force_command {
+        lines.extend(words("command", Some(command)));
+    }
+    if let Some(elevate) = &terms.elevate {
+        lines.extend(words("elevation", Some(elevate)));
+    }
+    for other in offer.offers.iter().filter(|other| other.policy != terms.policy) {
+        lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
+    }
+    lines
+}
+
+/// What a permit wants before it grants.
+pub fn demands(terms: &Terms) -> String {
+    let mut demands = vec![match terms.approvals {
+        0 => "no approval".to_owned(),
+        1 => "1 approval".to_owned(),
+        many => format!("{many} approvals"),
+    }];
+    if terms.approvers_from_groups > 1 {
+        demands.push(format!("from {} groups", terms.approvers_from_groups));
+    }
+    if !terms.approval_levels.is_empty() {
+        let levels: Vec<&str> = terms.approval_levels.iter().map(Group::as_str).collect();
+        demands.push(format!("first {}", terminal::plain(&levels.join(", then "))));
+    }
+    if terms.reason_required {
+        demands.push("a reason".to_owned());
+    }
+    if terms.ticket_required {
+        demands.push("a ticket".to_owned());
+    }
+    format!("{}; at most {}", demands.join(", "), terms.max_duration)
+}
+
+fn gives(terms: &Terms) -> String {
+    let extensions: Vec<&str> = terms.extensions.iter().map(|extension| extension.as_str()).collect();
+    let mut gives = vec![if extensions.is_empty() { "commands only".to_owned() } else { extensions.join(", ") }];
+    if terms.record {
+        gives.push("recorded".to_owned());
+    }
+    if terms.verify_required {
+        gives.push("with a FIDO key that verifies its user".to_owned());
+    }
+    match &terms.source_address {
+        Some(policy::SourceAddress::Request) => gives.push("from the address that asked".to_owned()),
+        Some(policy::SourceAddress::Networks(networks)) => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            gives.push(format!("from {}", networks.join(", ")));
+        }
+        None => {}
+    }
+    gives.push(format!("to be used within {} of its approval", terms.claim_within));
+    gives.join("; ")
+}
+
+/// What people must still do for one target.
+pub fn lacking(need: &Need) -> String {
+    let Need { target, policy, approvals, have, from_groups, approver_groups, turn } = need;
+    let mut text = format!("{have} of {approvals} approvals for {target} ({policy})");
+    if *from_groups > 1 {
+        text.push_str(&format!(" from {from_groups} groups"));
+    }
+    if let Some(turn) = turn {
+        text.push_str(&format!(", now from {}", terminal::plain(turn.as_str())));
+    } else if !approver_groups.is_empty() {
+        text.push_str(&format!(", from {}", terminal::plain(&approver_groups.join(", "))));
+    }
+    text
+}
+
+fn happened(step: &StepBody, now: UnixTime) -> Vec<String> {
+    let mut text = format!("{} {}", terminal::plain(&step.by), terminal::plain(&step.what));
+    if let Some(duration) = step.duration {
+        text.push_str(&format!(" for {duration}"));
+    }
+    if !step.only.is_empty() {
+        let only: Vec<&str> = step.only.iter().map(policy::HostName::as_str).collect();
+        text.push_str(&format!(" only on {}", only.join(", ")));
+    }
+    let mut lines = vec![row("so far", format!("{text}, {}", instant(step.at, now)))];
+    if let Some(reason) = &step.reason {
+        lines.extend(words("", Some(reason.as_str())));
+    }
+    lines
+}
+
+fn instant(time: UnixTime, now: UnixTime) -> String {
+    let relative = if time > now { format!("in {}", clock::left(now, time)) } else { clock::ago(now, time) };
+    format!("{} ({relative})", clock::rfc3339(time))
+}
+
+fn row(label: &str, text: impl std::fmt::Display) -> String {
+    format!("  {label:<11}{text}")
+}
+
+/// Somebody's words, marked as such in every row.
+fn words(label: &str, text: Option<&str>) -> Vec<String> {
+    let Some(text) = text else { return vec![row(label, "none")] };
+    let rows = terminal::rows(text).into_iter().enumerate();
+    rows.map(|(at, text)| row(if at == 0 { label } else { "" }, format!("> {text}"))).collect()
+}
+
+#[cfg(test)]
+pub mod tests;
