@@ -20,6 +20,7 @@ mod lives;
 
 use lives::{Case, FILED, approval, person};
 use policy::{Approval, EndReason, Grant, Identity, Over, Seconds, Stage, Step, UnixTime, What};
+use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Something that may happen.
@@ -296,7 +297,7 @@ fn clocks_and_ends() {
 }
 
 #[test]
-fn less_and_more() {
+fn less_than_was_asked_for() {
     let mut approved = case();
     approved.step("lea", lives::after("0s"), What::Approved(approval()));
     let events = [
@@ -308,9 +309,60 @@ fn less_and_more() {
         Uses,
         Minutes(15),
     ];
-    println!("{} states", explore(approved.clone(), &events, 5));
+    println!("{} states", explore(approved, &events, 5));
+}
+
+#[test]
+fn more_than_was_asked_for() {
+    let mut approved = case();
+    approved.step("lea", lives::after("0s"), What::Approved(approval()));
     approved.step("sam", lives::after("0s"), What::Approved(approval()));
     approved.step("ann", lives::after("0s"), What::Claimed);
     let events = [Extends(30), Extends(110), ApprovesFor("kim", 30), Moves("sam"), Minutes(25), Minutes(50)];
     println!("{} states", explore(approved, &events, 5));
+}
+
+/// Longer lives than can be tried in full, of every event there is.
+#[test]
+fn long_lives() {
+    let events = [
+        Approves("lea"),
+        Approves("kim"),
+        Approves("sam"),
+        Approves("lea-2"),
+        Approves("ann-2"),
+        Approves("joe"),
+        Approves("bot"),
+        ApprovesFor("lea", 50),
+        ApprovesFor("sam", 50),
+        ApprovesOnly("sam", "web-1"),
+        ApprovesAnother("sam"),
+        Denies("ann"),
+        Uses,
+        Uses,
+        Uses,
+        Extends(30),
+        Moves("lea"),
+        Moves("sam"),
+        Minutes(5),
+        Minutes(10),
+        Minutes(10),
+    ];
+    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let start = case();
+    let lives = proptest::collection::vec(proptest::sample::select(events.to_vec()), 1..25);
+    let live = |life: Vec<Event>| {
+        let mut world = World { case: start.clone(), now: lives::after("0s"), gone: BTreeSet::new(), ended: false };
+        let mut grants = judge(&world, &[]);
+        for (at, &event) in life.iter().enumerate() {
+            let Some(after) = happen(&world, event) else { continue };
+            let then = judge(&after, &life[..=at]);
+            along(event, &grants, &then, &life[..=at]);
+            assert!(!world.ended || then.is_empty(), "granted after an end: {life:?}");
+            let ended = world.ended || is_final(&after);
+            (world, grants) = (World { ended, ..after }, then);
+        }
+        Ok(())
+    };
+    runner.run(&lives, live).unwrap();
 }

@@ -65,9 +65,9 @@ impl<'a> Said<'a> {
         said
     }
 
-    /// Whether an approval left this target out.
+    /// Whether an approval left this target out, or no time for any.
     pub(super) fn dropped(&self, target: &Target) -> bool {
-        self.only.iter().any(|hosts| !hosts.contains(target.host()))
+        self.duration == Seconds::new(0) || self.only.iter().any(|hosts| !hosts.contains(target.host()))
     }
 
     fn narrowed(&mut self, approval: &'a Approval) {

@@ -1,0 +1,307 @@
+//! What the page of requests has no words for: circumstances, permits that were picked, people with many accounts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "kit/lives.rs"]
+mod lives;
+
+use lives::{Case, after, approval, now, person, told};
+use policy::{
+    Approval, Ask, Cause, Decision, Denied, EndReason, Identity, Kind, MayNot, Over, Stage, Step, UnixTime, What,
+    decide_under, may_review,
+};
+
+const TWO: &str = "@approvals(\"2\")";
+
+/// Approved by Lea at 10m and Sam at 20m.
+fn approved(annotations: &str, more: &str) -> Case {
+    let mut case = Case::new(annotations, more);
+    case.step("lea", after("10m"), What::Approved(approval()));
+    case.step("sam", after("20m"), What::Approved(approval()));
+    case
+}
+
+fn denied(case: &Case, ask: &Ask, at: &str) -> Denied {
+    match decide_under(&case.policies, ask, &case.life(), now(after(at))) {
+        Decision::Denied(denied) => denied,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ask(target: &str) -> Ask {
+    Ask {
+        identity: person("ann"),
+        target: target.parse().unwrap(),
+        duration: None,
+        reason: None,
+        ticket: None,
+        source: [192, 0, 2, 1].into(),
+    }
+}
+
+#[test]
+fn a_request_serves_its_requester_for_its_targets() {
+    let case = approved(TWO, "");
+    assert_eq!(case.granted(after("30m")), ["deploy@db-1", "deploy@web-1"]);
+    let cause = |ask: &Ask| denied(&case, ask, "30m").cause;
+    let by = |identity: Identity| Ask { identity, ..ask("deploy@web-1") };
+    assert_eq!(cause(&by(person("joe"))), Cause::NotRequested);
+    assert_eq!(cause(&by(person("ann-2"))), Cause::NotRequested, "the same person by another account");
+    assert_eq!(cause(&by(Identity { kind: Kind::Workload, ..person("ann") })), Cause::NotRequested);
+    assert_eq!(cause(&ask("root@web-1")), Cause::NotRequested);
+    assert_eq!(cause(&ask("deploy@web-9")), Cause::UnknownTarget);
+}
+
+#[test]
+fn a_grant_is_on_the_terms_of_its_request() {
+    let case = approved(TWO, "");
+    let grants = case.grants(after("30m"));
+    let grant = &grants[0];
+    assert_eq!(grant.start(), after("30m"));
+    assert_eq!(grant.end(), after("1h30m"), "as long as the request says, from now");
+    assert_eq!(grant.request(), Some(&case.request.id));
+    let asked = Ask { duration: Some("2h".parse().unwrap()), ..ask("deploy@web-1") };
+    let Decision::Granted(grant) = decide_under(&case.policies, &asked, &case.life(), now(after("30m"))) else {
+        panic!("not granted")
+    };
+    assert_eq!(grant.end(), after("1h30m"), "and no longer because somebody asks for longer");
+}
+
+#[test]
+fn each_no_has_its_cause() {
+    let web = || ask("deploy@web-1");
+    let mut case = approved(TWO, "");
+    assert_eq!(denied(&case, &web(), "2h").cause, Cause::RequestOver);
+    case.request.start = Some(after("1h"));
+    assert_eq!(denied(&case, &web(), "30m").cause, Cause::NotYet);
+    case.request.start = None;
+    case.step("ann", after("30m"), What::Ended { why: EndReason::Done, reason: None });
+    assert_eq!(denied(&case, &web(), "40m").cause, Cause::RequestOver);
+    let forbidden =
+        approved(TWO, "@id(\"no\") @advice(\"wait\") forbid (principal, action == Action::\"connect\", resource);");
+    let no = denied(&forbidden, &web(), "30m");
+    assert_eq!((no.cause, no.advice), (Cause::Forbidden, vec!["wait".to_owned()]));
+    let mut waiting = Case::new(TWO, "");
+    waiting.step("lea", after("10m"), What::Approved(approval()));
+    match waiting.decided(&web().target, after("30m")) {
+        Decision::NeedsApproval(needs) => assert_eq!(needs.approver_groups, ["leads", "security"]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_evaluated_is_a_no_for_access_and_for_approvals() {
+    let fails = |action: &str| {
+        format!(
+            "@id(\"f\") permit (principal, action == Action::\"{action}\", resource) when {{ context.time * 9223372036854775807 > 1 }};"
+        )
+    };
+    assert_eq!(denied(&approved(TWO, &fails("connect")), &ask("deploy@web-1"), "30m").cause, Cause::EvaluationFailed);
+    let case = approved(TWO, &fails("approve"));
+    assert_eq!(told(&case.stage(after("30m"))), "pending until 24h, 0 of 2");
+    assert_eq!(may_review(&case.policies, &case.request, &person("lea"), now(after("1m"))), Err(MayNot::NoPolicy));
+}
+
+#[test]
+fn an_extension_is_no_grant_of_its_own() {
+    let mut case = approved(TWO, "");
+    case.request.extends = Some(policy::RequestId::from_random([9; 12]));
+    assert_eq!(told(&case.stage(after("30m"))), "added at 20m");
+    assert_eq!(case.granted(after("30m")), [""; 0]);
+    case.step("kim", after("30m"), What::Denied { reason: "no".parse().unwrap() });
+    assert_eq!(told(&case.stage(after("30m"))), "over: denied");
+}
+
+#[test]
+fn an_extension_counts_under_the_permit_that_grants_and_for_its_own_approvals() {
+    let mut case = approved(TWO, "");
+    case.step("ann", after("20m"), What::Claimed);
+    let until = |case: &Case| told(&case.stage(after("30m")));
+    assert_eq!(until(&case), "active from 20m until 1h20m");
+    case.extended("20m".parse().unwrap(), after("30m"), &[]);
+    let good = case.clone();
+    assert_eq!(until(&good), "active from 20m until 1h40m");
+    let spoils: [(&str, fn(&mut Case)); 8] = [
+        ("another permit", |case| case.extensions[0].0.under = Some("other".parse().unwrap())),
+        ("another request's", |case| case.extensions[0].0.extends = Some(policy::RequestId::from_random([9; 12]))),
+        ("nobody's", |case| case.extensions[0].0.extends = None),
+        ("a start of its own", |case| case.extensions[0].0.start = Some(after("25m"))),
+        ("another digest", |case| case.extensions[0].1 = policy::Digest([9; 32])),
+        ("withdrawn", |case| {
+            let step = Step { at: after("30m"), by: person("ann"), what: What::Cancelled };
+            case.extensions[0].2.push(step);
+        }),
+        ("approved too late", |case| case.extensions[0].0.expires = after("30m")),
+        ("too many targets", |case| case.extensions[0].0.targets.push("root@web-1".parse().unwrap())),
+    ];
+    for (name, spoil) in spoils {
+        let mut case = good.clone();
+        spoil(&mut case);
+        assert_eq!(until(&case), "active from 20m until 1h20m", "{name}");
+    }
+    let mut twice = good.clone();
+    twice.extensions.push(good.extensions[0].clone());
+    assert_eq!(until(&twice), "active from 20m until 1h40m", "the same extension twice counts once");
+    let mut named = good;
+    named.extensions[0].0.under = Some("p".parse().unwrap());
+    assert_eq!(until(&named), "active from 20m until 1h40m");
+}
+
+#[test]
+fn the_permit_that_was_picked_is_the_one_that_counts() {
+    let other = "@id(\"one\") @approvals(\"1\") @claim_within(\"2h\") permit (principal, action == Action::\"connect\", resource);";
+    let mut case = Case::new(TWO, other);
+    case.step("lea", after("10m"), What::Approved(approval()));
+    assert_eq!(told(&case.stage(after("30m"))), "claimable until 2h10m", "the fewest approvals, where none was picked");
+    case.request.under = Some("p".parse().unwrap());
+    assert_eq!(told(&case.stage(after("30m"))), "pending until 24h, 1 of 2");
+    case.step("sam", after("20m"), What::Approved(approval()));
+    let grant = &case.grants(after("30m"))[0];
+    assert_eq!((grant.policy().as_str(), grant.others()[0].as_str()), ("p", "one"));
+    case.request.under = Some("gone".parse().unwrap());
+    assert_eq!(told(&case.stage(after("30m"))), "over: forbidden");
+}
+
+#[test]
+fn a_host_that_left_takes_only_itself_along() {
+    let mut case = approved(TWO, "");
+    case.request.targets.push("deploy@gone-1".parse().unwrap());
+    assert_eq!(told(&case.stage(after("30m"))), "claimable until 1h20m");
+    assert_eq!(case.granted(after("30m")), ["deploy@db-1", "deploy@web-1"]);
+}
+
+#[test]
+fn standing_access_with_a_start_needs_nobody() {
+    let mut case = Case::new("", "");
+    case.request.start = Some(after("3h"));
+    assert_eq!(told(&case.stage(after("1h"))), "scheduled from 3h");
+    assert_eq!(told(&case.stage(after("3h"))), "claimable until 4h");
+}
+
+/// Filed on Wednesday noon, for Saturday.
+#[test]
+fn a_request_is_judged_for_the_time_of_its_use() {
+    let weekend = "@id(\"week\") forbid (principal, action == Action::\"connect\", resource) when { context.local.weekday <= 5 };";
+    let mut case = approved(TWO, weekend);
+    assert_eq!(told(&case.stage(after("30m"))), "over: forbidden");
+    case.request.start = Some(after("3d"));
+    assert_eq!(told(&case.stage(after("30m"))), "scheduled from 72h");
+    assert_eq!(case.granted(after("3d")).len(), 2);
+    case.step("ann", after("3d"), What::Claimed);
+    case.request.duration = "2h".parse().unwrap();
+    assert_eq!(told(&case.stage(after("3d1h"))), "active from 72h until 74h");
+}
+
+#[test]
+fn waiting_makes_a_requester_no_staler_but_using_it_does() {
+    let fresh =
+        "@id(\"stale\") forbid (principal, action == Action::\"connect\", resource) when { context.auth_age > 600 };";
+    let case = approved(TWO, fresh);
+    assert_eq!(told(&case.stage(after("30m"))), "claimable until 1h20m");
+    assert_eq!(denied(&case, &ask("deploy@web-1"), "30m").cause, Cause::Forbidden);
+    let identity = Identity { auth_time: Some(after("25m")), ..person("ann") };
+    let again = Ask { identity, ..ask("deploy@web-1") };
+    assert!(matches!(decide_under(&case.policies, &again, &case.life(), now(after("30m"))), Decision::Granted(_)));
+}
+
+#[test]
+fn an_approval_keeps_the_circumstances_of_its_moment_and_loses_what_its_giver_lost() {
+    // Approvals with a second factor, typed within ten minutes, before one o'clock.
+    let rule = "@id(\"strict\") forbid (principal, action == Action::\"approve\", resource) \
+                when { !context.mfa || context.auth_age > 1200 || context.local.minute >= 780 };";
+    let case = approved(TWO, rule);
+    assert_eq!(told(&case.stage(after("1h10m"))), "claimable until 1h20m", "at ten past one");
+    let spoils: [(&str, fn(&mut Step)); 6] = [
+        ("no second factor", |step| step.by.mfa = false),
+        ("a stale login", |step| step.by.auth_time = Some(UnixTime::from_secs(lives::FILED - 3600))),
+        ("nobody knows how stale", |step| step.by.auth_time = None),
+        ("a login after the fact", |step| step.by.auth_time = Some(after("1h"))),
+        ("given too late", |step| step.at = after("1h5m")),
+        ("another group", |step| step.by.groups.clear()),
+    ];
+    for (name, spoil) in spoils {
+        let mut case = case.clone();
+        spoil(&mut case.steps[0]);
+        assert_eq!(told(&case.stage(after("1h10m"))), "pending until 24h, 1 of 2", "{name}");
+    }
+}
+
+#[test]
+fn what_is_learnt_of_a_reviewer_leaves_how_they_logged_in() {
+    let mut step = Step { at: after("10m"), by: person("lea"), what: What::Cancelled };
+    let latest = Identity {
+        mfa: false,
+        auth_time: Some(after("5h")),
+        groups: vec!["interns".parse().unwrap()],
+        email: Some("lea@new.example.com".parse().unwrap()),
+        ..person("lea")
+    };
+    step.learn(&latest);
+    assert_eq!((step.by.mfa, step.by.auth_time), (true, person("lea").auth_time));
+    assert_eq!((&step.by.groups, &step.by.email), (&latest.groups, &latest.email));
+}
+
+#[test]
+fn one_person_with_many_accounts_is_one_person() {
+    // a and b share an address, b and c an account name: all three are one, and c alone tells nothing of it.
+    let account = |subject: &str, email: &str| Identity {
+        subject: subject.parse().unwrap(),
+        email: Some(email.parse().unwrap()),
+        ..person("lea")
+    };
+    let steps = |people: &[Identity]| {
+        let mut case = Case::new(TWO, "");
+        case.steps = people
+            .iter()
+            .map(|by| Step { at: after("10m"), by: by.clone(), what: What::Approved(approval()) })
+            .collect();
+        told(&case.stage(after("30m")))
+    };
+    let (a, b, c) = (account("a", "lea@one.example"), account("b", "LEA@ONE.example"), account("b", "lea@two.example"));
+    assert_eq!(steps(&[a.clone(), c.clone()]), "claimable until 1h10m");
+    for people in [[&a, &b, &c], [&b, &c, &a], [&c, &a, &b], [&a, &c, &b]] {
+        assert_eq!(steps(&people.map(Clone::clone)), "pending until 24h, 1 of 2");
+    }
+}
+
+#[test]
+fn a_zero_span_and_an_unknown_host_leave_nothing() {
+    let mut case = approved(TWO, "");
+    case.step("kim", after("25m"), What::Approved(Approval { duration: Some("0s".parse().unwrap()), ..approval() }));
+    assert_eq!(case.stage(after("30m")), Stage::Over { how: Over::Denied });
+    let mut case = approved(TWO, "");
+    case.step("kim", after("25m"), What::Approved(Approval { only: vec!["web-9".parse().unwrap()], ..approval() }));
+    assert_eq!(case.stage(after("30m")), Stage::Over { how: Over::Denied });
+}
+
+#[test]
+fn who_may_review() {
+    let case = Case::new(
+        TWO,
+        "@id(\"web\") forbid (principal in Group::\"security\", action == Action::\"approve\", resource in Host::\"db-1\");",
+    );
+    let review = |request: &policy::Request, who: Identity| may_review(&case.policies, request, &who, now(after("1m")));
+    let names = |who: &str| {
+        review(&case.request, person(who)).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(names("lea"), Ok(vec!["deploy@db-1".to_owned(), "deploy@web-1".to_owned()]));
+    assert_eq!(names("sam"), Ok(vec!["deploy@web-1".to_owned()]));
+    assert_eq!(names("joe"), Err(MayNot::NoPolicy));
+    assert_eq!(names("ann"), Err(MayNot::Own));
+    assert_eq!(names("ann-2"), Err(MayNot::Own));
+    assert_eq!(names("bot"), Err(MayNot::Machine));
+    let of = |sponsor: &str| policy::Request {
+        requester: Identity { claims: vec![("sponsor".into(), sponsor.into())], ..person("bot") },
+        ..case.request.clone()
+    };
+    assert_eq!(review(&of("LEA@example.com"), person("lea")), Err(MayNot::Sponsor));
+    assert_eq!(review(&of("LEA@example.com"), person("lea-2")), Err(MayNot::Sponsor));
+    assert_eq!(review(&of("lea"), person("lea")), Err(MayNot::Sponsor));
+    assert!(review(&of("kim"), person("lea")).is_ok());
+}
