@@ -27,7 +27,8 @@ pub fn after(span: &str) -> UnixTime {
 /// UTC is local time.
 pub fn now(time: UnixTime) -> Now {
     let secs = time.as_secs();
-    Now { time, weekday: ((secs / 86_400 + 3) % 7 + 1) as u8, minute: (secs % 86_400 / 60) as u16 }
+    let weekday = u8::try_from((secs / 86_400 + 3) % 7 + 1).unwrap();
+    Now { time, weekday, minute: u16::try_from(secs % 86_400 / 60).unwrap() }
 }
 
 /// `annotations` on the permit to connect, and `more` rules.
