@@ -17,6 +17,9 @@ use policy::{
     decide_under, may_review,
 };
 
+/// What is spoilt, and how.
+type Spoil<T> = (&'static str, fn(&mut T));
+
 const TWO: &str = "@approvals(\"2\")";
 
 /// Approved by Lea at 10m and Sam at 20m.
@@ -127,7 +130,7 @@ fn an_extension_counts_under_the_permit_that_grants_and_for_its_own_approvals() 
     case.extended("20m".parse().unwrap(), after("30m"), &[]);
     let good = case.clone();
     assert_eq!(until(&good), "active from 20m until 1h40m");
-    let spoils: [(&str, fn(&mut Case)); 8] = [
+    let spoils: [Spoil<Case>; 8] = [
         ("another permit", |case| case.extensions[0].0.under = Some("other".parse().unwrap())),
         ("another request's", |case| case.extensions[0].0.extends = Some(policy::RequestId::from_random([9; 12]))),
         ("nobody's", |case| case.extensions[0].0.extends = None),
@@ -217,7 +220,7 @@ fn an_approval_keeps_the_circumstances_of_its_moment_and_loses_what_its_giver_lo
                 when { !context.mfa || context.auth_age > 1200 || context.local.minute >= 780 };";
     let case = approved(TWO, rule);
     assert_eq!(told(&case.stage(after("1h10m"))), "claimable until 1h20m", "at ten past one");
-    let spoils: [(&str, fn(&mut Step)); 6] = [
+    let spoils: [Spoil<Step>; 6] = [
         ("no second factor", |step| step.by.mfa = false),
         ("a stale login", |step| step.by.auth_time = Some(UnixTime::from_secs(lives::FILED - 3600))),
         ("nobody knows how stale", |step| step.by.auth_time = None),
