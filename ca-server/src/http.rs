@@ -7,6 +7,7 @@ pub mod door;
 pub mod metrics;
 pub mod openapi;
 pub mod rate;
+mod requests;
 pub mod routes;
 pub mod tls;
 

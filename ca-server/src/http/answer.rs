@@ -5,7 +5,7 @@ use api::{Code, ErrorBody, ErrorDetail};
 use axum::body::Body;
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
 };
 
 /// An answer on its way out.
@@ -39,6 +39,21 @@ pub fn metrics(text: String) -> Answer {
 pub fn nothing() -> Answer {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// Still what the caller knows.
+pub fn not_modified(etag: &str) -> Answer {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    tagged(answer, etag)
+}
+
+/// With the entity tag of what it shows.
+pub fn tagged(mut answer: Answer, etag: &str) -> Answer {
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        answer.headers_mut().insert(ETAG, etag);
+    }
     answer
 }
 

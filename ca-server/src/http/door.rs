@@ -185,8 +185,9 @@ impl Door {
                     .hint("/openapi.json lists what there is"));
             }
         };
+        let allowed = shared.limits.request_timeout.duration() + route.patience(request.uri().query());
         let served = routes::serve(route, shared, origin.clone(), request);
-        match tokio::time::timeout(shared.limits.request_timeout.duration(), caught(served)).await {
+        match tokio::time::timeout(allowed, caught(served)).await {
             Ok(Some(answer)) => answer,
             Ok(None) => {
                 shared.metrics.panicked();

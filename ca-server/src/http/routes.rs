@@ -1,7 +1,10 @@
 //! Every route in one table, with what it needs. A route that needs a login has the caller before it has the body's
 //! meaning: there is no way to forget it in a handler.
 
-use super::answer::{self, Answer};
+use super::{
+    answer::{self, Answer},
+    requests::{self, On},
+};
 use crate::{
     app::Origin,
     http::{door::Shared, openapi},
@@ -61,6 +64,8 @@ enum Endpoint {
     Certificate,
     Hosts,
     Explain,
+    /// What is done with requests.
+    Requests(On),
     Health,
     Ready,
     OpenApi,
@@ -68,7 +73,7 @@ enum Endpoint {
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 13] = [
+pub static ROUTES: [Route; 20] = [
     route(Method::GET, paths::ABOUT, Need::Nothing, Listener::Api, Endpoint::About),
     route(Method::POST, paths::LOGIN, Need::Nothing, Listener::Api, Endpoint::Login),
     route(Method::GET, paths::SESSION, Need::Login, Listener::Api, Endpoint::ShowSession),
@@ -78,6 +83,13 @@ pub static ROUTES: [Route; 13] = [
     route(Method::POST, paths::CERTIFICATES, Need::Login, Listener::Api, Endpoint::Certificate),
     route(Method::GET, paths::HOSTS, Need::Login, Listener::Api, Endpoint::Hosts),
     route(Method::POST, paths::EXPLAIN, Need::Login, Listener::Api, Endpoint::Explain),
+    route(Method::GET, paths::REQUESTS, Need::Login, Listener::Api, Endpoint::Requests(On::List)),
+    route(Method::POST, paths::REQUESTS, Need::Login, Listener::Api, Endpoint::Requests(On::File)),
+    route(Method::GET, "/v1/requests/{id}", Need::Login, Listener::Api, Endpoint::Requests(On::Show)),
+    route(Method::POST, "/v1/requests/{id}/approvals", Need::Login, Listener::Api, Endpoint::Requests(On::Approve)),
+    route(Method::POST, "/v1/requests/{id}/denials", Need::Login, Listener::Api, Endpoint::Requests(On::Deny)),
+    route(Method::POST, "/v1/requests/{id}/cancel", Need::Login, Listener::Api, Endpoint::Requests(On::Cancel)),
+    route(Method::POST, "/v1/requests/{id}/end", Need::Login, Listener::Api, Endpoint::Requests(On::End)),
     route(Method::GET, "/health", Need::Nothing, Listener::Both, Endpoint::Health),
     route(Method::GET, "/ready", Need::Nothing, Listener::Both, Endpoint::Ready),
     route(Method::GET, "/openapi.json", Need::Nothing, Listener::Api, Endpoint::OpenApi),
@@ -99,12 +111,19 @@ impl Route {
         self.endpoint == Endpoint::Certificate
     }
 
-    /// The rest of `path` behind this route's fixed part, or nothing where the path is another.
-    fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
-        match self.path.strip_suffix("{id}") {
-            Some(prefix) => path.strip_prefix(prefix).filter(|id| !id.is_empty() && !id.contains('/')),
-            None => (path == self.path).then_some(""),
+    /// How long an answer may be held back on purpose, beyond what any request may take.
+    pub(super) fn patience(&self, query: Option<&str>) -> std::time::Duration {
+        match self.endpoint {
+            Endpoint::Requests(On::Show) => requests::wait(query).unwrap_or_default(),
+            _ => std::time::Duration::ZERO,
         }
+    }
+
+    /// What stands for `{id}` in `path` (nothing where the route has none), or none where the path is another.
+    fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let Some((before, after)) = self.path.split_once("{id}") else { return (path == self.path).then_some("") };
+        let id = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!id.is_empty() && !id.contains('/')).then_some(id)
     }
 }
 
@@ -128,8 +147,11 @@ pub(super) fn find(served: Listener, method: &Method, path: &str) -> Found {
             if route.method == *wanted {
                 return Found::Route(place, route);
             }
-            let other = if route.path == paths::SESSION { "GET, DELETE" } else { method_name(&route.method) };
-            allowed = Some(other);
+            allowed = Some(match route.path {
+                paths::SESSION => "GET, DELETE",
+                paths::REQUESTS => "GET, POST",
+                _ => method_name(&route.method),
+            });
         }
     }
     allowed.map_or(Found::Nowhere, Found::OtherMethod)
@@ -162,7 +184,8 @@ pub(super) async fn serve(
             let app = &shared.app;
             let caller = verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
             let id = route.matches(path).unwrap_or_default();
-            closed(route.endpoint, shared, &caller, &parts.headers, &body, id).await
+            let sent = Sent { headers: &parts.headers, query: parts.uri.query(), body: &body, id };
+            closed(route.endpoint, shared, &caller, &sent).await
         }
     }
 }
@@ -189,32 +212,39 @@ async fn open(
     }
 }
 
+/// What came with a request whose sender is known.
+pub(super) struct Sent<'a> {
+    pub(super) headers: &'a hyper::HeaderMap,
+    pub(super) query: Option<&'a str>,
+    body: &'a [u8],
+    /// What stands for `{id}` in the path.
+    pub(super) id: &'a str,
+}
+
+impl Sent<'_> {
+    /// The body as the type that the route takes.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refusal> {
+        from_json(self.headers, self.body)
+    }
+}
+
 /// What the holder of a login session may ask.
-async fn closed(
-    endpoint: Endpoint,
-    shared: &Shared,
-    caller: &Caller,
-    headers: &hyper::HeaderMap,
-    body: &[u8],
-    id: &str,
-) -> Result<Answer, Refusal> {
+async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     let app = &shared.app;
     match endpoint {
         Endpoint::Certificate => {
-            let request = from_json(headers, body)?;
-            answer::json(StatusCode::OK, &verbs::issue::issue(app, caller, request).await?)
+            answer::json(StatusCode::OK, &verbs::issue::issue(app, caller, sent.json()?).await?)
         }
+        Endpoint::Requests(on) => requests::serve(on, app, caller, sent).await,
         Endpoint::ShowSession => answer::json(StatusCode::OK, &verbs::sessions::show(caller)),
         Endpoint::ListSessions => answer::json(StatusCode::OK, &verbs::sessions::list(app, caller).await?),
         Endpoint::Logout => verbs::sessions::logout(app, caller).await.map(|()| answer::nothing()),
-        Endpoint::EndSession => verbs::sessions::end(app, caller, id).await.map(|()| answer::nothing()),
+        Endpoint::EndSession => verbs::sessions::end(app, caller, sent.id).await.map(|()| answer::nothing()),
         Endpoint::Hosts => {
             let _turn = shared.listing().await?;
             answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
         }
-        Endpoint::Explain => {
-            answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, from_json(headers, body)?)?)
-        }
+        Endpoint::Explain => answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, sent.json()?)?),
         _ => Err(Refusal::internal("a route that is open was reached as a closed one")),
     }
 }

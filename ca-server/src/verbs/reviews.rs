@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{app::App, refusal::Refusal};
 use api::{ApproveRequest, Code, DenyRequest};
-use policy::{Approval, HostName, Identity, Stage, Target, What};
+use policy::{Approval, HostName, Identity, Life, Seconds, Stage, Step, Target, What};
 
-/// Approves the request that has the digest which the reviewer names.
+/// Approves the request that has the digest which the reviewer names. One that has its quorum may still be narrowed, or
+/// approved by more people, so that it stands when one of them no longer counts.
 ///
 /// # Errors
 /// `denied` if policy does not let the caller review it, or it is their own; `precondition_failed` for another digest or
-/// version; `conflict` if it does not wait for approvals any more, or the caller approved it before on other terms;
-/// `bad_request` for what would widen it.
+/// version; `conflict` if it is over, or the caller approved less of it before; `bad_request` for what would widen it.
 pub async fn approve(
     app: &App,
     caller: &Caller,
@@ -37,22 +37,49 @@ pub async fn approve(
             only: only(scene, &approve.only, &targets)?,
             reason: approve.reason.clone(),
         };
-        if let Some(before) = approved_before(scene, me) {
-            let again = (before.duration, &before.only) == (approval.duration, &approval.only);
-            return if again { Ok(None) } else { Err(conflict("you approved this request already, on other terms")) };
-        }
-        if !matches!(scene.stage, Stage::Pending { .. }) {
-            return Err(conflict(match scene.stage {
-                Stage::Over { .. } => "this request is over",
-                _ => "this request has the approvals it needs",
-            }));
+        if matches!(scene.stage, Stage::Over { .. }) {
+            return Err(conflict("this request is over"));
         }
         if approval.duration.is_some_and(|most| most.as_secs() == 0 || case.request.duration < most) {
             return Err(Refusal::new(Code::BadRequest, "an approval may shorten what was asked for, not lengthen it"));
         }
-        Ok(Some(What::Approved(approval)))
+        match approved_before(scene, me).map(|before| narrows(before, &approval)) {
+            Some(Narrows::Not) => Err(conflict("you approved less of this request already, and nothing widens that")),
+            // Twice the same is once, unless it was not their turn the first time.
+            Some(Narrows::Same) if !counts(scene, me, &approval) => Ok(None),
+            _ => Ok(Some(What::Approved(approval))),
+        }
     });
     Ok(taken.await?.shown)
+}
+
+/// What an approval is beside an earlier one by the same person.
+enum Narrows {
+    /// For more than that one.
+    Not,
+    /// For as much.
+    Same,
+    /// For less.
+    Further,
+}
+
+fn narrows(before: &Approval, now: &Approval) -> Narrows {
+    let longest = |approval: &Approval| approval.duration.unwrap_or(Seconds::MAX);
+    let within = before.only.is_empty()
+        || (!now.only.is_empty() && now.only.iter().all(|host| before.only.contains(host)));
+    if longest(before) < longest(now) || !within {
+        return Narrows::Not;
+    }
+    let same = longest(before) == longest(now) && before.only.len() == now.only.len();
+    if same { Narrows::Same } else { Narrows::Further }
+}
+
+/// Whether one more approval would move the request on.
+fn counts(scene: &Scene<'_>, me: &Identity, approval: &Approval) -> bool {
+    let mut steps = scene.case.steps.clone();
+    steps.push(Step { at: scene.now.time, by: me.clone(), what: What::Approved(approval.clone()) });
+    let life = Life { steps: &steps, ..scene.case.life() };
+    policy::stage(scene.policies, &life, scene.now) != *scene.stage
 }
 
 /// Says no. What was approved before is over too, and nothing more is issued under it.
@@ -80,7 +107,7 @@ pub async fn deny(
 }
 
 fn approved_before<'a>(scene: &'a Scene<'_>, me: &Identity) -> Option<&'a Approval> {
-    scene.case.steps.iter().find_map(|step| match &step.what {
+    scene.case.steps.iter().rev().find_map(|step| match &step.what {
         What::Approved(approval) if same(&step.by, me) => Some(approval),
         _ => None,
     })
