@@ -42,7 +42,7 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, F
     let next = format!("once it is approved: jit-ssh ssh {target}; take it back: jit-ssh cancel {id}");
     wait(&ca, &session, &id, &next)?;
     // The request says why and for how long; what was typed for it was typed once.
-    issuance::ensure(state, target, wish, false)
+    issuance::ensure(state, target, &Wish { request: Some(id), ..Wish::default() }, false)
 }
 
 /// What a script, or a person, types to get on.
@@ -69,7 +69,7 @@ fn file(
     if let Some(terms) = terms {
         terminal::say(&format!("  it wants {}", screen::demands(terms)));
     }
-    let Wish { mut duration, mut reason, ticket } = wish;
+    let Wish { mut duration, mut reason, ticket, .. } = wish;
     if reason.is_none() {
         reason = terminal::ask("Reason, for those who decide:").map(|text| text.parse()).transpose()?;
     }
@@ -77,7 +77,7 @@ fn file(
         let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
         duration = terminal::ask(&format!("For how long{most}?")).map(|text| text.parse()).transpose()?;
     }
-    let filed = ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket }))?;
+    let filed = ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket, request: None }))?;
     let id = filed.id.ok_or_else(|| Failure::failed("the server gave the request no id"))?;
     terminal::say(&format!("jit-ssh: filed as {}", terminal::bold(id.as_str())));
     Ok(id)

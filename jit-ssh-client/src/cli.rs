@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 mod requests;
 
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub enum Verb {
     Approve(Approve),
     /// Say no to a request; ends it where it was approved
     Deny(Deny),
+    /// Take access from whoever has it, where policy lets you administer
+    Revoke(Revoke),
     /// Remove our certificates from the agent and end the login session
     Logout,
     /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves
@@ -136,7 +138,7 @@ pub struct Why {
 impl Why {
     /// As a wish.
     pub fn wish(&self) -> Wish {
-        Wish { duration: self.duration, reason: self.reason.clone(), ticket: self.ticket.clone() }
+        Wish { duration: self.duration, reason: self.reason.clone(), ticket: self.ticket.clone(), request: None }
     }
 }
 

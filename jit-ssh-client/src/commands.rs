@@ -17,6 +17,7 @@ mod man;
 mod request;
 mod requests;
 mod review;
+mod revoke;
 mod setup;
 mod show;
 mod ssh;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Review(args) => review::run(&globals, &args),
         Verb::Approve(args) => approve::run(&globals, &args),
         Verb::Deny(args) => deny::run(&globals, &args),
+        Verb::Revoke(args) => revoke::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),

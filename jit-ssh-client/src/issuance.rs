@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{self, Agent},
-    ca_client::CaClient,
+    ca_client::{CaClient, View},
     certificate::{self, Expected, Refused},
     clock,
     error::{Exit, Failure},
@@ -15,7 +15,7 @@ use crate::{
     terminal,
 };
 use api::{CertificateRequest, CertificateResponse};
-use policy::{HostName, Reason, Seconds, Target, Ticket, UnixTime, UnmetTerm};
+use policy::{HostName, Reason, RequestId, Seconds, Stage, Target, Ticket, UnixTime, UnmetTerm};
 use ssh_key::{Certificate, public::KeyData};
 use std::path::PathBuf;
 
@@ -28,6 +28,8 @@ pub struct Wish {
     pub reason: Option<Reason>,
     /// Under which ticket.
     pub ticket: Option<Ticket>,
+    /// Under this approved request, which says all of the above.
+    pub request: Option<RequestId>,
 }
 
 /// A certificate in the agent.
@@ -60,13 +62,48 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Re
     if !renew && let Some(ready) = held(&certs, target, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
-    match renewed(&certs, &session, &mut agent, target, &with_former(&certs, target, wish)) {
+    match granted(&certs, &session, &mut agent, target, &with_former(&certs, target, wish)) {
         // The CA is away, but what we hold lives a little longer.
         Err(failure) if failure.exit == Exit::Unreachable && !renew => {
             held(&certs, target, wish, |entry, now| !entry.is_over(now))?.ok_or(failure)
         }
         done => done,
     }
+}
+
+/// By standing access, or under a request that was approved: it has said already what standing access would have to be
+/// told again.
+fn granted(
+    certs: &Certs,
+    session: &Session,
+    agent: &mut Agent,
+    target: &Target,
+    wish: &Wish,
+) -> Result<Ready, Failure> {
+    let no = match renewed(certs, session, agent, target, wish) {
+        Err(no) if no.refusal.is_some() => no,
+        done => return done,
+    };
+    let unmet = no.decision().is_some_and(|decision| !decision.unmet.is_empty());
+    let other = match &wish.request {
+        // The request that served so far is over: perhaps there is something else.
+        Some(_) => Some(Wish::default()),
+        None if unmet => approved(&CaClient::for_session(session)?, session, target)?
+            .map(|id| Wish { request: Some(id), ..Wish::default() }),
+        None => None,
+    };
+    other.map_or(Err(no), |other| renewed(certs, session, agent, target, &other))
+}
+
+/// One's own request for `target` that may be used now.
+fn approved(ca: &CaClient, session: &Session, target: &Target) -> Result<Option<RequestId>, Failure> {
+    /// Older ones than these are over.
+    const RECENT: usize = 50;
+    let usable = |request: &api::RequestBody| {
+        matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. }) && request.targets.contains(target)
+    };
+    let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
+    Ok(mine.into_iter().find(usable).and_then(|request| request.id))
 }
 
 fn renewed(
@@ -105,7 +142,8 @@ fn held(
     good: impl FnOnce(&Entry, UnixTime) -> bool,
 ) -> Result<Option<Ready>, Failure> {
     let Some((entry, text)) = certs.load(target) else { return Ok(None) };
-    let same = (wish.reason.is_none() || wish.reason == entry.reason)
+    let same = (wish.request.is_none() || wish.request == entry.request)
+        && (wish.reason.is_none() || wish.reason == entry.reason)
         && (wish.ticket.is_none() || wish.ticket == entry.ticket);
     if !same || !good(&entry, clock::now()) {
         return Ok(None);
@@ -122,13 +160,18 @@ pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
     let former = certs
         .load(target)
         .map(|(entry, _)| entry)
-        .filter(|entry| entry.limited || entry.reason.is_some() || entry.ticket.is_some());
+        .filter(|entry| {
+            entry.limited || entry.reason.is_some() || entry.ticket.is_some() || entry.request.is_some()
+        });
     let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };
+    if former.request.is_some() {
+        return Wish { request: former.request, ..Wish::default() };
+    }
     let left = u32::try_from(former.grant_left(clock::now())).unwrap_or(u32::MAX);
     if left == 0 {
         return wish.clone();
     }
-    Wish { duration: Some(Seconds::new(left)), reason: former.reason, ticket: former.ticket }
+    Wish { duration: Some(Seconds::new(left)), reason: former.reason, ticket: former.ticket, request: None }
 }
 
 /// A certificate that passed every check.
@@ -161,7 +204,7 @@ pub fn issue(
         duration: wish.duration,
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
-        request: None,
+        request: wish.request.clone(),
     };
     let answer = ca.certificate(session, &request)?;
     let (certificate, target) = check(ca, session, target, key, &answer)?;
@@ -177,6 +220,7 @@ pub fn issue(
         limited: wish.duration.is_some(),
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
+        request: wish.request.clone(),
     };
     Ok(Issued { entry, text: answer.certificate.trim().to_owned(), certificate })
 }

@@ -126,6 +126,7 @@ fn asking_again_for_the_same_is_the_same_request() {
         duration: duration.map(|text| text.parse().unwrap()),
         reason: reason.map(|text| text.parse().unwrap()),
         ticket: None,
+        request: None,
     };
     for (text, wish, same) in [
         ("deploy@db-1", wish(None, None), true),

@@ -75,8 +75,10 @@ impl CaClient {
     ) -> Result<RequestsResponse, Failure> {
         /// The longest page that a server gives.
         const PAGE: usize = 100;
+        /// The server looks at so many at a time, and a page of those that concern one may be empty.
+        const PAGES: usize = 100;
         let mut all = RequestsResponse { requests: Vec::new(), next: None };
-        loop {
+        for _ in 0..PAGES {
             let limit = most.saturating_sub(all.requests.len()).min(PAGE);
             let after = all.next.take().map(|id| format!("&after={id}")).unwrap_or_default();
             let path = format!("{}?view={}{after}&limit={limit}", paths::REQUESTS, view.as_str());
@@ -85,13 +87,13 @@ impl CaClient {
                 call = call.patience(patience);
             }
             let page: RequestsResponse = self.read(&self.exchanged(session, &call)?)?;
-            let done = page.requests.is_empty();
             all.requests.extend(page.requests);
             all.next = page.next;
-            if done || all.next.is_none() || all.requests.len() >= most {
-                return Ok(all);
+            if all.next.is_none() || all.requests.len() >= most {
+                break;
             }
         }
+        Ok(all)
     }
 
     /// The request as it stands.

@@ -26,24 +26,43 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
     let grants = named(args).unwrap_or_else(|| live(&certs));
     if grants.is_empty() {
         if globals.json {
-            terminal::print_json(&serde_json::json!({ "removed_from_agent": 0, "receipts": [], "standing": [] }));
+            terminal::print_json(&serde_json::json!({ "removed_from_agent": 0, "receipts": [], "standing": [], "over": [] }));
         }
         terminal::say("There is nothing to give back: no certificate is live.");
         return Ok(());
     }
     let removed = remove_here(&certs, &session, &grants)?;
     let ca = CaClient::for_session(&session)?;
-    let (mut receipts, mut standing) = (Vec::new(), Vec::new());
+    let mut ends = Ends::default();
     for grant in &grants {
         match end(&ca, &session, &grant.request()) {
-            Ok(receipt) => receipts.push(receipt),
-            // A certificate of standing access is a grant of its own, and no request that could be ended.
-            Err(failure) if args.ids.is_empty() && is_unknown(&failure) => standing.push(grant),
-            Err(failure) => return Err(not_told(failure, removed)),
+            Ok(receipt) => ends.receipts.push(receipt),
+            Err(failure) if args.ids.is_empty() => match code(&failure) {
+                // A certificate of standing access is a grant of its own, and no request that could be ended.
+                Some(Code::NotFound) => ends.standing.push(grant),
+                // Somebody else ended it before.
+                Some(Code::Conflict) => ends.over.push(grant),
+                _ => ends.failure = ends.failure.or(Some(failure)),
+            },
+            Err(failure) => ends.failure = ends.failure.or(Some(failure)),
         }
     }
-    report(globals, removed, &receipts, &standing);
-    Ok(())
+    match ends.failure.take() {
+        Some(failure) => Err(not_told(failure, removed)),
+        None => {
+            report(globals, removed, &ends);
+            Ok(())
+        }
+    }
+}
+
+/// What became of each grant.
+#[derive(Default)]
+struct Ends<'a> {
+    receipts: Vec<Receipt>,
+    standing: Vec<&'a GrantId>,
+    over: Vec<&'a GrantId>,
+    failure: Option<Failure>,
 }
 
 fn named(args: &cli::Done) -> Option<BTreeSet<GrantId>> {
@@ -78,8 +97,8 @@ fn end(ca: &CaClient, session: &Session, id: &RequestId) -> Result<Receipt, Fail
     access::on_the_latest(ca, session, id, |seen| ca.end(session, seen, &done))
 }
 
-fn is_unknown(failure: &Failure) -> bool {
-    failure.refusal.as_ref().is_some_and(|detail| detail.code == Code::NotFound)
+fn code(failure: &Failure) -> Option<Code> {
+    failure.refusal.as_ref().map(|detail| detail.code)
 }
 
 fn not_told(failure: Failure, removed: usize) -> Failure {
@@ -87,28 +106,33 @@ fn not_told(failure: Failure, removed: usize) -> Failure {
     Failure { message, ..failure }
 }
 
-fn report(globals: &Globals, removed: usize, receipts: &[Receipt], standing: &[&GrantId]) {
+fn report(globals: &Globals, removed: usize, ends: &Ends<'_>) {
+    let Ends { receipts, standing, over, .. } = ends;
     if globals.json {
         terminal::print_json(&serde_json::json!({
             "removed_from_agent": removed,
             "receipts": receipts,
             "standing": standing,
+            "over": over,
         }));
         return;
     }
-    terminal::say(&format!(
-        "{} given back; {removed} of our certificates removed from the agent",
-        terminal::green("ok")
-    ));
-    for receipt in receipts {
-        let ids: Vec<&str> = receipt.requests.iter().map(RequestId::as_str).collect();
-        let last = receipt.last_expiry.map_or_else(
-            || "no certificate of it is left".to_owned(),
-            |last| format!("the last certificate of it runs out at {}", clock::rfc3339(last)),
-        );
-        terminal::say(&format!("  {}: nothing more is issued; {last}", ids.join(", ")));
-    }
+    terminal::say(&format!("{} given back; {removed} of our certificates removed from the agent", terminal::green("ok")));
+    receipts.iter().for_each(|receipt| terminal::say(&line(receipt)));
     for grant in standing {
         terminal::say(&format!("  {grant} was standing access: it is yours to take again"));
     }
+    for grant in over {
+        terminal::say(&format!("  {grant} was over already"));
+    }
+}
+
+/// What an end did, in one line.
+pub fn line(receipt: &Receipt) -> String {
+    let ids: Vec<&str> = receipt.requests.iter().map(RequestId::as_str).collect();
+    let last = receipt.last_expiry.map_or_else(
+        || "no certificate of it is live".to_owned(),
+        |last| format!("the last certificate of it runs out at {}", clock::rfc3339(last)),
+    );
+    format!("  {}: nothing more is issued; {last}", ids.join(", "))
 }

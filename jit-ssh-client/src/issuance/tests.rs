@@ -34,6 +34,7 @@ fn issued(target: &Target, grant: u8, issued: u64, expires: u64) -> (Issued, Use
         limited: false,
         reason: None,
         ticket: None,
+        request: None,
     };
     (Issued { text: certificate.to_openssh().unwrap(), certificate, entry }, key)
 }

@@ -2,7 +2,7 @@
 
 use super::StateDir;
 use crate::{clock, error::Failure};
-use policy::{GrantId, HostName, PolicyId, Reason, Serial, Target, Ticket, UnixTime};
+use policy::{GrantId, HostName, PolicyId, Reason, RequestId, Serial, Target, Ticket, UnixTime};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
@@ -36,6 +36,9 @@ pub struct Entry {
     /// The ticket given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket>,
+    /// The request it was issued under, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
 }
 
 impl Entry {
@@ -190,6 +193,7 @@ mod tests {
             limited: false,
             reason: None,
             ticket: None,
+            request: None,
         }
     }
 
