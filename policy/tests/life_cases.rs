@@ -117,6 +117,9 @@ fn an_extension_is_no_grant_of_its_own() {
     case.request.extends = Some(policy::RequestId::from_random([9; 12]));
     assert_eq!(told(&case.stage(after("30m"))), "added at 20m");
     assert_eq!(case.granted(after("30m")), [""; 0]);
+    let mut used = case.clone();
+    used.step("ann", after("30m"), What::Claimed);
+    assert_eq!(denied(&used, &ask("deploy@web-1"), "40m").cause, Cause::NotRequested, "not even if somebody wrote so");
     case.step("kim", after("30m"), What::Denied { reason: "no".parse().unwrap() });
     assert_eq!(told(&case.stage(after("30m"))), "over: denied");
 }
@@ -169,6 +172,21 @@ fn the_permit_that_was_picked_is_the_one_that_counts() {
     assert_eq!((grant.policy().as_str(), grant.others()[0].as_str()), ("p", "one"));
     case.request.under = Some("gone".parse().unwrap());
     assert_eq!(told(&case.stage(after("30m"))), "over: forbidden");
+}
+
+#[test]
+fn the_shortest_claim_window_of_all_targets_holds() {
+    // One approval is enough: it came at 10m.
+    for (db, web, until) in [("2h", "30m", "40m"), ("30m", "2h", "40m"), ("2h", "3h", "2h10m")] {
+        let permit = |id: &str, host: &str, within: &str| {
+            format!(
+                "@id(\"{id}\") @claim_within(\"{within}\") @approvals(\"1\") \
+                 permit (principal, action == Action::\"connect\", resource in Host::\"{host}\");\n"
+            )
+        };
+        let case = approved(TWO, &(permit("db", "db-1", db) + &permit("web", "web-1", web)));
+        assert_eq!(told(&case.stage(after("15m"))), format!("claimable until {until}"), "{db} {web}");
+    }
 }
 
 #[test]
