@@ -45,9 +45,9 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, F
     issuance::ensure(state, target, &Wish { request: Some(id), ..Wish::default() }, false)
 }
 
-/// What a script, or a person, types to get on.
+/// What a script, or a person, types to get on, where the server has not said it.
 pub fn with_command(failure: Failure, target: &Target) -> Failure {
-    if failure.exit != Exit::NeedsApproval {
+    if failure.exit != Exit::NeedsApproval || failure.hint.is_some() {
         return failure;
     }
     failure.hint(format!("ask for it: jit-ssh request {target} --reason '…'"))
@@ -77,7 +77,8 @@ fn file(
         let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
         duration = terminal::ask(&format!("For how long{most}?")).map(|text| text.parse()).transpose()?;
     }
-    let filed = ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket, request: None }))?;
+    let filed =
+        ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket, request: None }))?;
     let id = filed.id.ok_or_else(|| Failure::failed("the server gave the request no id"))?;
     terminal::say(&format!("jit-ssh: filed as {}", terminal::bold(id.as_str())));
     Ok(id)

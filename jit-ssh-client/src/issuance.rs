@@ -160,9 +160,7 @@ pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
     let former = certs
         .load(target)
         .map(|(entry, _)| entry)
-        .filter(|entry| {
-            entry.limited || entry.reason.is_some() || entry.ticket.is_some() || entry.request.is_some()
-        });
+        .filter(|entry| entry.limited || entry.reason.is_some() || entry.ticket.is_some() || entry.request.is_some());
     let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };
     if former.request.is_some() {
         return Wish { request: former.request, ..Wish::default() };

@@ -53,6 +53,16 @@ fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
         &["hosts"],
         &["explain", "deploy@web-1"],
         &["setup", "--dry-run"],
+        &["request", "deploy@web-1", "--reason", "x"],
+        &["requests"],
+        &["show", "r-00112233445566778899aabb"],
+        &["extend", "r-00112233445566778899aabb", "--by", "20m"],
+        &["done"],
+        &["cancel", "r-00112233445566778899aabb"],
+        &["review"],
+        &["approve", "r-00112233445566778899aabb", "--yes"],
+        &["deny", "r-00112233445566778899aabb", "--reason", "x"],
+        &["revoke", "--grant", "g-00112233445566778899aabb", "--reason", "x"],
     ] {
         let output = home.jit_ssh(args);
         assert_eq!(code(&output), 4, "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -98,10 +108,10 @@ fn hostile_targets_are_refused_before_anything_is_touched() {
         "@web-1",
         "%r@%h",
     ] {
-        for verb in ["ensure", "explain", "certificate"] {
-            let output = home.jit_ssh(&[verb, target]);
-            assert_eq!(code(&output), 2, "{verb} {target:?}");
-            assert!(!output.stderr.contains(&0x1b), "{verb} {target:?}");
+        for verb in [&["ensure"][..], &["explain"], &["certificate"], &["request", "--reason", "x", "--"]] {
+            let output = home.jit_ssh(&[verb, &[target]].concat());
+            assert_eq!(code(&output), 2, "{verb:?} {target:?}");
+            assert!(!output.stderr.contains(&0x1b), "{verb:?} {target:?}");
         }
         let output = home.jit_ssh(&["ssh", "--", target]);
         assert_eq!(code(&output), 2, "ssh {target:?}");
@@ -142,6 +152,32 @@ fn a_quiet_ensure_says_one_line() {
     assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
 }
 
+/// An approval, an end or a question about one is never about something else than was typed.
+#[test]
+fn hostile_ids_and_words_are_refused_before_anything_is_asked() {
+    let home = Home::new();
+    let id = "r-00112233445566778899aabb";
+    for args in [
+        &["approve", "../../v1/session", "--yes"][..],
+        &["approve", "r-00112233445566778899aabb/approvals", "--yes"],
+        &["show", "r-00112233445566778899AABB"],
+        &["done", "r-00112233445566778899aab"],
+        &["cancel", "r-\u{1b}[2J"],
+        &["deny", id, "--reason", "a\u{202e}b"],
+        &["request", "deploy@web-1", "--reason", "a\u{1b}[2J"],
+        &["request", "deploy@web-1", "--start", "whenever"],
+        &["request"],
+        &["revoke", "--grant", id],
+        &["requests", "--mine", "--all"],
+        &["approve", id],
+    ] {
+        let output = home.jit_ssh(args);
+        assert_eq!(code(&output), 2, "{args:?}");
+        assert!(!output.stderr.contains(&0x1b), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(!home.path().join("state").exists());
+}
+
 #[test]
 fn an_unknown_setting_is_refused() {
     let home = Home::new();
@@ -167,7 +203,7 @@ fn completions_and_man_pages_are_made() {
     }
     let pages = home.path().join("man");
     assert_eq!(code(&home.jit_ssh(&["man", pages.to_str().unwrap()])), 0);
-    for page in ["jit-ssh.1", "jit-ssh-login.1", "jit-ssh-ensure.1", "jit-ssh-doctor.1"] {
+    for page in ["jit-ssh.1", "jit-ssh-login.1", "jit-ssh-ensure.1", "jit-ssh-approve.1"] {
         assert!(std::fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
     }
 }

@@ -1,5 +1,6 @@
 //! The stories, one file each. Real sshd, ssh, ssh-agent, ssh-keygen and OpenID Provider.
 
+mod approval;
 mod certificate_matrix;
 mod crashes;
 mod fuzz;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Debug, Args)]
 pub struct RequestAccess {
     /// What to reach
-    #[arg(value_name = "ACCOUNT@HOST", required = true, num_args = 1..=32, allow_hyphen_values = true)]
+    #[arg(value_name = "ACCOUNT@HOST", required = true, num_args = 1..=32)]
     pub targets: Vec<String>,
     /// What to say beside the targets
     #[command(flatten)]

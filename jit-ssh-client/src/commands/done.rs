@@ -26,7 +26,9 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
     let grants = named(args).unwrap_or_else(|| live(&certs));
     if grants.is_empty() {
         if globals.json {
-            terminal::print_json(&serde_json::json!({ "removed_from_agent": 0, "receipts": [], "standing": [], "over": [] }));
+            terminal::print_json(
+                &serde_json::json!({ "removed_from_agent": 0, "receipts": [], "standing": [], "over": [] }),
+            );
         }
         terminal::say("There is nothing to give back: no certificate is live.");
         return Ok(());
@@ -117,7 +119,10 @@ fn report(globals: &Globals, removed: usize, ends: &Ends<'_>) {
         }));
         return;
     }
-    terminal::say(&format!("{} given back; {removed} of our certificates removed from the agent", terminal::green("ok")));
+    terminal::say(&format!(
+        "{} given back; {removed} of our certificates removed from the agent",
+        terminal::green("ok")
+    ));
     receipts.iter().for_each(|receipt| terminal::say(&line(receipt)));
     for grant in standing {
         terminal::say(&format!("  {grant} was standing access: it is yours to take again"));

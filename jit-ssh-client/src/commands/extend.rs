@@ -10,7 +10,8 @@ use api::FileRequest;
 /// If policy says no; with `--wait` also if people do.
 pub fn run(globals: &Globals, args: &cli::Extend) -> Result<(), Failure> {
     let (ca, session) = globals.signed_in()?;
-    let wish = Wish { duration: Some(args.by), reason: args.reason.clone(), ticket: args.ticket.clone(), request: None };
+    let wish =
+        Wish { duration: Some(args.by), reason: args.reason.clone(), ticket: args.ticket.clone(), request: None };
     // What it is for is what the grant is for.
     let asked = FileRequest { extends: Some(args.id.0.clone()), ..access::asking_for(Vec::new(), wish) };
     let filed = ca.file(&session, &asked)?;

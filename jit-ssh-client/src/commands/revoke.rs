@@ -1,9 +1,6 @@
 //! `jit-ssh revoke`: security takes access from whoever has it.
 
-use super::{
-    Globals,
-    done::line,
-};
+use super::{Globals, done::line};
 use crate::{
     access,
     cli::{self, RequestRef},

@@ -50,6 +50,7 @@ fn app(store: &Path) -> Result<App> {
         policies: LivePolicies::from_sources(stage::sources(100)?)?,
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
+        waiting: ca_server::verbs::waiting::Waiting::default(),
         clock,
     })
 }
