@@ -1,9 +1,7 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
 use api::{Code, DecisionBody};
-use policy::{
-    Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime,
-};
+use policy::{Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
 
 /// The version of the shape below.

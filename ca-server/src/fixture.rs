@@ -112,6 +112,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self::with(store, POLICY)
+    }
+
+    pub(crate) fn with(store: Arc<dyn Store>, policy: &str) -> Self {
         let now_ms = NOW.as_secs() * 1000;
         let clock = Arc::new(ManualClock::at(now_ms));
         let app = App {
@@ -122,7 +126,7 @@ impl Stage {
             store,
             authority: Authority::new(ca_key(1)),
             host_ca: ca_key(2).public().to_openssh().unwrap(),
-            policies: LivePolicies::from_sources(sources(POLICY)).unwrap(),
+            policies: LivePolicies::from_sources(sources(policy)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
             replay: Replay::new(now_ms - 120_000),
             waiting: Waiting::default(),
@@ -132,17 +136,23 @@ impl Stage {
 
     /// Opens session number `n` for `subject`.
     pub(crate) async fn login(&self, n: u8, subject: &str) -> LoginSession {
+        self.login_as(n, identity(subject)).await
+    }
+
+    /// Opens session number `n` for `identity`.
+    pub(crate) async fn login_as(&self, n: u8, identity: Identity) -> LoginSession {
+        let now = self.app.clock.now();
         let session = LoginSession {
             id: SessionId::from_random([n; 12]),
-            identity: identity(subject),
+            identity,
             key: session_key(n).verifying_key().to_bytes(),
-            started: NOW,
-            used: NOW,
-            expires: NOW.plus(Seconds::new(43_200)),
+            started: now,
+            used: now,
+            expires: now.plus(Seconds::new(43_200)),
             idle_seconds: 7_200,
             source: IpAddr::from([192, 0, 2, 7]),
         };
-        let token = TokenUse { digest: [n; 32], forget: NOW.plus(Seconds::new(600)) };
+        let token = TokenUse { digest: [n; 32], forget: now.plus(Seconds::new(600)) };
         let entry = crate::audit::Entry::from_bytes(b"{}".to_vec());
         let opened = self.app.store.open_session(session.clone(), token, 20, entry).await.unwrap();
         assert_eq!(opened, Opened::Yes);
@@ -160,7 +170,7 @@ impl Stage {
     pub(crate) async fn caller(&self, n: u8) -> Caller {
         let request = Request { audience: AUDIENCE, method: "POST", path: "/v1/certificates", body: b"{}" };
         let id = SessionId::from_random([n; 12]);
-        let header = request.sign(&session_key(n), &id, NOW.as_secs() * 1000, self.nonce()).to_string();
+        let header = request.sign(&session_key(n), &id, self.app.clock.now_ms(), self.nonce()).to_string();
         authenticate(&self.app, &origin(), "POST", "/v1/certificates", Some(&header), b"{}").await.unwrap()
     }
 }
@@ -187,7 +197,6 @@ pub(crate) fn certificate_request(target: &str, key: &PrivateKey, proof_for: Opt
         duration: None,
         reason: None,
         ticket: None,
-        request: None,
         request: None,
     }
 }

@@ -108,7 +108,8 @@ fn page(query: Option<&str>) -> Result<(View, Page), Refusal> {
         Some("all") => View::All,
         Some(_) => return Err(bad_query("view is mine, review or all")),
     };
-    let after = after.map(|id| id.parse().map_err(|_not_an_id| bad_query("after is the id of a request"))).transpose()?;
+    let after =
+        after.map(|id| id.parse().map_err(|_not_an_id| bad_query("after is the id of a request"))).transpose()?;
     let limit = match limit {
         None => PAGE,
         Some(limit) => limit

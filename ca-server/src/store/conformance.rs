@@ -214,6 +214,10 @@ async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn Store) {
     let mut zoe = session(43, "zoe");
     (zoe.used, zoe.expires) = (NOW.plus(KEY_MEMORY), NOW.plus(KEY_MEMORY).plus(Seconds::new(60)));
     open(store, zoe.clone(), 43).await;
-    assert_eq!(store.record_issue(&zoe.id, binding, None, entry("x")).await.unwrap(), Recorded::Yes, "forgotten by now");
+    assert_eq!(
+        store.record_issue(&zoe.id, binding, None, entry("x")).await.unwrap(),
+        Recorded::Yes,
+        "forgotten by now"
+    );
     assert!(store.entry_count().await.unwrap() > entries, "no entry is ever forgotten");
 }

@@ -19,8 +19,9 @@ pub async fn cancel(app: &App, caller: &Caller, id: &str, expected: Option<&str>
         match (scene.case.ending(), scene.stage) {
             (Some(step), _) if step.what == What::Cancelled => Ok(None),
             (Some(_), _) => Err(over()),
-            (None, Stage::Active { .. }) => Err(Refusal::new(Code::Conflict, "this request is in use")
-                .hint("give it back: `jit-ssh done`")),
+            (None, Stage::Active { .. }) => {
+                Err(Refusal::new(Code::Conflict, "this request is in use").hint("give it back: `jit-ssh done`"))
+            }
             (None, Stage::Over { how: Over::Finished }) => Err(over()),
             (None, _) => Ok(Some(What::Cancelled)),
         }

@@ -183,8 +183,7 @@ fn record(
     let grant = access.grant();
     // What was approved is what counts, not what was said now.
     let request = access.request();
-    let (reason, ticket) =
-        request.map_or((&ask.reason, &ask.ticket), |request| (&request.reason, &request.ticket));
+    let (reason, ticket) = request.map_or((&ask.reason, &ask.ticket), |request| (&request.reason, &request.ticket));
     let event = Event::CertificateIssued {
         actor: Actor::from(&ask.identity),
         session: &caller.session.id,

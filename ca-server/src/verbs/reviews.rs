@@ -65,8 +65,8 @@ enum Narrows {
 
 fn narrows(before: &Approval, now: &Approval) -> Narrows {
     let longest = |approval: &Approval| approval.duration.unwrap_or(Seconds::MAX);
-    let within = before.only.is_empty()
-        || (!now.only.is_empty() && now.only.iter().all(|host| before.only.contains(host)));
+    let within =
+        before.only.is_empty() || (!now.only.is_empty() && now.only.iter().all(|host| before.only.contains(host)));
     if longest(before) < longest(now) || !within {
         return Narrows::Not;
     }

@@ -60,6 +60,12 @@ impl Waiting {
         everybody.requests.values().for_each(|(woken, _)| woken.notify_waiters());
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.everybody().waiting
+    }
+
     fn everybody(&self) -> MutexGuard<'_, Everybody> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,8 +144,7 @@ mod tests {
     fn places_are_bounded_and_given_back() {
         let waiting = Waiting::default();
         let (request, session) = (RequestId::from_random([1; 12]), SessionId::from_random([1; 12]));
-        let mut places: Vec<_> =
-            (0..MOST_PER_SESSION).map(|_| waiting.place(&request, &session).unwrap()).collect();
+        let mut places: Vec<_> = (0..MOST_PER_SESSION).map(|_| waiting.place(&request, &session).unwrap()).collect();
         assert!(waiting.place(&request, &session).is_err());
         assert!(waiting.place(&request, &SessionId::from_random([2; 12])).is_ok(), "others still may");
         places.pop();

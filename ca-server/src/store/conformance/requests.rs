@@ -202,7 +202,13 @@ async fn what_has_ended_or_expired_does_not_wait(store: &dyn Store) {
 }
 
 fn claim(n: u8, seen: usize) -> Claim {
-    Claim { request: id(n), seen, step: Some((step(What::Claimed), entry("claimed"))), expires: NOW, extensions: Vec::new() }
+    Claim {
+        request: id(n),
+        seen,
+        step: Some((step(What::Claimed), entry("claimed"))),
+        expires: NOW,
+        extensions: Vec::new(),
+    }
 }
 
 async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Store) {

@@ -6,7 +6,11 @@ use crate::{
     clock,
     policies::Loaded,
     refusal::Refusal,
-    verbs::{authenticate::Caller, case::{Case, not_found}, issue},
+    verbs::{
+        authenticate::Caller,
+        case::{Case, not_found},
+        issue,
+    },
 };
 use api::{Code, FileRequest};
 use policy::{Ask, Now, Policies, Request, RequestId, Seconds, Stage, Target, Terms, UnixTime};
@@ -89,8 +93,11 @@ async fn prolong(
         Stage::Active { until, .. } => until,
         Stage::Claimable { .. } | Stage::Scheduled { .. } => UnixTime::from_secs(u64::MAX),
         Stage::Pending { .. } | Stage::Added { .. } | Stage::Over { .. } => {
-            return Err(Refusal::new(Code::Conflict, "only a request that was approved and is not over can be prolonged")
-                .hint("file a new request"));
+            return Err(Refusal::new(
+                Code::Conflict,
+                "only a request that was approved and is not over can be prolonged",
+            )
+            .hint("file a new request"));
         }
     };
     if case.request.extends.is_some() {

@@ -61,13 +61,13 @@ pub async fn show(
             return Ok(None);
         }
         // Time itself changes a stage.
-        let turn = turn(&shown.body.stage).map_or(left, |turn| {
-            left.min(Duration::from_secs(turn.since(app.clock.now()).max(1)))
-        });
+        let turn = turn(&shown.body.stage)
+            .map_or(left, |turn| left.min(Duration::from_secs(turn.since(app.clock.now()).max(1))));
         let _nothing_happened = timeout(turn, next).await.is_err();
         if app.store.session(&caller.session.id).await?.is_none() {
-            return Err(Refusal::new(Code::LoginRequired, "the login session was ended meanwhile")
-                .hint("run `jit-ssh login`"));
+            return Err(
+                Refusal::new(Code::LoginRequired, "the login session was ended meanwhile").hint("run `jit-ssh login`")
+            );
         }
     }
 }

@@ -25,12 +25,7 @@ pub struct Shown {
 ///
 /// # Errors
 /// If it cannot be written.
-pub(in crate::verbs) fn shown(
-    policies: &Policies,
-    caller: &Caller,
-    case: &Case,
-    now: Now,
-) -> Result<Shown, Refusal> {
+pub(in crate::verbs) fn shown(policies: &Policies, caller: &Caller, case: &Case, now: Now) -> Result<Shown, Refusal> {
     let stage = case.stage(policies, now);
     let etag = etag(case, &stage)?;
     let mut body = row(policies, caller, case, stage, now);

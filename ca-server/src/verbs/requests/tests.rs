@@ -1,0 +1,180 @@
+//! The life of a request, through every verb that touches it.
+
+mod attacks;
+mod life;
+mod lists;
+mod waits;
+
+use super::{Outcome, Shown};
+use crate::{
+    clock::Clock as _,
+    fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
+    refusal::Refusal,
+    store::memory::MemoryStore,
+    verbs::{ends, issue::issue, requests, reviews},
+};
+use api::{ApproveRequest, CertificateResponse, Code, DenyRequest, EndRequest, FileRequest, RequestBody};
+use policy::{EndReason, Identity, Over, Stage as Where};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+const ANN: u8 = 1;
+const LEA: u8 = 2;
+const SAM: u8 = 3;
+const JOE: u8 = 4;
+const AUDREY: u8 = 5;
+const ADA: u8 = 6;
+
+/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada administers, and Joe
+/// is nobody in particular.
+struct House(Stage);
+
+fn person(subject: &str, group: &str) -> Identity {
+    Identity {
+        email: Some(format!("{subject}@example.com").parse().unwrap()),
+        groups: vec![group.parse().unwrap()],
+        ..identity(subject)
+    }
+}
+
+fn ask(targets: &[&str]) -> FileRequest {
+    FileRequest {
+        targets: targets.iter().map(|target| target.parse().unwrap()).collect(),
+        duration: Some("30m".parse().unwrap()),
+        reason: Some("vacuum".parse().unwrap()),
+        ticket: None,
+        start: None,
+        under: None,
+        extends: None,
+        dry_run: false,
+    }
+}
+
+fn yes(body: &RequestBody) -> ApproveRequest {
+    ApproveRequest { digest: body.digest.clone(), duration: None, only: Vec::new(), reason: None }
+}
+
+fn no() -> DenyRequest {
+    DenyRequest { reason: "not today".parse().unwrap() }
+}
+
+fn end_as(why: EndReason) -> EndRequest {
+    EndRequest { why, reason: Some("over".parse().unwrap()) }
+}
+
+fn id(body: &RequestBody) -> &str {
+    body.id.as_ref().unwrap().as_str()
+}
+
+impl House {
+    async fn new() -> Self {
+        let more = r#"
+            @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
+            @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
+        "#;
+        let stage = Stage::with(Arc::new(MemoryStore::new()), &format!("{POLICY}{more}"));
+        let people = [
+            (ANN, "ann", "ops"),
+            (LEA, "lea", "leads"),
+            (SAM, "sam", "leads"),
+            (JOE, "joe", "ops"),
+            (AUDREY, "audrey", "auditors"),
+            (ADA, "ada", "admins"),
+        ];
+        for (n, subject, group) in people {
+            stage.login_as(n, person(subject, group)).await;
+        }
+        Self(stage)
+    }
+
+    async fn file(&self, n: u8, asked: FileRequest) -> Result<RequestBody, Refusal> {
+        match requests::file(&self.0.app, &self.0.caller(n).await, asked, None).await? {
+            Outcome::Filed(shown) | Outcome::AsBefore(shown) => Ok(shown.body),
+        }
+    }
+
+    /// A request of Ann's for root on web-1.
+    async fn filed(&self) -> RequestBody {
+        self.file(ANN, ask(&["root@web-1"])).await.unwrap()
+    }
+
+    async fn approved(&self) -> RequestBody {
+        let body = self.filed().await;
+        self.approve(LEA, &body).await.unwrap();
+        self.approve(SAM, &body).await.unwrap()
+    }
+
+    async fn approve(&self, n: u8, body: &RequestBody) -> Result<RequestBody, Refusal> {
+        self.approve_with(n, body, yes(body)).await
+    }
+
+    async fn approve_with(&self, n: u8, body: &RequestBody, approve: ApproveRequest) -> Result<RequestBody, Refusal> {
+        let caller = self.0.caller(n).await;
+        reviews::approve(&self.0.app, &caller, id(body), None, approve).await.map(|shown| shown.body)
+    }
+
+    async fn deny(&self, n: u8, body: &RequestBody) -> Result<RequestBody, Refusal> {
+        let caller = self.0.caller(n).await;
+        reviews::deny(&self.0.app, &caller, id(body), None, no()).await.map(|shown| shown.body)
+    }
+
+    async fn cancel(&self, n: u8, body: &RequestBody) -> Result<RequestBody, Refusal> {
+        let caller = self.0.caller(n).await;
+        ends::cancel(&self.0.app, &caller, id(body), None).await.map(|shown| shown.body)
+    }
+
+    async fn end(&self, n: u8, body: &RequestBody, why: EndReason) -> Result<api::Receipt, Refusal> {
+        let caller = self.0.caller(n).await;
+        ends::end(&self.0.app, &caller, id(body), None, end_as(why)).await.map(|(receipt, _)| receipt)
+    }
+
+    async fn look(&self, n: u8, body: &RequestBody) -> Result<Shown, Refusal> {
+        let caller = self.0.caller(n).await;
+        requests::show(&self.0.app, &caller, id(body), None, Duration::ZERO).await.map(|shown| shown.unwrap())
+    }
+
+    async fn stage(&self, body: &RequestBody) -> Where {
+        self.look(ANN, body).await.unwrap().body.stage
+    }
+
+    async fn issue(&self, n: u8, target: &str) -> Result<CertificateResponse, Refusal> {
+        let request = certificate_request(target, &user_key(10 + n), Some(n));
+        issue(&self.0.app, &self.0.caller(n).await, request).await
+    }
+
+    async fn issue_under(&self, n: u8, target: &str, body: &RequestBody) -> Result<CertificateResponse, Refusal> {
+        let mut request = certificate_request(target, &user_key(10 + n), Some(n));
+        request.request.clone_from(&body.id);
+        issue(&self.0.app, &self.0.caller(n).await, request).await
+    }
+
+    /// Lets so many seconds pass.
+    fn pass(&self, seconds: u64) {
+        self.0.clock.set(self.0.clock.now_ms() + seconds * 1_000);
+    }
+
+    async fn entries(&self) -> Vec<Value> {
+        let entries = self.0.app.store.entries(0, 10_000).await.unwrap();
+        entries.iter().map(|entry| serde_json::from_slice(entry.as_bytes()).unwrap()).collect()
+    }
+
+    async fn codes(&self) -> Vec<String> {
+        let codes = self.entries().await.into_iter();
+        codes.filter_map(|entry| entry["code"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T, Refusal>, code: Code) -> Refusal {
+    let refusal = outcome.unwrap_err();
+    assert_eq!(refusal.code, code, "{refusal:?}");
+    refusal
+}
+
+fn is_over(stage: &Where, how: Over) -> bool {
+    *stage == Where::Over { how }
+}
+
+fn now() -> u64 {
+    NOW.as_secs()
+}

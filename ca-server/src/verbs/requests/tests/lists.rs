@@ -1,0 +1,105 @@
+use super::*;
+use crate::verbs::requests::{MOST_LISTED, Page, View, list};
+use policy::RequestId;
+
+async fn listed(house: &House, n: u8, view: View, after: Option<RequestId>, limit: usize) -> api::RequestsResponse {
+    list(&house.0.app, &house.0.caller(n).await, view, Page { after, limit }).await.unwrap()
+}
+
+fn ids(listed: &api::RequestsResponse) -> Vec<RequestId> {
+    listed.requests.iter().map(|body| body.id.clone().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn everybody_lists_what_is_theirs_to_see() {
+    let house = House::new().await;
+    let mut filed = Vec::new();
+    for n in 0..5 {
+        house.pass(1);
+        let who = if n == 2 { JOE } else { ANN };
+        filed.insert(0, house.file(who, ask(&["root@web-1"])).await.unwrap());
+    }
+    let (joes, anns): (Vec<_>, Vec<_>) = filed.iter().partition(|body| body.requester.subject.as_str() == "joe");
+    assert_eq!(ids(&listed(&house, JOE, View::Mine, None, 50).await), [joes[0].id.clone().unwrap()]);
+    let mine: Vec<RequestId> = anns.iter().map(|body| body.id.clone().unwrap()).collect();
+    assert_eq!(ids(&listed(&house, ANN, View::Mine, None, 50).await), mine, "newest first");
+
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = listed(&house, ANN, View::Mine, after, 3).await;
+        assert!(page.requests.len() <= 3);
+        pages.extend(ids(&page));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, mine, "each once, whatever the page");
+
+    assert_eq!(listed(&house, ANN, View::Review, None, 50).await.requests.len(), 0, "one's own are not for review");
+    let review = listed(&house, LEA, View::Review, None, 50).await;
+    assert_eq!(review.requests.len(), 5);
+    assert!(review.requests.iter().all(|body| body.may_review && body.offers.is_empty()));
+    house.cancel(ANN, anns[0]).await.unwrap();
+    assert_eq!(listed(&house, LEA, View::Review, None, 50).await.requests.len(), 4, "what is over waits for nobody");
+    assert_eq!(listed(&house, JOE, View::Review, None, 50).await.requests.len(), 0);
+}
+
+#[tokio::test]
+async fn all_are_for_those_who_audit_and_their_reading_is_on_record() {
+    let house = House::new().await;
+    let body = house.filed().await;
+    for n in [ANN, LEA, JOE] {
+        let page = Page { after: None, limit: 9 };
+        refused(list(&house.0.app, &house.0.caller(n).await, View::All, page).await, Code::Denied);
+    }
+    let before = house.entries().await.len();
+    assert_eq!(ids(&listed(&house, AUDREY, View::All, None, 9).await), [body.id.clone().unwrap()]);
+    assert!(!house.look(AUDREY, &body).await.unwrap().body.may_review);
+    house.look(ADA, &body).await.unwrap();
+    let read = house.entries().await.split_off(before);
+    let read: Vec<_> = read.iter().map(|entry| (entry["code"].as_str(), entry["id"].as_str())).collect();
+    let one = (Some("record.read"), Some(id(&body)));
+    assert_eq!(read, [(Some("record.read"), None), one, one]);
+    house.look(ANN, &body).await.unwrap();
+    house.look(LEA, &body).await.unwrap();
+    assert_eq!(house.entries().await.len(), before + 3, "what is one's own business is not");
+    refused(house.approve(AUDREY, &body).await, Code::Denied);
+}
+
+#[tokio::test]
+async fn a_page_is_bounded() {
+    let house = House::new().await;
+    for _ in 0..3 {
+        house.filed().await;
+    }
+    assert_eq!(listed(&house, ANN, View::Mine, None, 0).await.requests.len(), 1);
+    assert_eq!(listed(&house, ANN, View::Mine, None, usize::MAX).await.requests.len(), 3);
+    assert_eq!(MOST_LISTED, 100);
+}
+
+#[tokio::test]
+async fn a_key_files_once() {
+    let house = House::new().await;
+    let app = &house.0.app;
+    let file = async |n, asked, key| requests::file(app, &house.0.caller(n).await, asked, Some(key)).await;
+    let Outcome::Filed(first) = file(ANN, ask(&["root@web-1"]), "k-1").await.unwrap() else { panic!("filed") };
+    let Outcome::AsBefore(again) = file(ANN, ask(&["root@web-1"]), "k-1").await.unwrap() else { panic!("before") };
+    assert_eq!(first.body.id, again.body.id);
+    let other = FileRequest { reason: None, ..ask(&["root@web-1"]) };
+    refused(file(ANN, other, "k-1").await, Code::IdempotencyMismatch);
+    let Outcome::Filed(joes) = file(JOE, ask(&["root@web-1"]), "k-1").await.unwrap() else { panic!("another's key") };
+    assert_ne!(joes.body.id, first.body.id);
+    let long = "k".repeat(65);
+    for key in ["", "with space", "größe", &long] {
+        refused(file(ANN, ask(&["root@web-1"]), key).await, Code::BadRequest);
+    }
+    // Whatever has become of it, and whatever would be said of it now.
+    house.cancel(ANN, &first.body).await.unwrap();
+    for _ in 0..50 {
+        house.filed().await;
+    }
+    let Outcome::AsBefore(again) = file(ANN, ask(&["root@web-1"]), "k-1").await.unwrap() else { panic!("before") };
+    assert!(is_over(&again.body.stage, Over::Cancelled));
+}
