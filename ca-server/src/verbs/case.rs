@@ -77,8 +77,7 @@ impl Case {
 
     /// The step that ended it for good, if one did.
     pub(super) fn ending(&self) -> Option<&Step> {
-        let ends = |step: &&Step| matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. });
-        self.steps.iter().find(ends)
+        ending(&self.steps)
     }
 
     /// What to pin when a certificate is recorded under it, as it was decided here.
@@ -130,6 +129,12 @@ pub(super) fn oversees(policies: &Policies, caller: &Caller, now: Now) -> bool {
 pub(super) fn not_found() -> Refusal {
     Refusal::new(Code::NotFound, "there is no such request, or it is not yours to see")
         .hint("`jit-ssh requests` lists those that are")
+}
+
+/// The step that ended a request for good, if one did.
+pub(super) fn ending(steps: &[Step]) -> Option<&Step> {
+    let ends = |step: &&Step| matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. });
+    steps.iter().find(ends)
 }
 
 /// Whether both are one account.

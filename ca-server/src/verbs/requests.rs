@@ -121,7 +121,7 @@ async fn within_bounds(app: &App, caller: &Caller, loaded: &Loaded, now: Now) ->
     }
     let mut open = 0;
     if latest.len() >= MOST_OPEN {
-        for kept in latest {
+        for kept in latest.into_iter().filter(|kept| case::ending(&kept.steps).is_none()) {
             let stage = Case::of(app, kept).await?.stage(&loaded.policies, now);
             open += usize::from(!matches!(stage, Stage::Over { .. } | Stage::Added { .. }));
         }
