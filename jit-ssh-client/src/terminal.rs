@@ -171,7 +171,7 @@ impl Waiting {
     pub fn with_clock(what: &str, left: impl Fn() -> String + Clone + Send + Sync + 'static) -> Self {
         let waiting = Self::on(what);
         if let Some(bar) = &waiting.0
-            && let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed} ({left})")
+            && let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg}  {elapsed} ({left} left)")
         {
             let left = move |_: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
                 let _infallible = out.write_str(&left());

@@ -119,6 +119,26 @@ async fn a_denial_after_the_approval_ends_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn security_takes_what_was_granted() -> Result<()> {
+    let world = on_call().await?;
+    let (olga, lena) = (world.person("olga").await?, world.person("lena").await?);
+    let target = format!("{}@db-1", world.accounts.first);
+    let filed = json(&olga, &["request", &target, "--reason", "look at it"]).await?;
+    let id = filed["id"].as_str().context("no id")?;
+    done(&lena, &["approve", id, "--yes"]).await?;
+    let grant = json(&olga, &["ensure", &target]).await?;
+    let grant = grant["grant"].as_str().context("no grant")?;
+    let not_hers = olga.run(&["revoke", "--grant", grant, "--reason", "x"]).await?;
+    assert_eq!(not_hers.code, Some(3), "{not_hers:?}");
+    let taken = json(&lena, &["revoke", "--grant", grant, "--reason", "laptop stolen"]).await?;
+    assert!(taken["receipts"][0]["last_expiry"].is_u64(), "{taken}");
+    let refused = olga.run(&["ensure", "--renew", &target]).await?;
+    assert!(matches!(refused.code, Some(3 | 5)), "{refused:?}");
+    assert_eq!(json(&olga, &["show", id]).await?["stage"], json!({ "stage": "over", "how": "revoked" }));
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_approver_narrows_time_and_hosts_and_never_widens() -> Result<()> {
     let world = on_call().await?;
     let (olga, lena) = (world.person("olga").await?, world.person("lena").await?);
@@ -218,7 +238,9 @@ async fn on_call() -> Result<World> {
         )
     };
     let approve = "@id(\"web/leads-approve\")\npermit (\n  principal in Group::\"leads\",\n  \
-                   action == Action::\"approve\",\n  resource in HostGroup::\"web\"\n);\n";
+                   action == Action::\"approve\",\n  resource in HostGroup::\"web\"\n);\n\
+                   @id(\"security\")\npermit (\n  principal in Group::\"leads\",\n  \
+                   action == Action::\"administer\",\n  resource == Service::\"jit-ssh\"\n);\n";
     let policy = world.server.home.path("policy").join("on_call.cedar");
     std::fs::write(policy, permit("web") + &permit("db") + approve)?;
     for (name, groups) in [("olga", &["on-call"][..]), ("mona", &["on-call", "leads"])] {
