@@ -1,7 +1,7 @@
 //! From a target to a certificate that is ready for ssh: kept one if fresh, else a new one, checked, into the agent.
 
 use crate::{
-    agent::{self, Agent},
+    agent::{self, Agent, Ours},
     ca_client::{CaClient, View},
     certificate::{self, Expected, Refused},
     clock,
@@ -246,19 +246,25 @@ fn check(
     }
 }
 
-/// Into the agent, for exactly as long as it lives; our former entry for the target and our expired ones go first.
+/// Into the agent, for exactly as long as it lives; then our former entry for the target goes, and our expired ones. In
+/// this order there is no moment without one.
 fn hand_over(agent: &mut Agent, session: &Session, issued: &Issued, key: &UserKey) -> Result<(), Failure> {
     let entry = &issued.entry;
     let target = &entry.target;
     let server_now = clock::shifted(clock::now(), entry.clock_offset_ms);
-    for old in agent.ours(&session.user_ca)? {
-        if old.target == *target || old.expires <= server_now {
-            agent.remove(&old.blob)?;
-        }
-    }
+    let mut former = agent.ours(&session.user_ca)?;
+    former.retain(|old| old.target == *target || old.expires <= server_now);
     let life = u32::try_from(entry.expires.since(entry.issued)).unwrap_or(u32::MAX);
     agent.add(&issued.certificate, key, &agent::comment(&entry.grant, target, entry.expires), life)?;
-    Ok(())
+    former.iter().try_for_each(|old| discard(agent, old, target))
+}
+
+/// Another process may have been quicker, or the agent itself; and what is another target's is not ours to fail over.
+fn discard(agent: &mut Agent, old: &Ours, target: &Target) -> Result<(), Failure> {
+    match agent.remove(&old.blob) {
+        Err(refused) if old.target == *target && agent.holds(&old.blob)? => Err(refused.into()),
+        _gone_or_not_this_targets => Ok(()),
+    }
 }
 
 /// Runs `attempt`, and where only words are missing (a reason, a ticket) asks the person for them and tries once more.

@@ -241,7 +241,7 @@ async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sen
         Endpoint::Logout => verbs::sessions::logout(app, caller).await.map(|()| answer::nothing()),
         Endpoint::EndSession => verbs::sessions::end(app, caller, sent.id).await.map(|()| answer::nothing()),
         Endpoint::Hosts => {
-            let _turn = shared.listing().await?;
+            let _turn = shared.listings.turn(&caller.session.id).await?;
             answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
         }
         Endpoint::Explain => answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, sent.json()?)?),

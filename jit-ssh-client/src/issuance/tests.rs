@@ -110,3 +110,44 @@ fn a_host_has_one_certificate_whatever_it_is_called() {
     assert_eq!(certs.canonical(&target("root@www.example.com")), target("root@web-1"));
     assert_eq!(certs.canonical(&name), name);
 }
+
+/// Ansible's forks, each for another host, find the same leftovers: whoever comes second to one has lost nothing.
+#[test]
+fn parallel_renewals_do_not_trip_over_each_others_leftovers() {
+    let real = RealAgent::start();
+    let (mut session, _) = session(&"http://127.0.0.1:1".parse().unwrap());
+    session.user_ca = vec![public_line(&ca(1))];
+    let now = clock::now().as_secs();
+    for old in 0..40 {
+        let (old, key) = issued(&target(&format!("deploy@old-{old}")), 8, now - HOUR, now - 1);
+        let comment = agent::comment(&old.entry.grant, &old.entry.target, old.entry.expires);
+        real.connect().add(&old.certificate, &key, &comment, 300).unwrap();
+    }
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for fork in 0..8 {
+            let (start, session, mut agent) = (&start, &session, real.connect());
+            scope.spawn(move || {
+                let (issued, key) = issued(&target(&format!("deploy@web-{fork}")), fork, now, now + HOUR);
+                start.wait();
+                hand_over(&mut agent, session, &issued, &key).unwrap();
+            });
+        }
+    });
+    assert_eq!(real.connect().list().unwrap().len(), 8, "each has its own, and the leftovers are gone");
+}
+
+#[test]
+fn an_entry_that_vanished_meanwhile_is_no_failure() {
+    let real = RealAgent::start();
+    let mut agent = real.connect();
+    let now = clock::now().as_secs();
+    let web = target("deploy@web-1");
+    let (former, key) = issued(&web, 1, now, now + HOUR);
+    let comment = agent::comment(&former.entry.grant, &web, former.entry.expires);
+    agent.add(&former.certificate, &key, &comment, 300).unwrap();
+    let listed = agent.ours(&[public_line(&ca(1))]).unwrap().remove(0);
+    real.connect().remove(&listed.blob).unwrap();
+    discard(&mut agent, &listed, &web).unwrap();
+    discard(&mut agent, &listed, &target("deploy@db-1")).unwrap();
+}

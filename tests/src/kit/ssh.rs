@@ -4,7 +4,7 @@ use super::{
     process::{Finished, run},
     sshd::Sshd,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -109,8 +109,20 @@ impl Ssh {
         let mut command = self.command();
         command.args(["-l", account, &host.host, remote]);
         let ssh = run("ssh", command).await?;
-        let done = ["Accepted publickey", "Connection closed by", "Connection reset by", "Disconnected from"];
-        host.log().wait_for(mark, |line| done.iter().any(|done| line.contains(done))).await?;
-        Ok(Attempt { ssh, sshd: host.log().since(mark) })
+        let begun = host.log().wait_for(mark, |line| line.starts_with("Connection from ")).await?;
+        let port = port(&begun).with_context(|| format!("no port in {begun:?}"))?.to_owned();
+        // The end of the connection, also of one that was let in: what it still logs would look like the next one's.
+        let done = ["Connection closed by", "Connection reset by", "Disconnected from", "Disconnecting "];
+        let over = |line: &str| done.iter().any(|done| line.contains(done)) && self::port(line) == Some(&port);
+        host.log().wait_for(mark, over).await?;
+        let ours = |line: &String| self::port(line).is_none_or(|named| named == port);
+        Ok(Attempt { ssh, sshd: host.log().since(mark).into_iter().filter(ours).collect() })
     }
+}
+
+/// The client's port, by which sshd tells its connections apart. It names its own port after it, if at all.
+fn port(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(" port ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end).filter(|port| !port.is_empty())
 }
