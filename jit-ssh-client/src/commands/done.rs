@@ -33,7 +33,8 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
         terminal::say("There is nothing to give back: no certificate is live.");
         return Ok(());
     }
-    let removed = remove_here(&certs, &session, &grants)?;
+    // An agent that does not do it is no reason to keep the access.
+    let first = remove_here(&certs, &session, &grants);
     let ca = CaClient::for_session(&session)?;
     let mut ends = Ends::default();
     for grant in &grants {
@@ -49,10 +50,13 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
             Err(failure) => ends.failure = ends.failure.or(Some(failure)),
         }
     }
-    match ends.failure.take() {
-        Some(failure) => Err(not_told(failure, removed)),
-        None => {
-            report(globals, removed, &ends);
+    // An `ensure` beside us may have got one more before the CA knew.
+    let removed = first.and_then(|first| Ok(first + remove_here(&certs, &session, &grants)?));
+    match (ends.failure.take(), removed) {
+        (Some(failure), Ok(removed)) => Err(not_told(failure, removed)),
+        (Some(failure), Err(_neither)) => Err(failure),
+        (None, removed) => {
+            report(globals, removed?, &ends);
             Ok(())
         }
     }
@@ -81,9 +85,9 @@ fn live(certs: &Certs) -> BTreeSet<GrantId> {
 fn remove_here(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
     let ours = match Agent::connect() {
         Ok(mut agent) => {
-            let ours = agent.ours(&session.user_ca)?.into_iter().filter(|entry| grants.contains(&entry.grant));
-            let ours: Vec<_> = ours.collect();
-            ours.iter().try_for_each(|entry| agent.remove(&entry.blob))?;
+            let mut ours = agent.ours(&session.user_ca)?;
+            ours.retain(|entry| grants.contains(&entry.grant));
+            ours.iter().try_for_each(|entry| discard(&mut agent, &entry.blob))?;
             ours.len()
         }
         Err(_no_agent) => 0,
@@ -92,6 +96,14 @@ fn remove_here(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> 
         certs.forget(&entry.target)?;
     }
     Ok(ours)
+}
+
+/// Another process may have been quicker, or the agent itself.
+fn discard(agent: &mut Agent, blob: &[u8]) -> Result<(), Failure> {
+    match agent.remove(blob) {
+        Err(refused) if agent.holds(blob)? => Err(refused.into()),
+        _gone => Ok(()),
+    }
 }
 
 fn end(ca: &CaClient, session: &Session, id: &RequestId) -> Result<Receipt, Failure> {
