@@ -1,4 +1,6 @@
-use policy::{Cause, Explanation, GrantId, PolicyId, Reason, RequestId, Seconds, Serial, Target, Terms, Ticket, UnixTime, Unmet};
+use policy::{
+    Cause, Explanation, GrantId, PolicyId, Reason, RequestId, Seconds, Serial, Target, Terms, Ticket, UnixTime, Unmet,
+};
 
 /// `POST /v1/certificates`: one certificate for one target.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

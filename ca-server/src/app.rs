@@ -1,6 +1,13 @@
 //! What the verbs work with, wired once at start.
 
-use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::{replay::Replay, waiting::Waiting}};
+use crate::{
+    ca::Authority,
+    clock::Clock,
+    oidc::Issuers,
+    policies::LivePolicies,
+    store::Store,
+    verbs::{replay::Replay, waiting::Waiting},
+};
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
 

@@ -232,9 +232,7 @@ impl Sent<'_> {
 async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     let app = &shared.app;
     match endpoint {
-        Endpoint::Certificate => {
-            answer::json(StatusCode::OK, &verbs::issue::issue(app, caller, sent.json()?).await?)
-        }
+        Endpoint::Certificate => answer::json(StatusCode::OK, &verbs::issue::issue(app, caller, sent.json()?).await?),
         Endpoint::Requests(on) => requests::serve(on, app, caller, sent).await,
         Endpoint::ShowSession => answer::json(StatusCode::OK, &verbs::sessions::show(caller)),
         Endpoint::ListSessions => answer::json(StatusCode::OK, &verbs::sessions::list(app, caller).await?),

@@ -1,3 +1,5 @@
+mod requests;
+
 use super::{Door, Shared, caught};
 use crate::{
     config::Config,

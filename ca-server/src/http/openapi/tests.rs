@@ -62,7 +62,32 @@ fn the_types_write_what_is_described() {
         &crate::fixture::ask("deploy@db-1"),
         policy::Now { time: crate::fixture::NOW, weekday: 1, minute: 0 },
     );
+    let receipt =
+        api::Receipt { requests: Vec::new(), sessions: 0, serials: Vec::new(), last_expiry: Some(crate::fixture::NOW) };
+    let id: policy::RequestId = "r-00112233445566778899aabb".parse().unwrap();
+    let request = api::RequestBody {
+        id: Some(id.clone()),
+        grant: Some(id.grant()),
+        digest: String::new(),
+        version: 1,
+        requester: session.identity.clone(),
+        targets: Vec::new(),
+        duration: policy::Seconds::MAX,
+        reason: Some("r".parse().unwrap()),
+        ticket: Some("t".parse().unwrap()),
+        start: Some(crate::fixture::NOW),
+        under: Some("p".parse().unwrap()),
+        extends: Some(id),
+        filed: crate::fixture::NOW,
+        stage: policy::Stage::Over { how: policy::Over::Done },
+        offers: vec![api::Offer { target: "a@b".parse().unwrap(), offers: Vec::new(), approver_groups: Vec::new() }],
+        steps: Vec::new(),
+        may_review: true,
+    };
     let samples = [
+        ("Receipt", serde_json::to_value(&receipt).unwrap()),
+        ("Request", serde_json::to_value(&request).unwrap()),
+        ("Offer", serde_json::to_value(&request.offers[0]).unwrap()),
         ("Identity", serde_json::to_value(&session.identity).unwrap()),
         ("SessionEntry", serde_json::to_value(&session).unwrap()),
         ("Decision", serde_json::to_value(api::DecisionBody::from(&decision)).unwrap()),
