@@ -1,6 +1,13 @@
 //! What the verbs work with, wired once at start.
 
-use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::replay::Replay};
+use crate::{
+    ca::Authority,
+    clock::Clock,
+    oidc::Issuers,
+    policies::LivePolicies,
+    store::Store,
+    verbs::{refusals::Refusals, replay::Replay},
+};
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
 
@@ -26,6 +33,8 @@ pub struct App {
     pub issuers: Issuers,
     /// Requests seen within the window.
     pub replay: Replay,
+    /// How many refusals may be put on record.
+    pub refusals: Refusals,
 }
 
 /// How login sessions live.

@@ -156,6 +156,33 @@ pub enum Event<'a> {
         /// From where.
         source: IpAddr,
     },
+    /// An identity was refused more often than is recorded: what it asks is answered `rate_limited`, undecided, until its
+    /// allowance is back. At most one such entry a minute for each identity.
+    #[serde(rename = "decision.limited")]
+    DecisionLimited {
+        /// Who asks.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// From where.
+        source: IpAddr,
+    },
+    /// A user key was refused that is another's, or whose possession a proof failed to prove.
+    #[serde(rename = "key.refused")]
+    KeyRefused {
+        /// Who asked.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// For what.
+        target: &'a Target,
+        /// SHA-256 fingerprint of the user key.
+        user_key: &'a str,
+        /// The code that was answered.
+        refusal: Code,
+        /// From where.
+        source: IpAddr,
+    },
     /// A certificate is about to be signed and released. It counts as issued from here on.
     #[serde(rename = "certificate.issued")]
     CertificateIssued {

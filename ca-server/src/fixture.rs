@@ -10,6 +10,7 @@ use crate::{
     store::{LoginSession, Opened, Store, TokenUse},
     verbs::{
         authenticate::{Caller, authenticate},
+        refusals::Refusals,
         replay::Replay,
     },
 };
@@ -124,6 +125,7 @@ impl Stage {
             policies: LivePolicies::from_sources(sources(POLICY)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
             replay: Replay::new(now_ms - 120_000),
+            refusals: Refusals::default(),
         };
         Self { app, clock, nonces: AtomicU64::new(0) }
     }

@@ -19,7 +19,7 @@ use crate::{
     policies::LivePolicies,
     store::{Store, redb::RedbStore},
     systemd,
-    verbs::replay::Replay,
+    verbs::{refusals::Refusals, replay::Replay},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -79,6 +79,7 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
             most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
         },
         replay: Replay::new(clock.now_ms()),
+        refusals: Refusals::default(),
         clock,
         store,
         // A certificate over the host CA's key would let it act as a user's.

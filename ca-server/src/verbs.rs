@@ -5,5 +5,6 @@ pub mod explain;
 pub mod hosts;
 pub mod issue;
 pub mod login;
+pub mod refusals;
 pub mod replay;
 pub mod sessions;

@@ -14,7 +14,7 @@ use ca_server::{
     oidc::Issuers,
     policies::LivePolicies,
     store::redb::RedbStore,
-    verbs::{authenticate::authenticate, issue::issue, replay::Replay},
+    verbs::{authenticate::authenticate, issue::issue, refusals::Refusals, replay::Replay},
 };
 use policy::Seconds;
 use std::{net::IpAddr, path::Path, sync::Arc, time::Instant};
@@ -50,6 +50,7 @@ fn app(store: &Path) -> Result<App> {
         policies: LivePolicies::from_sources(stage::sources(100)?)?,
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
+        refusals: Refusals::default(),
         clock,
     })
 }
