@@ -10,7 +10,10 @@ use ca_server::{
     config::{Audience, Passphrase},
     custody::{self, Generated},
 };
-use std::{path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
+
+/// The audience of the starter configuration, until somebody names their own.
+pub(super) const PLACEHOLDER: &str = "https://ssh-ca.example.com";
 
 const CONFIGURATION: &str = include_str!("../../starter/config.toml");
 
@@ -26,7 +29,7 @@ pub(super) fn init(asked: &Init) -> anyhow::Result<ExitCode> {
     let keys = custody::generate(&directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
     starter::write(&directory.join("policy"))?;
     let config = directory.join("config.toml");
-    new_file(&config, &CONFIGURATION.replace("https://ssh-ca.example.com", audience.as_str()))?;
+    new_file(&config, &CONFIGURATION.replace(PLACEHOLDER, audience.as_str()))?;
     print(&told(directory, &config, &keys, passphrase.is_some()))
 }
 
@@ -37,6 +40,9 @@ fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
     }
     if !asked.passphrase {
         return Ok(None);
+    }
+    if fs::File::open("/dev/tty").is_err() {
+        bail!("--passphrase asks at a terminal, and there is none: use --passphrase-file FILE; nothing was changed");
     }
     let first = Passphrase::new(rpassword::prompt_password("Passphrase of the CA keys: ")?);
     let again = Passphrase::new(rpassword::prompt_password("Once more: ")?);

@@ -5,12 +5,13 @@
 mod file;
 mod live;
 mod operations;
+mod overlay;
 mod recent;
 mod tables;
 mod used;
 mod writer;
 
-pub use file::OpenError;
+pub use file::{OpenError, examine};
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
 use crate::audit::Entry;
@@ -19,7 +20,11 @@ use async_trait::async_trait;
 use live::Live;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 use tables::{AUDIT, OWNED, PROOFS, SESSIONS, Tables};
 use used::LastUse;
 use writer::Writer;
@@ -38,6 +43,11 @@ impl RedbStore {
     /// # Errors
     /// If the file is damaged, of a newer version, open in another process, or readable by others. It is not touched.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if path.try_exists().unwrap_or(true) {
+            // Every page, before anything is written: redb trusts what was closed well, and would find damage when a
+            // request meets it.
+            file::examine(path)?;
+        }
         drop(file::open(path)?);
         let again = path.to_owned();
         // From here on a file that is gone is an error, not a reason to begin a new one.
@@ -71,6 +81,14 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError(error.to_string())
 }
 
+/// Reads; redb panics at pages that make no sense, and then there is no answer rather than no server.
+fn reading<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| Err(StoreError(DAMAGED.to_owned())))
+}
+
+/// Found while serving: the start saw every page, so it happened since.
+const DAMAGED: &str = "the store is damaged: a page makes no sense; stop the server, then `ca-server check`";
+
 #[async_trait]
 impl Store for RedbStore {
     async fn open_session(
@@ -91,26 +109,31 @@ impl Store for RedbStore {
             }
             Err(before) => before,
         };
-        let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
-        let Some(json) = sessions.get(id.as_str()).map_err(failed)? else { return Ok(None) };
-        let session = self.decode(json.value())?;
-        self.recent.keep(&session, before);
-        Ok(Some(session))
+        reading(|| {
+            let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
+            let Some(json) = sessions.get(id.as_str()).map_err(failed)? else { return Ok(None) };
+            let session = self.decode(json.value())?;
+            self.recent.keep(&session, before);
+            Ok(Some(session))
+        })
     }
 
     async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
-        let read = self.live.read()?;
-        let (sessions, owned) = (read.open_table(SESSIONS).map_err(failed)?, read.open_table(OWNED).map_err(failed)?);
-        let owner = super::records::owner(issuer, subject);
-        let mut theirs = Vec::new();
-        for row in owned.range(tables::owned_by(&owner)).map_err(failed)?.rev() {
-            let (key, _) = row.map_err(failed)?;
-            let (_, _, id) = key.value();
-            if let Some(json) = sessions.get(id).map_err(failed)? {
-                theirs.push(self.decode(json.value())?);
+        reading(|| {
+            let read = self.live.read()?;
+            let (sessions, owned) =
+                (read.open_table(SESSIONS).map_err(failed)?, read.open_table(OWNED).map_err(failed)?);
+            let owner = super::records::owner(issuer, subject);
+            let mut theirs = Vec::new();
+            for row in owned.range(tables::owned_by(&owner)).map_err(failed)?.rev() {
+                let (key, _) = row.map_err(failed)?;
+                let (_, _, id) = key.value();
+                if let Some(json) = sessions.get(id).map_err(failed)? {
+                    theirs.push(self.decode(json.value())?);
+                }
             }
-        }
-        Ok(theirs)
+            Ok(theirs)
+        })
     }
 
     async fn touch_session(&self, id: &SessionId, at: UnixTime) -> Result<(), StoreError> {
@@ -140,8 +163,10 @@ impl Store for RedbStore {
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
-        let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
-        Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+        reading(|| {
+            let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
+            Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+        })
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
@@ -149,13 +174,15 @@ impl Store for RedbStore {
     }
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
-        let rows = audit.range(from..).map_err(failed)?.take(most);
-        rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+        reading(|| {
+            let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
+            let rows = audit.range(from..).map_err(failed)?.take(most);
+            rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+        })
     }
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
-        self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed)
+        reading(|| self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed))
     }
 
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {

@@ -1,6 +1,9 @@
 //! The file: made whole or not at all, opened only if it is ours, sound and of a version we know.
 
-use super::tables::{META, SCHEMA, Tables};
+use super::{
+    overlay::Overlay,
+    tables::{META, SCHEMA, Tables},
+};
 use ::redb::{
     Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError, backends::FileBackend,
 };
@@ -8,6 +11,7 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -21,11 +25,27 @@ pub struct OpenError {
     path: PathBuf,
     problem: String,
     remedy: String,
+    in_use: bool,
 }
 
 impl OpenError {
     fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+        Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into(), in_use: false }
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
+    /// Whether all that is known is that another process has the store open.
+    pub fn in_use(&self) -> bool {
+        self.in_use
     }
 
     fn io(path: &Path, error: &io::Error) -> Self {
@@ -46,6 +66,30 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
 }
 
 pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
+    ours(path)?;
+    guarded(path, || {
+        let database = builder().open(path).map_err(|error| refused(path, error))?;
+        check_schema(path, &database)?;
+        Ok(database)
+    })
+}
+
+/// Reads every page of the store at `path` and compares it with its checksum. What redb would repair is repaired in
+/// memory: the file stays as it is.
+///
+/// # Errors
+/// If the file is damaged, of a newer version, open for writing in a process, or readable by others.
+pub fn examine(path: &Path) -> Result<(), OpenError> {
+    ours(path)?;
+    guarded(path, || {
+        let backend = Overlay::over(path).map_err(|error| OpenError::io(path, &error))?;
+        let checked = builder().set_check_integrity_on_open(true).create_with_backend(backend);
+        check_schema(path, &checked.map_err(|error| refused(path, error))?)
+    })
+}
+
+/// The file as the operating system shows it: there, private, not empty.
+fn ours(path: &Path) -> Result<(), OpenError> {
     let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
     if !about.is_file() {
         return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
@@ -58,12 +102,18 @@ pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
     if about.len() == 0 {
         return Err(OpenError::new(path, "the file is empty", RESTORE));
     }
-    let database = builder().open(path).map_err(|error| refused(path, error))?;
-    check_schema(path, &database)?;
-    Ok(database)
+    Ok(())
 }
 
-const RESTORE: &str = "restore the store from a backup, or move the file away to begin a new one";
+/// redb trusts a file that was closed well, and panics at pages that make no sense.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_panic| Err(OpenError::new(path, "the store is damaged (a page makes no sense)", RESTORE)))
+}
+
+/// In the words of docs/OPERATIONS.md.
+const RESTORE: &str = "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete \
+                       it to get going: a new store forgets who was logged in and what was issued";
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
@@ -127,7 +177,8 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
 pub(super) fn refused(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::new(path, "another process has this store open", "stop the other ca-server first")
+            let problem = "another process has this store open";
+            OpenError { in_use: true, ..OpenError::new(path, problem, "stop the other ca-server first") }
         }
         DatabaseError::UpgradeRequired(version) => {
             OpenError::new(path, format!("the file format {version} is too old"), RESTORE)
