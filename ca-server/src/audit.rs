@@ -3,6 +3,8 @@
 pub mod checkpoint;
 pub mod note;
 pub mod tree;
+pub mod verify;
+pub mod witness;
 
 use api::{Code, DecisionBody};
 use policy::{GrantId, Identity, Kind, PolicyId, SessionId, Target, UnixTime};

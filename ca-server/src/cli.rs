@@ -1,5 +1,9 @@
 //! The command line.
 
+mod audit;
+
+pub(crate) use audit::{Audit, Export, Key, Tail, Verify, Witness};
+
 use clap::{Args, Parser, Subcommand};
 use policy::{Group, Reason, Seconds, Target, Ticket};
 use std::{
@@ -11,14 +15,17 @@ use std::{
 ///
 /// It gives people and workloads SSH certificates of minutes, as policy allows, and keeps a record of each.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Exit codes: 0 done, 1 failed or findings, 2 wrong usage.
 
 Examples:
   ca-server init /etc/jit-ssh                          make keys, configuration and a starter policy
   ca-server check --config /etc/jit-ssh/config.toml    find what is wrong before it matters
   ca-server run --config /etc/jit-ssh/config.toml      serve
-  ca-server dev                                        try it out on loopback, nothing kept")]
+  ca-server dev                                        try it out on loopback, nothing kept"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,6 +38,8 @@ pub(crate) enum Command {
     Check(Check),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Audit(Audit),
     Dev(Dev),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
@@ -61,6 +70,9 @@ pub(crate) struct Init {
     /// Protect the keys' files with the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make only the audit log's key, for an install that is older than it
+    #[arg(long)]
+    pub(crate) missing: bool,
 }
 
 /// Serve, in the foreground
@@ -177,9 +189,9 @@ impl Explain {
         if targets.is_empty() {
             anyhow::bail!("name at least one target, as account@host");
         }
-        let parsed = targets.iter().map(|target| {
-            target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default()))
-        });
+        let parsed = targets
+            .iter()
+            .map(|target| target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default())));
         Ok((directory, parsed.collect::<anyhow::Result<_>>()?))
     }
 }

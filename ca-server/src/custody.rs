@@ -150,7 +150,9 @@ impl Keys {
         let keys = Self { user: user_key, host: host_key, log: CaKey::load(log, passphrase)? };
         let roles = [(&keys.user, user), (&keys.host, host), (&keys.log, log)];
         for (place, (key, path)) in roles.iter().enumerate() {
-            if let Some((_, other)) = roles.iter().take(place).find(|(other, _)| other.public.key_data() == key.public.key_data()) {
+            if let Some((_, other)) =
+                roles.iter().take(place).find(|(other, _)| other.public.key_data() == key.public.key_data())
+            {
                 return Err(CustodyError::new(
                     path,
                     format!("this is the same key as {}", other.display()),

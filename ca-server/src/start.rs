@@ -110,7 +110,8 @@ pub async fn serve(
         None => None,
     };
     let app = Arc::new(app);
-    let shared = Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    let shared =
+        Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
     record_start(&app).await?;
     let line = ready_line(&listeners, tls.is_some(), more)?;
 

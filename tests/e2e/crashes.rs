@@ -92,7 +92,7 @@ async fn certificate(world: &World, alice: &Caller) -> Option<String> {
 }
 
 async fn entries(home: &Home) -> Result<Vec<Vec<u8>>> {
-    let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
+    let store = RedbStore::open(&home.path("jit-ssh.redb"), &home.seal()?)?;
     let count = usize::try_from(store.entry_count().await?)?;
     let entries = store.entries(0, count).await?;
     ensure!(entries.len() == count, "{} of {count} entries", entries.len());

@@ -156,7 +156,7 @@ async fn every_route_is_closed_to_a_login_that_has_run_out_or_was_ended() -> Res
     let live = Caller::login(&world.server, &world.idp, "alice").await?;
     let home = world.server.stop().await?;
     let (run_out, idle) = {
-        let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
+        let store = RedbStore::open(&home.path("jit-ssh.redb"), &home.seal()?)?;
         let session = store.session(&live.session).await?.context("the live session")?;
         let now = UnixTime::from_secs(now_ms() / 1000);
         let hour = Seconds::new(3600);
@@ -272,7 +272,7 @@ async fn only_ones_own_proven_sound_key_is_certified() -> Result<()> {
     assert_eq!(taken.code(), Some(Code::KeyRefused), "{taken:?}");
 
     // The CA's own keys, whoever holds them; a certificate in place of a key; a key that is too weak; no key.
-    for name in ["keys/user_ca", "keys/host_ca"] {
+    for name in ["keys/user_ca", "keys/host_ca", "keys/log"] {
         let ca = PrivateKey::read_openssh_file(&server.home.path(name))?;
         let answer = ask(&alice, &alice.certificate_request(&target, &ca)?).await?;
         assert_eq!(answer.code(), Some(Code::KeyRefused), "{name}: {answer:?}");

@@ -100,13 +100,16 @@ impl Seal {
     }
 }
 
-/// `note` with a cosignature by `key`, called `name`, at `time` (Unix seconds).
+/// `note` of the log that `log` checks, with a cosignature by `key`, called `name`, at `time` (Unix seconds). Signatures of
+/// others are left away: a witness does not pass on what it has not checked.
 ///
 /// # Errors
-/// If the note or the name cannot be one.
-pub fn cosign(note: &str, name: &str, key: &dyn Sign, time: u64) -> Result<String, NoteError> {
+/// If `log` did not sign the note, or the name cannot be one.
+pub fn cosign(note: &str, log: &Verifier, name: &str, key: &dyn Sign, time: u64) -> Result<String, NoteError> {
     let verifier = Verifier::new(name, Kind::Cosignature, &key.public())?;
     let parsed = Note::parse(note)?;
+    parsed.verify(log)?;
+    let note = parsed.only(log);
     let signature = key.sign(cosigned(parsed.unverified_text(), time).as_bytes());
     let line = verifier.line(&[time.to_be_bytes().as_slice(), &signature].concat());
     Ok(format!("{note}{line}"))

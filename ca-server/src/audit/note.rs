@@ -33,6 +33,11 @@ impl NoteError {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// There is no note at all.
+    pub fn absent() -> Self {
+        Self::new("there is none")
+    }
 }
 
 /// Something that signs with Ed25519.
@@ -59,12 +64,16 @@ impl Verifier {
     /// # Errors
     /// If the name has a space or a plus or is empty, or if that is no key.
     pub fn new(name: &str, kind: Kind, public: &[u8; 32]) -> Result<Self, NoteError> {
-        if name.is_empty() || name.len() > 255 || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+') {
+        if name.is_empty()
+            || name.len() > 255
+            || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+        {
             return Err(NoteError::new("a key's name has no space, no plus, and 1 to 255 bytes"));
         }
         let key = VerifyingKey::from_bytes(public).ok().filter(|key| !key.is_weak());
         let key = key.ok_or_else(|| NoteError::new("this is no Ed25519 public key"))?;
-        let digest = Sha256::new().chain_update(name).chain_update([b'\n', kind.byte()]).chain_update(public).finalize();
+        let digest =
+            Sha256::new().chain_update(name).chain_update([b'\n', kind.byte()]).chain_update(public).finalize();
         let id = digest.first_chunk().copied().unwrap_or_default();
         Ok(Self { name: name.to_owned(), kind, id, key })
     }
@@ -96,7 +105,8 @@ impl FromStr for Verifier {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let wrong = || NoteError::new("this is no verifier key: name+8 hex digits+base64, as `ca-server audit key` prints it");
+        let wrong =
+            || NoteError::new("this is no verifier key: name+8 hex digits+base64, as `ca-server audit key` prints it");
         let mut parts = text.trim().splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(wrong()) };
         let bytes = STANDARD.decode(key).map_err(|_not_base64| wrong())?;
@@ -110,7 +120,9 @@ impl FromStr for Verifier {
         let verifier = Self::new(name, kind, public)?;
         // The id says nothing that the key does not, but a mistyped one should be noticed.
         if verifier.to_string() != text.trim() || format!("{:08x}", u32::from_be_bytes(verifier.id)) != id {
-            return Err(NoteError::new("the id in this verifier key is not that of its name and key: was it copied whole?"));
+            return Err(NoteError::new(
+                "the id in this verifier key is not that of its name and key: was it copied whole?",
+            ));
         }
         Ok(verifier)
     }
@@ -158,6 +170,12 @@ impl Note {
     /// The text, which is worth nothing before [`Note::verify`].
     pub fn unverified_text(&self) -> &str {
         &self.text
+    }
+
+    /// The note with the signatures of `verifier` alone.
+    pub(super) fn only(&self, verifier: &Verifier) -> String {
+        let ours = self.signatures.iter().filter(|line| line.name == verifier.name && line.id == verifier.id);
+        ours.fold(format!("{}\n", self.text), |note, line| note + &verifier.line(&line.bytes))
     }
 
     /// The text, if `verifier` signed it; with a cosignature also when. Every signature under its name and id must hold.

@@ -71,7 +71,8 @@ fn an_audience_is_one_name_byte_for_byte() {
 
 #[test]
 fn paths_are_relative_to_the_file_and_absolute_ones_stay() {
-    let text = format!("{HEAD}[store]\npath = \"/var/lib/x.redb\"\n[keys]\nuser_ca = \"k/u\"\npassphrase_file = \"p\"\n");
+    let text =
+        format!("{HEAD}[store]\npath = \"/var/lib/x.redb\"\n[keys]\nuser_ca = \"k/u\"\npassphrase_file = \"p\"\n");
     let config = Config::parse("c.toml", &text, Path::new("/etc/jit-ssh")).unwrap();
     assert_eq!(config.store.path, Path::new("/var/lib/x.redb"));
     assert_eq!(config.keys.user_ca, Path::new("/etc/jit-ssh/k/u"));
@@ -99,7 +100,11 @@ fn the_starter_says_what_the_defaults_are() {
     assert_eq!(shown(&spelled), shown(&plain));
     assert!(all.lines().filter(|line| line.contains('=') && !line.starts_with('#')).count() > 25, "{all}");
     // The issuers' example is one that is accepted.
-    let issuers: String = starter[end..].lines().map(|line| line.strip_prefix('#').unwrap_or(line)).map(|line| if line.starts_with(' ') { String::new() } else { format!("{line}\n") }).collect();
+    let issuers: String = starter[end..]
+        .lines()
+        .map(|line| line.strip_prefix('#').unwrap_or(line))
+        .map(|line| if line.starts_with(' ') { String::new() } else { format!("{line}\n") })
+        .collect();
     let with = Config::parse("c.toml", &format!("{HEAD}{issuers}"), Path::new("/d")).unwrap();
     assert_eq!(with.issuer.len(), 2);
 }

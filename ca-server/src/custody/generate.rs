@@ -50,7 +50,11 @@ pub fn generate(directory: &Path, passphrase: Option<&str>) -> Result<Generated,
 pub fn generate_log(directory: &Path, passphrase: Option<&str>) -> Result<(PathBuf, [u8; 32]), CustodyError> {
     let user_ca = directory.join("user_ca");
     if !user_ca.is_file() {
-        return Err(CustodyError::new(&user_ca, "there is no CA here to add a log key to", "run `ca-server init` instead"));
+        return Err(CustodyError::new(
+            &user_ca,
+            "there is no CA here to add a log key to",
+            "run `ca-server init` instead",
+        ));
     }
     let log = directory.join("log");
     must_be_free(&[&log])?;

@@ -70,7 +70,11 @@ fn one_key_in_two_roles_is_refused() {
     let made = generate(home.path(), None).unwrap();
     let copy = home.path().join("copy");
     fs::copy(&made.user_ca, &copy).unwrap();
-    let swapped = [(&made.user_ca, &copy, &made.log), (&made.user_ca, &made.host_ca, &copy), (&copy, &made.host_ca, &made.user_ca)];
+    let swapped = [
+        (&made.user_ca, &copy, &made.log),
+        (&made.user_ca, &made.host_ca, &copy),
+        (&copy, &made.host_ca, &made.user_ca),
+    ];
     for (user, host, log) in swapped {
         assert!(Keys::load(user, host, log, None).unwrap_err().to_string().contains("same key"));
     }
@@ -115,7 +119,10 @@ fn an_older_install_is_told_how_to_get_a_log_key_and_gets_one() {
     let made = generate(home.path(), None).unwrap();
     assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"));
     fs::remove_file(&made.log).unwrap();
-    assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"), "its .pub is there");
+    assert!(
+        generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"),
+        "its .pub is there"
+    );
     fs::remove_file(home.path().join("log.pub")).unwrap();
     let error = Keys::load(&made.user_ca, &made.host_ca, &made.log, None).unwrap_err().to_string();
     assert!(error.contains("init --missing"), "{error}");

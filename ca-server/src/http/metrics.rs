@@ -72,7 +72,8 @@ impl Metrics {
     /// One answer at the route that stands at `place`, with the time it took if it issued a certificate.
     pub(super) fn count(&self, place: usize, refused: Option<Code>, issued: Option<Duration>) {
         let unknown = CODES.len();
-        let column = refused.map_or(0, |code| CODES.iter().position(|&known| known == code).map_or(unknown, |at| at + 1));
+        let column =
+            refused.map_or(0, |code| CODES.iter().position(|&known| known == code).map_or(unknown, |at| at + 1));
         if let Some(counter) = self.requests.get(place * COLUMNS + column) {
             counter.fetch_add(1, Relaxed);
         }
@@ -143,7 +144,12 @@ impl Metrics {
             ),
             ("jit_ssh_limited_clients", "gauge", "Clients the rate limits remember", clients as u64),
             ("jit_ssh_policies", "gauge", "Policies in force", loaded.policies.len() as u64),
-            ("jit_ssh_policy_reloads_total", "counter", "Policy sets put in force since the start", app.policies.reloads()),
+            (
+                "jit_ssh_policy_reloads_total",
+                "counter",
+                "Policy sets put in force since the start",
+                app.policies.reloads(),
+            ),
             ("jit_ssh_policy_rejected_total", "counter", "Policy sets that were refused", app.policies.rejected()),
             (
                 "jit_ssh_policy_stale",

@@ -80,8 +80,7 @@ async fn policies(app: &Arc<App>, now: bool) {
         Err(error) => return tracing::error!(%error, "the policy directory could not be looked at"),
     };
     let former = app.policies.current();
-    let event =
-        Event::PolicyLoaded { from: &former.digest, to: &loaded.digest, policies: loaded.policies.len() };
+    let event = Event::PolicyLoaded { from: &former.digest, to: &loaded.digest, policies: loaded.policies.len() };
     let entry = match Entry::new(app.clock.now_ms(), "reload", &event) {
         Ok(entry) => entry,
         Err(error) => return tracing::error!(%error, "the new policy set cannot be recorded; the old one stays"),

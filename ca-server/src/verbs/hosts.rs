@@ -3,7 +3,7 @@
 use super::authenticate::Caller;
 use crate::{app::App, clock::moment, refusal::Refusal};
 use api::{Code, HostEntry, HostsResponse, Outcome, Reach};
-use policy::{Account, Ask, Decision, Host, Now, PolicyId, Policies, Reason, Target, Terms, Ticket};
+use policy::{Account, Ask, Decision, Host, Now, Policies, PolicyId, Reason, Target, Terms, Ticket};
 
 /// The most targets that one answer decides.
 const MOST_TARGETS: usize = 20_000;

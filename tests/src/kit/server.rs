@@ -5,10 +5,15 @@ use super::{
     process::{Process, run},
 };
 use anyhow::{Context as _, Result};
+use ca_server::{
+    audit::checkpoint::{self, Seal},
+    custody::CaKey,
+};
 use rustix::process::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::process::Command;
 
@@ -61,6 +66,15 @@ impl Home {
              [limits]\n{limits}\n{issuers}"
         );
         Ok(fs::write(self.path("config.toml"), text)?)
+    }
+
+    /// What signs this server's audit log.
+    ///
+    /// # Errors
+    /// If its key cannot be read.
+    pub fn seal(&self) -> Result<Seal> {
+        let key = CaKey::load(&self.path("keys/log"), None)?;
+        Ok(Seal::new(checkpoint::origin(AUDIENCE), Arc::new(key))?)
     }
 
     /// A file in it.

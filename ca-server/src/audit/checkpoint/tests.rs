@@ -83,7 +83,11 @@ fn a_witness_signs_under_a_time() {
     let (log, witness) = (seal("ssh-ca.example.com", 3), ca_key(9));
     let public = crate::audit::note::Sign::public(&witness);
     let verifier = Verifier::new("witness.example.com/1", Kind::Cosignature, &public).unwrap();
-    let note = cosign(&log.checkpoint(7, [5; 32]), "witness.example.com/1", &witness, 1_800_000_000).unwrap();
+    let note = log.checkpoint(7, [5; 32]);
+    let note = cosign(&note, log.verifier(), "witness.example.com/1", &witness, 1_800_000_000).unwrap();
+    let again = cosign(&note, log.verifier(), "witness.example.com/1", &witness, 1_800_000_060).unwrap();
+    assert_eq!(again.matches('\u{2014}').count(), 2, "others' lines, and its own older one, are not passed on");
+    assert!(cosign(&note, seal("ssh-ca.example.com", 4).verifier(), "w", &witness, 0).is_err());
     assert_eq!(Note::parse(&note).unwrap().verify(&verifier).unwrap().1, Some(1_800_000_000));
     assert_eq!(Checkpoint::verify(&note, log.verifier()).unwrap(), Checkpoint::verify(&note, &verifier).unwrap());
     let other = seal("ssh-ca.example.com", 3).checkpoint(8, [5; 32]);

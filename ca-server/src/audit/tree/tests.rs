@@ -1,7 +1,7 @@
 //! Against an independent implementation (ct-merkle) and the recursive definition of RFC 6962.
 
 use super::{Frontier, Hash, Plan, consistent, included, leaf, node, places};
-use ct_merkle::{mem_backed_tree::MemoryBackedTree, InclusionProof};
+use ct_merkle::{InclusionProof, mem_backed_tree::MemoryBackedTree};
 use proptest::{prelude::*, sample::Index};
 use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
@@ -88,7 +88,11 @@ fn every_small_tree_agrees_with_the_definition_and_with_ct_merkle() {
         assert_eq!(kept.frontier.root().as_slice(), other.root().as_bytes().as_slice(), "{size}");
         assert_eq!(kept.hashes.len() as u64, places(size as u64));
         let peaks = Frontier::kept_at(size as u64).iter().map(|place| kept.hashes[*place as usize]).collect();
-        assert_eq!(Frontier::new(size as u64, peaks).as_ref(), Some(&kept.frontier), "{size}: restored from what is kept");
+        assert_eq!(
+            Frontier::new(size as u64, peaks).as_ref(),
+            Some(&kept.frontier),
+            "{size}: restored from what is kept"
+        );
         for index in 0..size {
             let proof = kept.proof(&Plan::inclusion(index as u64, size as u64).unwrap());
             assert_eq!(proof.concat(), other.prove_inclusion(index).as_bytes(), "{index} of {size}");

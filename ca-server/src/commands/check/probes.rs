@@ -8,12 +8,7 @@ use ca_server::{
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
 };
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
 /// The keys: there, ours alone, of the right kind, opened by the passphrase, and each in one role.
 pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
@@ -21,7 +16,12 @@ pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
         Ok(passphrase) => passphrase,
         Err(error) => {
             let message = format!("the passphrase cannot be read: {error}");
-            return report.add(Weight::Error, ("keys", "passphrase_file"), message, "check the path and its permissions");
+            return report.add(
+                Weight::Error,
+                ("keys", "passphrase_file"),
+                message,
+                "check the path and its permissions",
+            );
         }
     };
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
@@ -32,7 +32,8 @@ pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
             Ok(held) => held,
             Err(error) => {
                 let older = name == "log" && !file.exists();
-                let hint = if older { "an install that is older than its log key: `ca-server init --missing`" } else { "" };
+                let hint =
+                    if older { "an install that is older than its log key: `ca-server init --missing`" } else { "" };
                 report.add(Weight::Error, ("keys", name), error.to_string(), hint);
                 continue;
             }
@@ -53,7 +54,12 @@ pub(super) fn tls(config: &Config, report: &mut Report<'_>) {
     }
     if fs::metadata(key).is_ok_and(|found| found.mode() & 0o007 != 0) {
         let message = format!("everybody on this machine can read or change {}", key.display());
-        report.add(Weight::Error, ("listen", "tls_key"), message, "run `chmod o= FILE`, and replace the key if others had it");
+        report.add(
+            Weight::Error,
+            ("listen", "tls_key"),
+            message,
+            "run `chmod o= FILE`, and replace the key if others had it",
+        );
     }
 }
 
@@ -115,7 +121,12 @@ pub(super) fn addresses(config: &Config, report: &mut Report<'_>) {
             Ok(_free) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let message = format!("{address} is in use");
-                report.add(Weight::Warning, ("listen", key), message, "fine if the server runs; else end what listens there");
+                report.add(
+                    Weight::Warning,
+                    ("listen", key),
+                    message,
+                    "fine if the server runs; else end what listens there",
+                );
             }
             Err(error) => {
                 let message = format!("cannot listen on {address}: {error}");

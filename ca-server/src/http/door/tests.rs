@@ -101,7 +101,10 @@ async fn no_route_that_needs_a_login_answers_without_one() {
             .to_str()
             .unwrap()
             .to_owned();
-        let other_body = house.signed(1, route.method.as_str(), &path, b"{ }").headers()["authorization"].to_str().unwrap().to_owned();
+        let other_body = house.signed(1, route.method.as_str(), &path, b"{ }").headers()["authorization"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let headers = [
             None,
             Some(""),
@@ -158,7 +161,9 @@ async fn hosts_lists_what_is_in_reach_and_nothing_else() {
     let shown: Vec<String> = hosts
         .hosts
         .iter()
-        .flat_map(|host| host.accounts.iter().map(move |reach| format!("{}@{} {:?}", reach.account, host.host, reach.outcome)))
+        .flat_map(|host| {
+            host.accounts.iter().map(move |reach| format!("{}@{} {:?}", reach.account, host.host, reach.outcome))
+        })
         .collect();
     assert_eq!(shown, ["deploy@web-1 Granted", "root@web-1 NeedsApproval"]);
 }
@@ -243,7 +248,11 @@ async fn what_is_too_large_or_misshapen_is_refused_with_its_code() {
 #[tokio::test]
 async fn the_body_of_a_refusal_never_repeats_what_was_sent() {
     let house = House::new(LOOSE).await;
-    for body in [&br#"{"<script>":1}"#[..], br#"{"token":"<script>"}"#, br#"{"token":"","session_key":"","proof":"","<script>":1}"#] {
+    for body in [
+        &br#"{"<script>":1}"#[..],
+        br#"{"token":"<script>"}"#,
+        br#"{"token":"","session_key":"","proof":"","<script>":1}"#,
+    ] {
         let answer = house.ask(plain("POST", "/v1/login", body, None)).await;
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert!(!String::from_utf8_lossy(&body).contains("script"), "{body:?}");
@@ -267,7 +276,9 @@ async fn every_answer_is_sealed_and_numbered_by_the_server() {
 
 #[tokio::test]
 async fn a_client_is_held_to_its_rate_whatever_it_forwards() {
-    let house = House::new("[limits]\nrequests_per_second = 1\nrequest_burst = 5\nlogins_per_minute = 1\nlogin_burst = 2\n").await;
+    let house =
+        House::new("[limits]\nrequests_per_second = 1\nrequest_burst = 5\nlogins_per_minute = 1\nlogin_burst = 2\n")
+            .await;
     let about = |forwarded: usize| {
         let mut request = plain("GET", "/v1/about", b"", None);
         request.headers_mut().insert("x-forwarded-for", format!("203.0.113.{forwarded}").parse().unwrap());
@@ -284,7 +295,11 @@ async fn a_client_is_held_to_its_rate_whatever_it_forwards() {
     for expected in [Code::BadRequest, Code::BadRequest, Code::RateLimited] {
         assert_eq!(refusal(house.ask_from("198.51.100.1:1", login()).await).await.1, expected);
     }
-    assert_eq!(house.ask_from("198.51.100.1:1", about(1)).await.status(), 200, "logins have a stricter rate of their own");
+    assert_eq!(
+        house.ask_from("198.51.100.1:1", about(1)).await.status(),
+        200,
+        "logins have a stricter rate of their own"
+    );
 }
 
 #[tokio::test]
@@ -304,7 +319,9 @@ fn each_code_has_the_status_that_is_documented() {
     let mut lines = documented.lines().map(str::trim);
     let mut checked = 0;
     while let Some(line) = lines.next() {
-        let Some(number) = line.strip_prefix("/// ").and_then(|text| text.get(..3)?.parse::<u16>().ok()) else { continue };
+        let Some(number) = line.strip_prefix("/// ").and_then(|text| text.get(..3)?.parse::<u16>().ok()) else {
+            continue;
+        };
         let name = lines.find(|line| !line.starts_with("///")).unwrap().trim_end_matches(',');
         let code = crate::http::metrics::CODES.into_iter().find(|code| format!("{code:?}") == name).unwrap();
         assert_eq!(status(code), number, "{name}");

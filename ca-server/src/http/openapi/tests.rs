@@ -15,9 +15,7 @@ fn every_route_is_described_and_nothing_else() {
         .unwrap()
         .iter()
         .flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |method| (path, method)))
-        .map(|(path, (method, operation))| {
-            (path.clone(), method.to_uppercase(), operation["security"] != json!([]))
-        })
+        .map(|(path, (method, operation))| (path.clone(), method.to_uppercase(), operation["security"] != json!([])))
         .collect();
     let served: BTreeSet<_> = ROUTES
         .iter()
@@ -59,7 +57,11 @@ fn the_types_write_what_is_described() {
         source: "192.0.2.1".parse().unwrap(),
         current: true,
     };
-    let decision = policy::decide(&crate::fixture::policies(crate::fixture::POLICY), &crate::fixture::ask("deploy@db-1"), policy::Now { time: crate::fixture::NOW, weekday: 1, minute: 0 });
+    let decision = policy::decide(
+        &crate::fixture::policies(crate::fixture::POLICY),
+        &crate::fixture::ask("deploy@db-1"),
+        policy::Now { time: crate::fixture::NOW, weekday: 1, minute: 0 },
+    );
     let samples = [
         ("Identity", serde_json::to_value(&session.identity).unwrap()),
         ("SessionEntry", serde_json::to_value(&session).unwrap()),

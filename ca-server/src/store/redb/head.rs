@@ -10,9 +10,7 @@ use crate::audit::{
     note::NoteError,
     tree::{self, Frontier},
 };
-use ::redb::{
-    Database, Error, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, StorageError,
-};
+use ::redb::{Database, Error, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, StorageError};
 use std::path::Path;
 
 pub(super) const RESTORE: &str = "restore the store from a backup, or move the file away to begin a new one";
@@ -24,12 +22,18 @@ pub(super) fn check(path: &Path, database: &Database, seal: &Seal) -> Result<Sea
     look(database, seal).map_err(|fault| {
         let (problem, remedy) = match fault {
             Fault::OtherKey(found) => (
-                format!("another key than keys.log signed this audit log, or somebody changed its checkpoint ({found})"),
-                "restore the log's key from the backup; if that is not it, treat this as an intrusion: docs/AUDIT.md".to_owned(),
+                format!(
+                    "another key than keys.log signed this audit log, or somebody changed its checkpoint ({found})"
+                ),
+                "restore the log's key from the backup; if that is not it, treat this as an intrusion: docs/AUDIT.md"
+                    .to_owned(),
             ),
             Fault::Disagree(what) => (
                 format!("the audit log does not agree with its own tree: {what}"),
-                format!("keep this file, find out more with `ca-server audit verify --store {}`, and see docs/AUDIT.md", path.display()),
+                format!(
+                    "keep this file, find out more with `ca-server audit verify --store {}`, and see docs/AUDIT.md",
+                    path.display()
+                ),
             ),
             Fault::Unreadable(error) => (error.to_string(), RESTORE.to_owned()),
         };
@@ -63,7 +67,11 @@ fn look(database: &Database, seal: &Seal) -> Result<Seal, Fault> {
         return disagree(format!("{size} entries are signed for, {} are there", audit.len()?));
     }
     if hashes.len()? != tree::places(size) {
-        return disagree(format!("{} hashes belong to {size} entries, {} are there", tree::places(size), hashes.len()?));
+        return disagree(format!(
+            "{} hashes belong to {size} entries, {} are there",
+            tree::places(size),
+            hashes.len()?
+        ));
     }
     for row in audit.range(size.saturating_sub(LOOKED_AT)..)? {
         let (index, entry) = row?;

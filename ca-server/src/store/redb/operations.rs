@@ -4,7 +4,9 @@
 use super::tables::{Tables, owned_by, proofs_of};
 use crate::{
     audit::Entry,
-    store::{KeyBinding, LoginSession, Opened, Recorded, StoreError, TokenUse, made_room, most_sessions, records, run_out},
+    store::{
+        KeyBinding, LoginSession, Opened, Recorded, StoreError, TokenUse, made_room, most_sessions, records, run_out,
+    },
 };
 use ::redb::{Error, ReadableTable as _, StorageError};
 use policy::{SessionId, UnixTime};

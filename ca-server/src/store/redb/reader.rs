@@ -5,8 +5,11 @@ use super::{
     file::{OpenError, builder, refused},
     tables::{AUDIT, CHECKPOINT, LATEST, TREE},
 };
-use crate::{audit::{Entry, tree::Hash}, store::StoreError};
-use ::redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTableMetadata as _};
+use crate::{
+    audit::{Entry, tree::Hash},
+    store::StoreError,
+};
+use ::redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 use std::path::Path;
 
 /// A store's audit log, for reading.
@@ -28,12 +31,17 @@ impl LogReader {
         }
     }
 
-    /// How many entries there are.
+    /// The latest checkpoint, if there is one, and the index after the last entry: of one moment.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn len(&self) -> Result<u64, StoreError> {
-        self.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed)
+    pub fn head(&self) -> Result<(Option<String>, u64), StoreError> {
+        let read = self.read()?;
+        let checkpoints = read.open_table(CHECKPOINT).map_err(failed)?;
+        let note = checkpoints.get(LATEST).map_err(failed)?.map(|note| note.value().to_owned());
+        let audit = read.open_table(AUDIT).map_err(failed)?;
+        let end = audit.last().map_err(failed)?.map_or(0, |(last, _)| last.value().saturating_add(1));
+        Ok((note, end))
     }
 
     /// Up to `most` entries from index `from` on, each with its index: in a log that was tampered with, one may be missing.
@@ -59,13 +67,17 @@ impl LogReader {
         rows.map(|row| row.map(|(place, hash)| (place.value(), *hash.value())).map_err(failed)).collect()
     }
 
-    /// The latest checkpoint, if there is one.
+    /// The hashes at these places of the tree.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn checkpoint(&self) -> Result<Option<String>, StoreError> {
-        let table = self.read()?.open_table(CHECKPOINT).map_err(failed)?;
-        Ok(table.get(LATEST).map_err(failed)?.map(|note| note.value().to_owned()))
+    /// If one is not there, or the file cannot be read.
+    pub fn hashes_at(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        let tree = self.read()?.open_table(TREE).map_err(failed)?;
+        let hash = |place: &u64| {
+            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            kept.ok_or_else(|| failed("the tree of the audit log has holes: see `ca-server audit verify`"))
+        };
+        places.iter().map(hash).collect()
     }
 
     /// Each call reads a state of its own, so that a reader that takes its time keeps no old pages alive.

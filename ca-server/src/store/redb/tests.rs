@@ -1,8 +1,12 @@
+use super::LogReader;
 use super::{RedbStore, file, live::Live};
-use crate::fixture::seal;
 use crate::store::{
     KeyBinding, Opened, Recorded, Store as _,
     conformance::{self, NOW, entry, open, session},
+};
+use crate::{
+    audit::checkpoint::{Checkpoint, Seal},
+    fixture::seal,
 };
 use ::redb::{Builder, Database, StorageBackend, TableDefinition, backends::FileBackend};
 use std::{
@@ -262,4 +266,65 @@ async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
         drop(store);
         assert_eq!(RedbStore::open(&path, &crate::fixture::seal()).unwrap().entries(0, 99).await.unwrap(), kept);
     }
+}
+
+/// A store from before the tree: it gets one, once, over the entries that are there.
+#[tokio::test]
+async fn a_log_without_a_tree_gets_one() {
+    use super::tables::{CHECKPOINT, META, TREE};
+    let (_home, path) = place();
+    {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        for n in 0..11 {
+            store.append(entry(&n.to_string())).await.unwrap();
+        }
+    }
+    let grown = {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        store.checkpoint().await.unwrap()
+    };
+    let database = Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.delete_table(TREE).unwrap();
+    write.delete_table(CHECKPOINT).unwrap();
+    write.open_table(META).unwrap().insert("schema", 1).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let store = RedbStore::open(&path, &seal()).unwrap();
+    assert_eq!(store.checkpoint().await.unwrap(), grown, "the same entries, the same tree");
+    store.append(entry("11")).await.unwrap();
+    drop(store);
+    RedbStore::open(&path, &seal()).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_of_another_key_is_refused_and_a_moved_server_keeps_its_log() {
+    let (_home, path) = place();
+    RedbStore::open(&path, &seal()).unwrap().append(entry("one")).await.unwrap();
+    let before = fs::read(&path).unwrap();
+    let other = Seal::new("ssh-ca.example.com", Arc::new(crate::fixture::ca_key(4))).unwrap();
+    let error = RedbStore::open(&path, &other).err().unwrap().to_string();
+    assert!(error.contains("another key than keys.log"), "{error}");
+    assert!(fs::read(&path).unwrap() == before, "nothing was overwritten");
+
+    let moved = seal().of("new.example.com").unwrap();
+    let store = RedbStore::open(&path, &moved).unwrap();
+    store.append(entry("two")).await.unwrap();
+    let checkpoint = Checkpoint::verify(&store.checkpoint().await.unwrap(), seal().verifier()).unwrap();
+    assert_eq!((checkpoint.origin.as_str(), checkpoint.size), ("ssh-ca.example.com", 2));
+}
+
+/// Another process reads while the server writes, and sees what was committed; a second writer is still refused.
+#[tokio::test]
+async fn the_log_can_be_read_while_the_server_writes() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path, &seal()).unwrap();
+    let reader = LogReader::open(&path).unwrap();
+    for n in 0..5 {
+        store.append(entry(&n.to_string())).await.unwrap();
+        let (note, end) = reader.head().unwrap();
+        assert_eq!((note.unwrap(), end), (store.checkpoint().await.unwrap(), n + 1));
+        assert_eq!(reader.entries(n, 9).unwrap(), [(n, entry(&n.to_string()))]);
+    }
+    assert!(refusal(&path).contains("stop the other ca-server first"), "{}", refusal(&path));
 }
