@@ -39,7 +39,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(Policy),
     #[command(subcommand)]
-    Audit(Audit),
+    Audit(Box<Audit>),
     Dev(Dev),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
@@ -122,7 +122,7 @@ pub(crate) enum Policy {
         #[arg(long)]
         json: bool,
     },
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// Say what the policies would decide, and why

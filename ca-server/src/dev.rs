@@ -8,9 +8,6 @@ mod person;
 mod signing;
 mod token;
 
-#[cfg(test)]
-mod tests;
-
 pub use person::Person;
 
 use crate::{clock::Clock, config::issuer::IssuerConfig};
@@ -187,3 +184,6 @@ async fn guarded(request: Request, next: Next) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
+
+#[cfg(test)]
+mod tests;

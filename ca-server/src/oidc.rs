@@ -14,9 +14,6 @@ mod strict_json;
 mod token;
 mod workload;
 
-#[cfg(test)]
-pub(crate) mod tests;
-
 pub use keyring::IssuerStatus;
 pub use rejected::{Proven, Rejected};
 
@@ -147,3 +144,6 @@ impl Issuers {
         self.all.iter().find(|issuer| issuer.config.url == *unverified_issuer).map(AsRef::as_ref)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -197,4 +197,4 @@ fn parse_comment(text: &str) -> Option<(GrantId, Target)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

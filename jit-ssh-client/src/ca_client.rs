@@ -209,4 +209,4 @@ fn from_refusal(detail: ErrorDetail) -> Failure {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

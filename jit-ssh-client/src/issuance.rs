@@ -42,27 +42,28 @@ pub struct Ready {
     pub kept: bool,
 }
 
-/// Sees to it that the agent holds a live certificate for `target`. With a fresh one there is no network and no lock.
+/// Sees to it that the agent holds a live certificate for `target`. With a fresh one there is no network, no lock and
+/// no need of a login session.
 ///
 /// # Errors
 /// If policy says no, nobody is logged in, or the agent cannot hold it.
 pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Result<Ready, Failure> {
     let certs = Certs::open(state)?;
     let target = &certs.canonical(target);
-    let session = Session::live(state)?;
-    let mut agent = Agent::connect()?;
-    if !renew && let Some(ready) = held(&certs, &mut agent, target, wish, Entry::is_fresh)? {
+    if !renew && let Some(ready) = held(&certs, target, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
+    let session = Session::live(state)?;
+    let mut agent = Agent::connect()?;
     let _lock = certs.lock(target)?;
     // Whoever held the lock may have done it for us.
-    if !renew && let Some(ready) = held(&certs, &mut agent, target, wish, Entry::is_fresh)? {
+    if !renew && let Some(ready) = held(&certs, target, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
     match renewed(&certs, &session, &mut agent, target, &with_former(&certs, target, wish)) {
         // The CA is away, but what we hold lives a little longer.
         Err(failure) if failure.exit == Exit::Unreachable && !renew => {
-            held(&certs, &mut agent, target, wish, |entry, now| !entry.is_over(now))?.ok_or(failure)
+            held(&certs, target, wish, |entry, now| !entry.is_over(now))?.ok_or(failure)
         }
         done => done,
     }
@@ -99,7 +100,6 @@ fn renewed(
 /// was issued for (another ticket) wants a new one.
 fn held(
     certs: &Certs,
-    agent: &mut Agent,
     target: &Target,
     wish: &Wish,
     good: impl FnOnce(&Entry, UnixTime) -> bool,
@@ -114,13 +114,15 @@ fn held(
         return Ok(None);
     };
     let path = certs.path(target);
-    Ok(agent.holds(&blob)?.then_some(Ready { entry, certificate: text, path, kept: true }))
+    Ok(Agent::connect()?.holds(&blob)?.then_some(Ready { entry, certificate: text, path, kept: true }))
 }
 
 /// A renewal says again why, as long as the grant it was said for lives, and never asks beyond that grant's end.
 pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
-    let former =
-        certs.load(target).map(|(entry, _)| entry).filter(|entry| entry.reason.is_some() || entry.ticket.is_some());
+    let former = certs
+        .load(target)
+        .map(|(entry, _)| entry)
+        .filter(|entry| entry.limited || entry.reason.is_some() || entry.ticket.is_some());
     let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };
     let left = u32::try_from(former.grant_left(clock::now())).unwrap_or(u32::MAX);
     if left == 0 {
@@ -171,6 +173,7 @@ pub fn issue(
         expires: answer.expires,
         until: answer.until,
         clock_offset_ms: clock::offset_ms(answer.now.as_secs().saturating_mul(1000)),
+        limited: wish.duration.is_some(),
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
     };
@@ -235,3 +238,6 @@ pub fn asking<T>(wish: &Wish, mut attempt: impl FnMut(&Wish) -> Result<T, Failur
     }
     if fuller == *wish { Err(failure) } else { attempt(&fuller) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,10 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let json = cli.json;
     match commands::run(cli) {
         Ok(code) => code,
@@ -31,4 +34,17 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// `--help` and `--version` end here too. A program that asked for JSON gets it even when it asked wrongly.
+fn misused(error: &clap::Error) -> ExitCode {
+    let wrong = error.use_stderr();
+    if wrong && std::env::args_os().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        error::Failure::usage(first).hint("jit-ssh --help").report(true);
+    } else if error.print().is_err() {
+        // Nobody reads.
+    }
+    if wrong { error::Exit::Usage.into() } else { ExitCode::SUCCESS }
 }

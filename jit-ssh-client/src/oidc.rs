@@ -12,7 +12,7 @@ use openidconnect::{
     ClientId, HttpRequest, HttpResponse, IdToken, IssuerUrl, Nonce, ProviderMetadata,
     core::{
         CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGenderClaim,
-        CoreGrantType, CoreIdTokenVerifier, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+        CoreGrantType, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
         CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
         CoreSubjectIdentifierType,
     },
@@ -93,17 +93,19 @@ impl<'a> Provider<'a> {
         ClientId::new(self.about.client_id.clone())
     }
 
-    fn verifier(&self) -> CoreIdTokenVerifier<'_> {
-        CoreIdTokenVerifier::new_public_client(
-            self.client_id(),
-            self.metadata.issuer().clone(),
-            self.metadata.jwks().clone(),
-        )
-        .set_allowed_algs(ALGORITHMS)
+    /// The keys are asked for now: while a person looked at the login page, the issuer may have changed them.
+    async fn verifier(&self) -> Result<CoreIdTokenVerifier<'static>, Failure> {
+        let keys = CoreJsonWebKeySet::fetch_async(self.metadata.jwks_uri(), &self.http.caller()).await;
+        let keys = keys.map_err(|error| match error {
+            openidconnect::DiscoveryError::Request(cause) => cause.0,
+            other => Failure::failed(format!("{} shows no keys that can be read: {other}", self.about.name)),
+        })?;
+        let issuer = self.metadata.issuer().clone();
+        Ok(CoreIdTokenVerifier::new_public_client(self.client_id(), issuer, keys).set_allowed_algs(ALGORITHMS))
     }
 
     /// The token's text, if it is one for us, from this issuer, now, and with our nonce where there was one to carry.
-    fn checked(&self, unverified_token: Option<&Token>, nonce: Option<&Nonce>) -> Result<String, Failure> {
+    async fn checked(&self, unverified_token: Option<&Token>, nonce: Option<&Nonce>) -> Result<String, Failure> {
         let token = unverified_token.ok_or_else(|| {
             Failure::failed(format!("{} sent no ID token", self.about.name))
                 .hint("the scope `openid` must be among those the CA asks for")
@@ -113,9 +115,10 @@ impl<'a> Provider<'a> {
             (Some(_), _) => Err("it is not bound to our session key".to_owned()),
             (None, _) => Ok(()),
         };
-        token
-            .claims(&self.verifier(), right_nonce)
-            .map_err(|error| Failure::failed(format!("the ID token of {} was not taken: {error}", self.about.name)))?;
+        token.claims(&self.verifier().await?, right_nonce).map_err(|error| {
+            Failure::failed(format!("the ID token of {} was not taken: {error}", self.about.name))
+                .hint("is this machine's clock right? jit-ssh doctor looks")
+        })?;
         Ok(token.to_string())
     }
 }

@@ -119,8 +119,8 @@ impl StateDir {
 /// The first place that exists. An explicit choice is never second-guessed.
 fn place() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(chosen) = absolute("JIT_SSH_STATE_DIR") {
-        return Some(chosen);
+    if let Some(chosen) = std::env::var_os("JIT_SSH_STATE_DIR").filter(|chosen| !chosen.is_empty()) {
+        return std::path::absolute(chosen).ok();
     }
     let uid = geteuid().as_raw();
     let runtime = absolute("XDG_RUNTIME_DIR").filter(|path| is_ours(path));

@@ -40,7 +40,7 @@ pub fn client(tls: bool, ca_file: Option<&Path>) -> Result<Client, Failure> {
     if let Some(path) = ca_file.filter(|_| tls) {
         let failed = |cause: String| {
             Failure::failed(format!("cannot use ca_file {}: {cause}", path.display()))
-                .hint("it must hold certificates in PEM form")
+                .hint("name a file with certificates in PEM form")
         };
         let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
@@ -69,10 +69,15 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Nobody answered.
+/// Nobody answered, or somebody whom we cannot tell from an impostor.
 pub fn unreachable_by(error: &reqwest::Error) -> Failure {
     let whom = error.url().and_then(url::Url::host_str).unwrap_or("the server").to_owned();
-    Failure::unreachable(format!("{whom} does not answer: {}", reason(error)))
+    let reason = reason(error);
+    if reason.contains("invalid peer certificate") {
+        return Failure::unreachable(format!("{whom} cannot prove that it is {whom}: {reason}"))
+            .hint("if its TLS certificate is from a CA of your own, name that: --ca-file FILE");
+    }
+    Failure::unreachable(format!("{whom} does not answer: {reason}"))
         .hint("check network and VPN; jit-ssh doctor looks at each step")
 }
 

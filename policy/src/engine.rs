@@ -7,6 +7,7 @@ mod index;
 pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod rule;
+pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,13 @@ impl Policies {
     /// # Errors
     /// With everything that is wrong, in the order of files and lines: a set is taken whole or not at all.
     pub fn load(sources: &Sources) -> Result<Self, Vec<Finding>> {
+        size::on_deep_stack(|| Self::load_here(sources)).unwrap_or_else(|| {
+            let message = "there is no thread to load policies on";
+            Err(vec![Source::default().finding(0, message, "free some memory and try again")])
+        })
+    }
+
+    fn load_here(sources: &Sources) -> Result<Self, Vec<Finding>> {
         let inventory = Inventory::read(sources)?;
         let rules = read(&sources.policies)?;
         let set = PolicySet::from_policies(rules.iter().map(|rule| rule.cedar.clone()));
@@ -167,7 +175,7 @@ fn read(sources: &[Source]) -> Result<Vec<Rule>, Vec<Finding>> {
 }
 
 fn read_one(source: &Source) -> Result<Vec<Rule>, Vec<Finding>> {
-    source.readable().map_err(|finding| vec![finding])?;
+    source.readable().and_then(|()| size::bounded(source)).map_err(|finding| vec![finding])?;
     let set: PolicySet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
         errors.iter().take(Finding::MOST).map(|error| check::diagnosed(source, error, 0)).collect::<Vec<_>>()
     })?;

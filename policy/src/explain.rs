@@ -9,6 +9,7 @@ use crate::{
         facts::{Facts, Question},
         names::{self, Action},
         rule::{Rule, Scope},
+        size::on_deep_stack,
     },
 };
 use cedar_policy::EntityUid;
@@ -48,8 +49,8 @@ const LOOKED_AT: usize = 64;
 /// forbids were near to a request that is denied anyway.
 pub fn explain(policies: &Policies, ask: &Ask, now: Now) -> (Decision, Explanation) {
     let decision = decide(policies, ask, now);
-    let near = Nearness::new(policies, ask, now).map(|nearness| nearness.explain(&decision));
-    (decision, near.unwrap_or_default())
+    let near = on_deep_stack(|| Nearness::new(policies, ask, now).map(|nearness| nearness.explain(&decision)));
+    (decision, near.flatten().unwrap_or_default())
 }
 
 struct Nearness<'a> {

@@ -8,6 +8,7 @@ use ca_server::{
     policies,
 };
 use policy::{Ask, Cause, Identity, Kind, Now, Policies, Seconds, Target, UnixTime, UnmetTerm};
+use serde_json::json;
 use std::{fmt::Write as _, process::ExitCode};
 
 pub(super) fn explain(asked: &Explain) -> anyhow::Result<ExitCode> {
@@ -25,8 +26,8 @@ pub(super) fn explain(asked: &Explain) -> anyhow::Result<ExitCode> {
         let (decision, explanation) = policy::explain(&policies, &ask(asked, &target, now)?, now);
         let answer = ExplainResponse { decision: (&decision).into(), explanation };
         if asked.json {
-            let mut body = serde_json::to_value(&answer)?;
-            body["target"] = target.to_string().into();
+            let ExplainResponse { decision, explanation } = answer;
+            let body = json!({"target": target, "decision": decision, "explanation": explanation});
             writeln!(text, "{body}")?;
         } else {
             tell(&mut text, &target, &answer)?;

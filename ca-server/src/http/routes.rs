@@ -3,7 +3,7 @@
 
 use super::answer::{self, Answer};
 use crate::{
-    app::{App, Origin},
+    app::Origin,
     http::{door::Shared, openapi},
     refusal::Refusal,
     verbs::{self, authenticate::Caller},
@@ -169,7 +169,7 @@ pub(super) async fn serve(
             let app = &shared.app;
             let caller = verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
             let id = route.matches(path).unwrap_or_default();
-            closed(route.endpoint, app, &caller, &parts.headers, &body, id).await
+            closed(route.endpoint, shared, &caller, &parts.headers, &body, id).await
         }
     }
 }
@@ -202,12 +202,13 @@ async fn open(
 /// What the holder of a login session may ask.
 async fn closed(
     endpoint: Endpoint,
-    app: &App,
+    shared: &Shared,
     caller: &Caller,
     headers: &hyper::HeaderMap,
     body: &[u8],
     id: &str,
 ) -> Result<Answer, Refusal> {
+    let app = &shared.app;
     match endpoint {
         Endpoint::Certificate => {
             let request = from_json(headers, body)?;
@@ -217,7 +218,10 @@ async fn closed(
         Endpoint::ListSessions => answer::json(StatusCode::OK, &verbs::sessions::list(app, caller).await?),
         Endpoint::Logout => verbs::sessions::logout(app, caller).await.map(|()| answer::nothing()),
         Endpoint::EndSession => verbs::sessions::end(app, caller, id).await.map(|()| answer::nothing()),
-        Endpoint::Hosts => answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?),
+        Endpoint::Hosts => {
+            let _turn = shared.listing().await?;
+            answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
+        }
         Endpoint::Explain => {
             answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, from_json(headers, body)?)?)
         }

@@ -119,4 +119,4 @@ impl Files {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,9 @@ use tempfile::TempDir;
 const HOSTS: &str = "[[host]]\nname = \"web-1\"\ngroups = [\"db\"]\naccounts = [\"deploy\"]\n";
 const GROUPS: &str = "[[group]]\nname = \"db\"\n";
 
+/// Breaks something in a policy directory.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 fn directory() -> TempDir {
     let directory = TempDir::new().unwrap();
     for (name, text) in [("a.cedar", POLICY), ("hosts.toml", HOSTS), ("groups.toml", GROUPS)] {
@@ -37,7 +40,7 @@ fn a_changed_set_is_taken_once_it_rests() {
 
 #[test]
 fn a_bad_set_keeps_the_good_one_and_says_so() {
-    let bad: [(&str, &dyn Fn(&Path)); 5] = [
+    let bad: [(&str, Spoil); 5] = [
         ("syntax", &|dir| fs::write(dir.join("a.cedar"), "permit (").unwrap()),
         ("unknown annotation", &|dir| fs::write(dir.join("a.cedar"), POLICY.replace("@advice", "@advise")).unwrap()),
         ("no hosts", &|dir| fs::write(dir.join("hosts.toml"), "[[host]]\n").unwrap()),

@@ -1,8 +1,5 @@
 //! login: a token in, a login session out, bound to the session key.
 
-#[cfg(test)]
-mod tests;
-
 use crate::{
     app::{App, Origin},
     audit::{Actor, Entry, Event},
@@ -140,3 +137,6 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests;

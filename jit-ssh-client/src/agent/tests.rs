@@ -10,13 +10,13 @@ use ssh_key::{
 use std::process::{Child, Command, Stdio};
 
 /// A real ssh-agent on a socket of its own; ends with the test.
-struct RealAgent {
+pub struct RealAgent {
     directory: tempfile::TempDir,
     process: Child,
 }
 
 impl RealAgent {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new("ssh-agent")
             .arg("-D")
@@ -35,7 +35,7 @@ impl RealAgent {
         self.directory.path().join("agent")
     }
 
-    fn connect(&self) -> Agent {
+    pub fn connect(&self) -> Agent {
         Agent::at(self.path()).unwrap()
     }
 
@@ -52,15 +52,15 @@ impl Drop for RealAgent {
     }
 }
 
-fn ca(seed: u8) -> PrivateKey {
+pub fn ca(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
-fn public_line(key: &PrivateKey) -> String {
+pub fn public_line(key: &PrivateKey) -> String {
     key.public_key().to_openssh().unwrap()
 }
 
-fn identity() -> Identity {
+pub fn identity() -> Identity {
     Identity {
         kind: policy::Kind::User,
         issuer: "https://idp.example.com".parse().unwrap(),

@@ -36,7 +36,8 @@ fn refusal(code: &str, more: &str) -> String {
     answer("401 x", &format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"no\",\"request_id\":\"r-1\"{more}}}}}"))
 }
 
-fn session(server: &Server) -> (Session, VerifyingKey) {
+/// A login session at `server`.
+pub fn session(server: &Server) -> (Session, VerifyingKey) {
     let key = keys::session_key().unwrap();
     let about = About {
         audience: "https://ca.example.com".to_owned(),

@@ -43,6 +43,9 @@ pub fn run(globals: &Globals, args: &cli::Login) -> Result<(), Failure> {
     }
     setup::refresh(&ca, &session, &state);
     report(globals, &session);
+    if about.audience != session.server {
+        terminal::say(&format!("  the CA calls itself {}", terminal::plain(&about.audience)));
+    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use std::{
 /// If nobody is logged in, nobody agrees, or a file cannot be written.
 pub fn run(globals: &Globals, args: &cli::Setup) -> Result<(), Failure> {
     let home = SshHome::find()?;
-    let included = Included::named(&args.name)?;
+    let included = home.included(&args.name)?;
     let changes = if args.undo {
         home.undoing(&included)?
     } else {
@@ -132,6 +132,21 @@ impl SshHome {
         home.map(|home| Self(home.join(".ssh"))).ok_or_else(|| Failure::failed("HOME is not set"))
     }
 
+    /// The file of that name, included so that ssh finds it.
+    fn included(&self, name: &str) -> Result<Included, Failure> {
+        let included = Included::named(name)?;
+        if self.is_where_ssh_looks() { Ok(included) } else { included.by_path(&self.0) }
+    }
+
+    /// Whether the password file says the same home as HOME. Directory users are not in it: then HOME is believed.
+    fn is_where_ssh_looks(&self) -> bool {
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let mut entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let home = entries.find(|entry| entry.get(2) == Some(&uid.as_str())).and_then(|entry| entry.get(5).copied());
+        home.is_none_or(|home| Path::new(home).join(".ssh") == self.0)
+    }
+
     fn doing(&self, included: &Included, text: String) -> Result<Vec<Change>, Failure> {
         let ours = self.change(included.file_name(), Some(text))?;
         if ours.old.as_deref().is_some_and(|old| !ssh_config::is_ours(old)) {
@@ -160,9 +175,9 @@ impl SshHome {
     /// The file that setup wrote, under whatever name.
     fn set_up(&self) -> Option<Included> {
         let config = self.read("config").ok()??;
-        let names = config.lines().filter_map(|line| line.strip_prefix("Include "));
-        names
-            .filter_map(|name| Included::named(name.trim()).ok())
+        let paths = config.lines().filter_map(|line| line.strip_prefix("Include "));
+        paths
+            .filter_map(|path| self.included(path.trim_matches('"').rsplit('/').next()?).ok())
             .find(|included| self.read(included.file_name()).ok().flatten().as_deref().is_some_and(ssh_config::is_ours))
     }
 

@@ -88,7 +88,7 @@ pub async fn log_in(
         .request_async(&provider.http.caller())
         .await
         .map_err(|error| token_failure(&about.name, error))?;
-    provider.checked(answer.extra_fields().id_token(), Some(&nonce))
+    provider.checked(answer.extra_fields().id_token(), Some(&nonce)).await
 }
 
 /// The first port that is free, of those the issuer knows: some compare redirect addresses letter by letter.

@@ -42,7 +42,7 @@ pub async fn log_in(about: &IssuerAbout, http: reqwest::Client, key: &VerifyingK
         .request_async(&http, tokio::time::sleep, most)
         .await
         .map_err(|error| token_failure(&about.name, error))?;
-    provider.checked(answer.extra_fields().id_token(), None)
+    provider.checked(answer.extra_fields().id_token(), None).await
 }
 
 fn show(started: &CoreDeviceAuthorizationResponse, about: &IssuerAbout, key: &VerifyingKey) -> Result<(), Failure> {

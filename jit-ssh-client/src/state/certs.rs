@@ -27,6 +27,9 @@ pub struct Entry {
     pub until: UnixTime,
     /// Server's clock less ours, at issue.
     pub clock_offset_ms: i64,
+    /// Whether a duration was asked for: renewals then stay within `until`.
+    #[serde(default)]
+    pub limited: bool,
     /// The reason given, for renewals until `until`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -175,6 +178,7 @@ mod tests {
             expires: UnixTime::from_secs(expires),
             until: UnixTime::from_secs(until),
             clock_offset_ms: 0,
+            limited: false,
             reason: None,
             ticket: None,
         }

@@ -48,12 +48,12 @@ pub fn make(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes the account `name` and its home.
+/// Removes the account `name` and its home, whoever is still logged in to it.
 ///
 /// # Errors
 /// If userdel cannot be run.
 pub fn remove(name: &str) -> Result<()> {
-    Command::new("userdel").args(["-r", name]).output().map(|_output| ()).context("userdel")
+    Command::new("userdel").args(["-f", "-r", name]).output().map(|_output| ()).context("userdel")
 }
 
 /// Whether this process may make accounts.

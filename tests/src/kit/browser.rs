@@ -46,7 +46,7 @@ impl Page {
     }
 
     /// The value of the hidden field `name`.
-    fn hidden(&self, name: &str) -> Option<&str> {
+    pub fn hidden(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.text.split_once(&format!("name=\"{name}\" value=\""))?;
         rest.split('"').next()
     }

@@ -1,12 +1,11 @@
-use super::LogReader;
-use super::{RedbStore, file, live::Live};
-use crate::store::{
-    KeyBinding, Opened, Recorded, Store as _,
-    conformance::{self, NOW, entry, open, session},
-};
+use super::{LogReader, RedbStore, file, live::Live};
 use crate::{
     audit::checkpoint::{Checkpoint, Seal},
     fixture::seal,
+    store::{
+        KeyBinding, Opened, Recorded, Store as _,
+        conformance::{self, NOW, entry, open, session},
+    },
 };
 use ::redb::{Builder, Database, StorageBackend, TableDefinition, backends::FileBackend};
 use std::{
@@ -301,11 +300,10 @@ async fn a_log_without_a_tree_gets_one() {
 async fn a_log_of_another_key_is_refused_and_a_moved_server_keeps_its_log() {
     let (_home, path) = place();
     RedbStore::open(&path, &seal()).unwrap().append(entry("one")).await.unwrap();
-    let before = fs::read(&path).unwrap();
     let other = Seal::new("ssh-ca.example.com", Arc::new(crate::fixture::ca_key(4))).unwrap();
     let error = RedbStore::open(&path, &other).err().unwrap().to_string();
     assert!(error.contains("another key than keys.log"), "{error}");
-    assert!(fs::read(&path).unwrap() == before, "nothing was overwritten");
+    assert_eq!(LogReader::open(&path).unwrap().head().unwrap().1, 1, "nothing was appended");
 
     let moved = seal().of("new.example.com").unwrap();
     let store = RedbStore::open(&path, &moved).unwrap();
@@ -327,4 +325,21 @@ async fn the_log_can_be_read_while_the_server_writes() {
         assert_eq!(reader.entries(n, 9).unwrap(), [(n, entry(&n.to_string()))]);
     }
     assert!(refusal(&path).contains("stop the other ca-server first"), "{}", refusal(&path));
+}
+
+/// Sessions read lately are kept in memory; one that ended is gone from there too, even if whoever ended it has left.
+#[tokio::test]
+async fn an_ended_session_is_gone_even_if_nobody_waits_for_its_end() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path, &seal()).unwrap();
+    open(&store, session(1, "ann"), 1).await;
+    assert!(store.session(&session(1, "ann").id).await.unwrap().is_some());
+    let id = session(1, "ann").id;
+    tokio::select! {
+        biased;
+        _ended = store.end_session(&id, entry("ended")) => panic!("it waits for the commit"),
+        () = std::future::ready(()) => {}
+    }
+    store.append(entry("after")).await.unwrap();
+    assert_eq!(store.session(&id).await.unwrap(), None);
 }

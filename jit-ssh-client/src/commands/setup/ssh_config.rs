@@ -54,7 +54,10 @@ fn block(names: &str, target: &Target, certificate: &str, program: &str) -> Stri
 
 /// The file's name in `~/.ssh`, and the line that includes it.
 #[derive(Debug)]
-pub struct Included(String);
+pub struct Included {
+    name: String,
+    line: String,
+}
 
 impl Included {
     /// The file of this name.
@@ -65,29 +68,38 @@ impl Included {
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         let start = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
         if plain && start && name.len() <= 64 && name.ends_with(".conf") {
-            Ok(Self(name.to_owned()))
+            Ok(Self { name: name.to_owned(), line: format!("Include {name}") })
         } else {
             Err(Failure::usage("the name must be of letters, digits, '.', '_' and '-' and end in .conf")
                 .hint("jit-ssh setup --name jit-ssh.conf"))
         }
     }
 
+    /// Named by its whole path: ssh looks for a bare name in the home that the password file says, whatever HOME is.
+    ///
+    /// # Errors
+    /// If ssh_config cannot name the path.
+    pub fn by_path(self, directory: &Path) -> Result<Self, Failure> {
+        let line = format!("Include {}", quoting::config_path(&directory.join(&self.name))?);
+        Ok(Self { line, ..self })
+    }
+
     /// Its name.
     pub fn file_name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// `config` with the line at its top: further down it would belong to a `Host` block.
     pub fn added_to(&self, config: &str) -> String {
-        if config.lines().any(|line| line == self.line()) {
+        if config.lines().any(|line| line == self.line) {
             return config.to_owned();
         }
-        format!("{}\n{config}", self.line())
+        format!("{}\n{config}", self.line)
     }
 
     /// `config` without the line.
     pub fn removed_from(&self, config: &str) -> String {
-        let whole = format!("{}\n", self.line());
+        let whole = format!("{}\n", self.line);
         let mut done = false;
         config
             .split_inclusive('\n')
@@ -97,9 +109,5 @@ impl Included {
                 !ours
             })
             .collect()
-    }
-
-    fn line(&self) -> String {
-        format!("Include {}", self.0)
     }
 }

@@ -52,22 +52,18 @@ impl Scene {
     fn set_up(&self, config: &str) {
         DirBuilder::new().mode(0o700).create(&self.home.0).unwrap();
         fs::write(self.home.0.join("config"), config).unwrap();
-        self.apply(self.home.doing(&Included::named("jit-ssh.conf").unwrap(), self.text()).unwrap());
+        self.apply(self.home.doing(&self.home.included("jit-ssh.conf").unwrap(), self.text()).unwrap());
     }
 
     fn apply(&self, changes: Vec<Change>) {
         changes.iter().filter(|change| change.is_one()).for_each(|change| self.home.make(change).unwrap());
     }
 
-    /// What stock ssh makes of it, and how it called us. `-F` resolves `Include` in the real home, so the two files
-    /// are joined as ssh would.
+    /// What stock ssh makes of it, and how it called us.
     fn asked(&self, args: &[&str]) -> (String, String) {
-        let joined = self.home.0.join("joined");
-        let config = fs::read_to_string(self.home.0.join("config")).unwrap();
-        let ours = self.home.0.join("jit-ssh.conf");
-        fs::write(&joined, config.replace("Include jit-ssh.conf", &format!("Include {}", ours.display()))).unwrap();
         drop(fs::remove_file(&self.log));
-        let output = Command::new("ssh").arg("-G").arg("-F").arg(&joined).args(args).output().unwrap();
+        let output =
+            Command::new("ssh").arg("-G").arg("-F").arg(self.home.0.join("config")).args(args).output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), fs::read_to_string(&self.log).unwrap_or_default())
     }
 }
@@ -181,4 +177,19 @@ proptest! {
         prop_assert_eq!(included.added_to(&added).clone(), added.clone());
         prop_assert_eq!(included.removed_from(&added), config);
     }
+}
+
+/// ssh reads `Include name` in the home of the password file; a HOME that is another needs the whole path.
+#[test]
+fn a_home_of_another_name_is_included_by_its_path_and_found_again() {
+    let scene = scene(0);
+    assert!(!scene.home.is_where_ssh_looks());
+    scene.set_up("Host a\n");
+    let config = fs::read_to_string(scene.home.0.join("config")).unwrap();
+    assert_eq!(config, format!("Include \"{}\"\nHost a\n", scene.home.0.join("jit-ssh.conf").display()));
+    let found = scene.home.set_up().unwrap();
+    assert_eq!(found.file_name(), "jit-ssh.conf");
+    scene.apply(scene.home.undoing(&found).unwrap());
+    assert_eq!(fs::read_to_string(scene.home.0.join("config")).unwrap(), "Host a\n");
+    assert!(!scene.home.0.join("jit-ssh.conf").exists());
 }

@@ -1,0 +1,111 @@
+use super::*;
+use crate::{
+    agent::tests::{RealAgent, ca, identity, public_line},
+    ca_client::tests::session,
+};
+use policy::{GrantId, KeyId, Serial};
+use ssh_key::certificate::{Builder, CertType};
+
+const HOUR: u64 = 3600;
+
+fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+/// A certificate for `target` that lives from `issued` to `expires`, as the CA would send it.
+fn issued(target: &Target, grant: u8, issued: u64, expires: u64) -> (Issued, UserKey) {
+    let key = UserKey::fresh().unwrap();
+    let grant = GrantId::from_random([grant; 12]);
+    let mut builder = Builder::new([7; 16], key.public().clone(), issued, expires).unwrap();
+    builder.serial(9).unwrap();
+    builder.cert_type(CertType::User).unwrap();
+    builder.key_id(KeyId::new(&grant, &identity()).as_str()).unwrap();
+    builder.valid_principal(target.to_string()).unwrap();
+    let certificate = builder.sign(&ca(1)).unwrap();
+    let entry = Entry {
+        target: target.clone(),
+        serial: Serial::from_random(9).unwrap(),
+        grant,
+        policy: "web".parse().unwrap(),
+        issued: UnixTime::from_secs(issued),
+        expires: UnixTime::from_secs(expires),
+        until: UnixTime::from_secs(expires + HOUR),
+        clock_offset_ms: 0,
+        limited: false,
+        reason: None,
+        ticket: None,
+    };
+    (Issued { text: certificate.to_openssh().unwrap(), certificate, entry }, key)
+}
+
+fn comments(agent: &mut Agent) -> Vec<String> {
+    let mut comments: Vec<String> = agent.list().unwrap().into_iter().map(|listed| listed.comment).collect();
+    comments.sort();
+    comments
+}
+
+#[test]
+fn one_live_entry_a_target_and_nobody_elses_is_touched() {
+    let real = RealAgent::start();
+    let mut agent = real.connect();
+    let (mut session, _) = session(&"http://127.0.0.1:1".parse().unwrap());
+    session.user_ca = vec![public_line(&ca(1))];
+    let now = clock::now().as_secs();
+    let (web, db) = (target("deploy@web-1"), target("deploy@db-1"));
+
+    // Somebody else's certificate, with nothing of ours in its comment.
+    let (theirs, their_key) = issued(&web, 9, now, now + HOUR);
+    agent.add(&theirs.certificate, &their_key, "alice@laptop", 300).unwrap();
+    // One of ours that has run out and that this agent has kept all the same.
+    let (old, old_key) = issued(&target("deploy@old-1"), 8, now - HOUR, now - 1);
+    let comment = agent::comment(&old.entry.grant, &old.entry.target, old.entry.expires);
+    agent.add(&old.certificate, &old_key, &comment, 300).unwrap();
+
+    for (target, grant) in [(&web, 1), (&db, 2), (&web, 3)] {
+        let (issued, key) = issued(target, grant, now, now + HOUR);
+        hand_over(&mut agent, &session, &issued, &key).unwrap();
+    }
+    let comments = comments(&mut agent);
+    let of = |grant: u8| comments.iter().filter(|c| c.contains(GrantId::from_random([grant; 12]).as_str())).count();
+    assert_eq!((of(1), of(2), of(3), of(8)), (0, 1, 1, 0), "{comments:?}");
+    assert_eq!(comments[0], "alice@laptop");
+    assert_eq!(comments.len(), 3);
+}
+
+#[test]
+fn a_renewal_repeats_what_was_said_and_stays_within_its_grant() {
+    let outer = tempfile::tempdir().unwrap();
+    let state = StateDir::at(outer.path().join("state")).unwrap();
+    let certs = Certs::open(&state).unwrap();
+    let web = target("deploy@web-1");
+    let now = clock::now().as_secs();
+    let (mut first, _) = issued(&web, 1, now, now + 300);
+    certs.save(&first.entry, &first.text).unwrap();
+    assert_eq!(with_former(&certs, &web, &Wish::default()), Wish::default(), "nothing was said");
+
+    first.entry.reason = Some("deploy".parse().unwrap());
+    certs.save(&first.entry, &first.text).unwrap();
+    let renewal = with_former(&certs, &web, &Wish::default());
+    assert_eq!(renewal.reason, first.entry.reason);
+    let left = renewal.duration.unwrap().as_secs();
+    assert!(left <= 300 + HOUR && left > 200 + HOUR, "{left}");
+
+    let other = Wish { ticket: Some("OPS-1".parse().unwrap()), ..Wish::default() };
+    assert_eq!(with_former(&certs, &web, &other), other, "something else is said now");
+
+    first.entry.until = UnixTime::from_secs(now - 1);
+    certs.save(&first.entry, &first.text).unwrap();
+    assert_eq!(with_former(&certs, &web, &Wish::default()), Wish::default(), "that grant is over");
+}
+
+#[test]
+fn a_host_has_one_certificate_whatever_it_is_called() {
+    let outer = tempfile::tempdir().unwrap();
+    let certs = Certs::open(&StateDir::at(outer.path().join("state")).unwrap()).unwrap();
+    let (alias, name) = (target("deploy@www.example.com"), target("deploy@web-1"));
+    assert_eq!(certs.canonical(&alias), alias);
+    certs.learn_alias(&alias, &name).unwrap();
+    assert_eq!(certs.canonical(&alias), name);
+    assert_eq!(certs.canonical(&target("root@www.example.com")), target("root@web-1"));
+    assert_eq!(certs.canonical(&name), name);
+}

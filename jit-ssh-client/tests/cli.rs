@@ -1,0 +1,184 @@
+//! The program as a script meets it: exit codes, JSON, and what it leaves alone.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use serde_json::Value;
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+};
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn jit_ssh(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_jit-ssh"))
+            .args(args)
+            .env_clear()
+            .env("HOME", self.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("JIT_SSH_STATE_DIR", self.path().join("state"))
+            .output()
+            .unwrap()
+    }
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
+    let home = Home::new();
+    for args in [
+        &["status"][..],
+        &["ensure", "deploy@web-1"],
+        &["ssh", "deploy@web-1"],
+        &["certificate", "deploy@web-1"],
+        &["hosts"],
+        &["explain", "deploy@web-1"],
+        &["setup", "--dry-run"],
+    ] {
+        let output = home.jit_ssh(args);
+        assert_eq!(code(&output), 4, "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty(), "{args:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("next: log in: jit-ssh login"), "{args:?}: {told}");
+        assert!(!told.contains('\u{1b}'), "no colours without a terminal: {told:?}");
+    }
+}
+
+#[test]
+fn errors_are_json_too_when_json_is_asked_for() {
+    let home = Home::new();
+    let output = home.jit_ssh(&["--json", "status"]);
+    assert_eq!(json(&output)["error"]["code"], "needs_login");
+    assert_eq!(json(&output)["error"]["exit"], 4);
+    let output = home.jit_ssh(&["ensure", "--json", "no target"]);
+    assert_eq!((code(&output), &json(&output)["error"]["code"]), (2, &Value::from("usage")));
+    let output = home.jit_ssh(&["--json", "no-such-verb"]);
+    assert_eq!((code(&output), &json(&output)["error"]["code"]), (2, &Value::from("usage")));
+    let output = home.jit_ssh(&["login", "--json", "--server", "http://127.0.0.1:1"]);
+    assert_eq!((code(&output), &json(&output)["error"]["code"]), (6, &Value::from("unreachable")));
+}
+
+/// What a hostile repository, link or inventory could put where a host or an account belongs.
+#[test]
+fn hostile_targets_are_refused_before_anything_is_touched() {
+    let home = Home::new();
+    let marker = home.path().join("marker");
+    let touch = format!("$(touch {})", marker.display());
+    for target in [
+        &format!("deploy@{touch}"),
+        &format!("{touch}@web-1"),
+        "deploy@web-1;id",
+        "deploy@-oProxyCommand=id",
+        "-oProxyCommand=id@web-1",
+        "deploy@web-1\n",
+        "deploy@web-1\u{1b}[2J",
+        "../../etc/passwd@web-1",
+        "deploy@../web-1",
+        "deploy@we?b",
+        "deploy@",
+        "@web-1",
+        "%r@%h",
+    ] {
+        for verb in ["ensure", "explain", "certificate"] {
+            let output = home.jit_ssh(&[verb, target]);
+            assert_eq!(code(&output), 2, "{verb} {target:?}");
+            assert!(!output.stderr.contains(&0x1b), "{verb} {target:?}");
+        }
+        let output = home.jit_ssh(&["ssh", "--", target]);
+        assert_eq!(code(&output), 2, "ssh {target:?}");
+    }
+    assert!(!marker.exists());
+    assert!(!home.path().join("state").exists(), "refused before the state directory was made");
+}
+
+#[test]
+fn a_state_directory_that_others_can_read_is_not_used() {
+    let home = Home::new();
+    let state = home.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = home.jit_ssh(&["status"]);
+    assert_eq!(code(&output), 1);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("chmod 700"));
+}
+
+#[test]
+fn a_session_file_that_is_damaged_asks_for_a_login_and_quotes_nothing() {
+    let home = Home::new();
+    assert_eq!(code(&home.jit_ssh(&["status"])), 4);
+    let file = home.path().join("state/session.json");
+    std::fs::write(&file, "{\"version\":1,\"key\":\"c2VjcmV0\"").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let output = home.jit_ssh(&["--json", "status"]);
+    assert_eq!(code(&output), 4);
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("c2VjcmV0"));
+    assert_eq!(code(&home.jit_ssh(&["logout"])), 0, "logout clears it away");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_quiet_ensure_says_one_line() {
+    let output = Home::new().jit_ssh(&["ensure", "--quiet", "deploy@web-1"]);
+    assert_eq!(code(&output), 4);
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn an_unknown_setting_is_refused() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path().join(".config/jit-ssh")).unwrap();
+    std::fs::write(home.path().join(".config/jit-ssh/config.toml"), "sever = \"https://a\"\n").unwrap();
+    let output = home.jit_ssh(&["login"]);
+    assert_eq!(code(&output), 1);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("sever"));
+}
+
+#[test]
+fn plain_http_to_another_machine_is_refused() {
+    let output = Home::new().jit_ssh(&["login", "--server", "http://ca.example.com"]);
+    assert_eq!(code(&output), 2);
+}
+
+#[test]
+fn completions_and_man_pages_are_made() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = home.jit_ssh(&["completions", shell]);
+        assert!(code(&output) == 0 && String::from_utf8(output.stdout).unwrap().contains("jit-ssh"), "{shell}");
+    }
+    let pages = home.path().join("man");
+    assert_eq!(code(&home.jit_ssh(&["man", pages.to_str().unwrap()])), 0);
+    for page in ["jit-ssh.1", "jit-ssh-login.1", "jit-ssh-ensure.1", "jit-ssh-doctor.1"] {
+        assert!(std::fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
+    }
+}
+
+#[test]
+fn doctor_names_the_first_broken_link_and_stops() {
+    let output = Home::new().jit_ssh(&["--json", "doctor"]);
+    let told = json(&output);
+    let checks = told["checks"].as_array().unwrap();
+    assert_eq!((code(&output), told["ok"].as_bool()), (6, Some(false)));
+    assert_eq!(checks.last().unwrap()["check"], "agent");
+    assert!(checks.last().unwrap()["fix"].as_str().unwrap().contains("ssh-agent"));
+    assert!(checks[..checks.len() - 1].iter().all(|check| check["ok"] == true));
+}

@@ -1,0 +1,92 @@
+//! (c): the whole issue verb in this process: request verified, decided among 100 policies, recorded durably, signed.
+
+use crate::{
+    measure::{Effort, Latencies, cores},
+    report::{Aim, Report},
+    stage::{self, AUDIENCE, PATH, Person},
+};
+use anyhow::{Result, anyhow};
+use ca_server::{
+    app::{App, Origin, SessionRules},
+    ca::Authority,
+    clock::SystemClock,
+    custody::CaKey,
+    oidc::Issuers,
+    policies::LivePolicies,
+    store::redb::RedbStore,
+    verbs::{authenticate::authenticate, issue::issue, replay::Replay},
+};
+use policy::Seconds;
+use std::{net::IpAddr, path::Path, sync::Arc, time::Instant};
+
+pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores()).enable_all().build()?;
+    runtime.block_on(async {
+        let app = Arc::new(app(&place.join("verb.redb"))?);
+        let people: Vec<Arc<Person>> = (0..64).map(|n| Arc::new(Person::new(n))).collect();
+        for person in &people {
+            person.log_in(&*app.store).await?;
+        }
+        let one = run(&app, people.get(..1).unwrap_or_default(), effort.requests, false).await?;
+        report.ratio("c  issue verb in process, 1 caller", one.0, Aim::None);
+        let many = run(&app, &people, effort.requests, false).await?;
+        report.ratio("c  issue verb in process, 64 callers", many.0, Aim::AtLeast(0.20));
+        let fresh = run(&app, &people, effort.requests, true).await?;
+        report.ratio("c  the same, each with a fresh key and its proof", fresh.0, Aim::None);
+        anyhow::ensure!(app.store.entry_count().await? >= (one.1 + many.1 + fresh.1) as u64, "a record is missing");
+        Ok(())
+    })
+}
+
+fn app(store: &Path) -> Result<App> {
+    let clock: Arc<dyn ca_server::clock::Clock> = Arc::new(SystemClock);
+    Ok(App {
+        audience: AUDIENCE.to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
+        sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
+        store: Arc::new(RedbStore::open(store, &stage::seal(CaKey::from_seed([5; 32].into()))?)?),
+        authority: Authority::new(CaKey::from_seed([7; 32].into())),
+        host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
+        policies: LivePolicies::from_sources(stage::sources(100)?)?,
+        issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
+        replay: Replay::new(clock.now_ms()),
+        clock,
+    })
+}
+
+/// Certificates a second, and how many.
+async fn run(app: &Arc<App>, people: &[Arc<Person>], requests: usize, fresh: bool) -> Result<(f64, usize)> {
+    let mut callers = Vec::new();
+    // Signed beforehand: what is measured is the server's part. The window for signed requests is a minute.
+    let each = requests / people.len().max(3);
+    for person in people {
+        let mut requests = Vec::with_capacity(each);
+        for _ in 0..each {
+            let body = if fresh { person.body_with_fresh_key()? } else { person.body()? };
+            requests.push((person.header(&body), body));
+        }
+        callers.push(requests);
+    }
+    let started = Instant::now();
+    let tasks: Vec<_> = callers.into_iter().map(|requests| tokio::spawn(call(Arc::clone(app), requests))).collect();
+    let mut all = Latencies::default();
+    for task in tasks {
+        all.join(task.await??);
+    }
+    Ok((all.count() as f64 / started.elapsed().as_secs_f64(), all.count()))
+}
+
+async fn call(app: Arc<App>, requests: Vec<(String, Vec<u8>)>) -> Result<Latencies> {
+    let origin = Origin { source: IpAddr::from([127, 0, 0, 1]), request_id: "00000000-ladder".to_owned() };
+    let mut latencies = Latencies::default();
+    for (header, body) in requests {
+        let started = Instant::now();
+        let caller = authenticate(&app, &origin, "POST", PATH, Some(&header), &body).await;
+        let caller = caller.map_err(|refusal| anyhow!("{refusal:?}"))?;
+        let response = issue(&app, &caller, serde_json::from_slice(&body)?).await;
+        let response = response.map_err(|refusal| anyhow!("{refusal:?}"))?;
+        std::hint::black_box(serde_json::to_vec(&response)?);
+        latencies.add(started.elapsed());
+    }
+    Ok(latencies)
+}
