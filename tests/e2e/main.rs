@@ -15,4 +15,5 @@ mod same_bytes;
 mod slow_and_large;
 mod stock_tools;
 mod strangers;
+mod tls;
 mod workloads;

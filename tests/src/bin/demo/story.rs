@@ -116,7 +116,8 @@ async fn log_in(stage: &Stage) -> Result<()> {
     let told = process.finish().await?;
     ensure!(told.code == Some(0), "{told:?}");
     indent(&told.out);
-    let logged_in = told.err.lines().filter(|line| !line.trim().starts_with("http"));
+    let logged_in = told.err.lines().filter(|line| !line.contains("http://127.0.0.1") || line.contains("Logged in"));
+    let logged_in = logged_in.filter(|line| !line.contains("Open this address"));
     indent(&logged_in.collect::<Vec<_>>().join("\n"));
     Ok(())
 }
