@@ -1,6 +1,7 @@
 //! Wire types: what client, server and host say to each other. docs/PROTOCOL.md is the same in words, byte for byte.
 
 mod about;
+mod audit;
 mod certificates;
 mod error;
 mod hosts;
@@ -9,6 +10,7 @@ mod sessions;
 pub mod signature;
 
 pub use about::{About, IssuerAbout};
+pub use audit::ConsistencyResponse;
 pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
@@ -36,6 +38,10 @@ pub mod paths {
     pub const CERTIFICATES: &str = "/v1/certificates";
     /// What the caller may reach.
     pub const HOSTS: &str = "/v1/hosts";
+    /// The audit log's latest signed checkpoint: a signed note, not JSON.
+    pub const CHECKPOINT: &str = "/v1/audit/checkpoint";
+    /// The proof that one checkpoint continues another: [`crate::ConsistencyResponse`].
+    pub const CONSISTENCY: &str = "/v1/audit/consistency";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

@@ -1,5 +1,11 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
+pub mod checkpoint;
+pub mod note;
+pub mod tree;
+pub mod verify;
+pub mod witness;
+
 use api::{Code, DecisionBody};
 use policy::{GrantId, Identity, Kind, PolicyId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
@@ -131,7 +137,7 @@ pub enum Event<'a> {
         actor: Actor<'a>,
         /// The session.
         session: &'a SessionId,
-        /// `logout`, `ended-by-owner`, `idle` or `expired`.
+        /// `logout`, `ended-by-owner`, `too-many`, `idle` or `expired`.
         reason: &'a str,
     },
     /// A decision that issued nothing.

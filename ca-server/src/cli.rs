@@ -1,5 +1,9 @@
 //! The command line.
 
+mod audit;
+
+pub(crate) use audit::{Audit, Export, Key, Tail, Verify, Witness};
+
 use clap::{Args, Parser, Subcommand};
 use policy::{Group, Reason, Seconds, Target, Ticket};
 use std::{
@@ -34,6 +38,8 @@ pub(crate) enum Command {
     Check(Check),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Audit(Box<Audit>),
     Dev(Dev),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
@@ -64,6 +70,9 @@ pub(crate) struct Init {
     /// Protect the keys' files with the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make only the audit log's key, for an install that is older than it
+    #[arg(long)]
+    pub(crate) missing: bool,
 }
 
 /// Serve, in the foreground

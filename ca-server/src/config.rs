@@ -34,7 +34,7 @@ pub struct Config {
     /// Where facts are kept.
     #[serde(default)]
     pub store: StoreConfig,
-    /// The CA keys.
+    /// The server's keys.
     #[serde(default)]
     pub keys: Keys,
     /// Where the policies are.
@@ -96,7 +96,9 @@ pub struct Keys {
     pub user_ca: PathBuf,
     /// Signs host certificates.
     pub host_ca: PathBuf,
-    /// A file whose first line is the passphrase of both; else the environment variable, else none.
+    /// Signs checkpoints of the audit log.
+    pub log: PathBuf,
+    /// A file whose first line is the passphrase of all of them; else the environment variable, else none.
     pub passphrase_file: Option<PathBuf>,
 }
 
@@ -185,7 +187,8 @@ impl Config {
     fn anchor(&mut self, base: &Path) {
         let Self { listen, store, keys, policy, issuer, .. } = self;
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
-        let needed = [&mut store.path, &mut keys.user_ca, &mut keys.host_ca, &mut policy.directory];
+        let Keys { user_ca, host_ca, log, .. } = keys;
+        let needed = [&mut store.path, user_ca, host_ca, log, &mut policy.directory];
         let optional = [&mut listen.tls_certificate, &mut listen.tls_key, &mut keys.passphrase_file];
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
@@ -259,7 +262,8 @@ impl Default for StoreConfig {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { user_ca: "keys/user_ca".into(), host_ca: "keys/host_ca".into(), passphrase_file: None }
+        let [user_ca, host_ca, log] = ["keys/user_ca", "keys/host_ca", "keys/log"].map(PathBuf::from);
+        Self { user_ca, host_ca, log, passphrase_file: None }
     }
 }
 

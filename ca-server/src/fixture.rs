@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Origin, SessionRules},
+    audit::checkpoint::Seal,
     ca::Authority,
     clock::ManualClock,
     custody::CaKey,
@@ -96,6 +97,11 @@ pub(crate) fn ask(target: &str) -> Ask {
 
 pub(crate) fn ca_key(seed: u8) -> CaKey {
     CaKey::from_seed(Zeroizing::new([seed; 32]))
+}
+
+/// What signs the audit logs of tests.
+pub(crate) fn seal() -> Seal {
+    Seal::new("ssh-ca.example.com", Arc::new(ca_key(3))).unwrap()
 }
 
 /// A user key with a known seed.

@@ -92,6 +92,26 @@ fn init_makes_what_a_start_needs_and_never_overwrites() {
     assert_eq!(fs::read(home.path().join("keys/user_ca")).unwrap(), key);
 }
 
+/// An install from before the audit log had a key: one command makes it, and nothing else is touched.
+#[test]
+fn init_missing_makes_the_log_key_alone() {
+    let home = home();
+    let keys = home.path().join("keys");
+    let directory = home.path().to_str().unwrap();
+    let refused = ran(&["init", directory, "--missing"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    fs::remove_file(keys.join("log")).unwrap();
+    fs::remove_file(keys.join("log.pub")).unwrap();
+    let before = fs::read(keys.join("user_ca")).unwrap();
+    let made = ran(&["init", directory, "--missing"]);
+    assert!(made.status.success(), "{}", text(&made));
+    assert_eq!(fs::read(keys.join("user_ca")).unwrap(), before);
+    let shown = ran(&["audit", "key", "--config", &config(home.path())]);
+    let key = String::from_utf8(shown.stdout).unwrap();
+    assert!(key.starts_with("ca.example.com+"), "{key}");
+    assert!(text(&made).contains(key.trim()), "init and `audit key` say the same: {}", text(&made));
+}
+
 #[test]
 fn init_writes_a_configuration_that_check_accepts() {
     let home = TempDir::new().unwrap();
@@ -113,7 +133,7 @@ fn init_writes_a_configuration_that_check_accepts() {
 #[test]
 fn what_check_finds_stops_the_start() {
     // What is spoilt; what check says of it; whether `run` stops at it too.
-    let rows: [(&str, Spoil, &str); 8] = [
+    let rows: [(&str, Spoil, &str); 10] = [
         (
             "one key twice",
             &|home| {
@@ -126,6 +146,14 @@ fn what_check_finds_stops_the_start() {
             &|home| fs::set_permissions(home.join("keys/user_ca"), fs::Permissions::from_mode(0o644)).unwrap(),
             "user_ca",
         ),
+        (
+            "log key twice",
+            &|home| {
+                fs::copy(home.join("keys/user_ca"), home.join("keys/log")).unwrap();
+            },
+            "one key",
+        ),
+        ("no log key", &|home| fs::remove_file(home.join("keys/log")).unwrap(), "ca-server init --missing"),
         ("no key", &|home| fs::remove_file(home.join("keys/host_ca")).unwrap(), "host_ca"),
         ("bad policy", &|home| fs::write(home.join("policy/access.cedar"), "permit (").unwrap(), "access.cedar:1"),
         ("failing test", &|home| fs::write(home.join("policy/access.cedar"), "").unwrap(), "tests/access.toml"),

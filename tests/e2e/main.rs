@@ -1,6 +1,7 @@
 //! The stories, one file each. Real sshd, ssh, ssh-agent, ssh-keygen and OpenID Provider.
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
+mod audit;
 mod certificate_matrix;
 mod crashes;
 mod fuzz;

@@ -108,7 +108,7 @@ async fn cve_2025_44005_a_store_that_fails_issues_nothing() -> Result<()> {
 
     let home = world.server.kill().await?;
     let on_record = {
-        let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
+        let store = RedbStore::open(&home.path("jit-ssh.redb"), &home.seal()?)?;
         let count = usize::try_from(store.entry_count().await?)?;
         let entries = store.entries(0, count).await?;
         let issued = entries.iter().filter_map(|entry| serde_json::from_slice::<Value>(entry.as_bytes()).ok());
@@ -139,7 +139,7 @@ async fn what_is_broken_stops_the_start_and_is_not_overwritten() -> Result<()> {
             "jit-ssh.redb",
             |home| {
                 let file = home.path("jit-ssh.redb");
-                drop(RedbStore::open(&file)?);
+                drop(RedbStore::open(&file, &home.seal()?)?);
                 let whole = fs::read(&file)?;
                 Ok(fs::write(&file, &whole[..whole.len() / 3])?)
             },

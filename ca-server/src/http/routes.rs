@@ -61,6 +61,8 @@ enum Endpoint {
     Certificate,
     Hosts,
     Explain,
+    Checkpoint,
+    Consistency,
     Health,
     Ready,
     OpenApi,
@@ -68,7 +70,7 @@ enum Endpoint {
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 13] = [
+pub static ROUTES: [Route; 15] = [
     route(Method::GET, paths::ABOUT, Need::Nothing, Listener::Api, Endpoint::About),
     route(Method::POST, paths::LOGIN, Need::Nothing, Listener::Api, Endpoint::Login),
     route(Method::GET, paths::SESSION, Need::Login, Listener::Api, Endpoint::ShowSession),
@@ -78,6 +80,8 @@ pub static ROUTES: [Route; 13] = [
     route(Method::POST, paths::CERTIFICATES, Need::Login, Listener::Api, Endpoint::Certificate),
     route(Method::GET, paths::HOSTS, Need::Login, Listener::Api, Endpoint::Hosts),
     route(Method::POST, paths::EXPLAIN, Need::Login, Listener::Api, Endpoint::Explain),
+    route(Method::GET, paths::CHECKPOINT, Need::Nothing, Listener::Api, Endpoint::Checkpoint),
+    route(Method::GET, paths::CONSISTENCY, Need::Nothing, Listener::Api, Endpoint::Consistency),
     route(Method::GET, "/health", Need::Nothing, Listener::Both, Endpoint::Health),
     route(Method::GET, "/ready", Need::Nothing, Listener::Both, Endpoint::Ready),
     route(Method::GET, "/openapi.json", Need::Nothing, Listener::Api, Endpoint::OpenApi),
@@ -154,7 +158,10 @@ pub(super) async fn serve(
     let body = read(&parts.headers, body).await?;
     let path = parts.uri.path();
     match route.need {
-        Need::Nothing => open(route.endpoint, shared, &origin, &parts.headers, &body).await,
+        Need::Nothing => {
+            let query = parts.uri.query().unwrap_or_default();
+            open(route.endpoint, shared, &origin, &parts.headers, query, &body).await
+        }
         Need::Login => {
             let signed_path = parts.uri.path_and_query().map_or(path, |both| both.as_str());
             let header = authorization(&parts.headers)?;
@@ -173,6 +180,7 @@ async fn open(
     shared: &Shared,
     origin: &Origin,
     headers: &hyper::HeaderMap,
+    query: &str,
     body: &[u8],
 ) -> Result<Answer, Refusal> {
     match endpoint {
@@ -181,6 +189,8 @@ async fn open(
             let request = from_json(headers, body)?;
             answer::json(StatusCode::OK, &verbs::login::login(&shared.app, origin, request).await?)
         }
+        Endpoint::Checkpoint => verbs::audit::checkpoint(&shared.app).await.map(answer::text),
+        Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),

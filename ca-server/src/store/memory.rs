@@ -1,17 +1,23 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
-use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
-use crate::audit::Entry;
+use super::{
+    KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions, records, run_out,
+};
+use crate::audit::{
+    Entry,
+    checkpoint::Seal,
+    tree::{self, Frontier, Hash},
+};
 use async_trait::async_trait;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    convert::Infallible,
     sync::{Mutex, MutexGuard},
 };
 
 /// A store that forgets everything when dropped.
-#[derive(Default)]
-pub struct MemoryStore(Mutex<Facts>);
+pub struct MemoryStore(Mutex<Facts>, Seal);
 
 #[derive(Default)]
 struct Facts {
@@ -19,6 +25,18 @@ struct Facts {
     tokens: HashMap<[u8; 32], UnixTime>,
     keys: BTreeMap<[u8; 32], ProvenKey>,
     entries: Vec<Entry>,
+    hashes: Vec<Hash>,
+    frontier: Frontier,
+}
+
+impl Facts {
+    fn append(&mut self, entry: Entry) {
+        let Ok(()) = self.frontier.push(tree::leaf(entry.as_bytes()), |_place, hash| {
+            self.hashes.push(*hash);
+            Ok::<(), Infallible>(())
+        });
+        self.entries.push(entry);
+    }
 }
 
 struct ProvenKey {
@@ -28,9 +46,9 @@ struct ProvenKey {
 }
 
 impl MemoryStore {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty one, whose log `seal` signs.
+    pub fn new(seal: Seal) -> Self {
+        Self(Mutex::default(), seal)
     }
 
     fn facts(&self) -> Result<MutexGuard<'_, Facts>, StoreError> {
@@ -53,13 +71,16 @@ impl Store for MemoryStore {
         }
         facts.tokens.insert(token.digest, token.forget);
         let owner = records::owner(&session.identity.issuer, &session.identity.subject);
-        facts.sessions.insert(session.id.clone(), session);
+        facts.sessions.insert(session.id.clone(), session.clone());
         let theirs =
             facts.sessions.values().filter(|s| records::owner(&s.identity.issuer, &s.identity.subject) == owner);
-        for ended in most_sessions(theirs.map(|s| (s.started, s.id.clone())).collect(), most) {
-            facts.sessions.remove(&ended);
+        let surplus = most_sessions(theirs.map(|s| (s.started, s.id.clone())).collect(), most);
+        facts.append(entry);
+        for ended in surplus {
+            if let Some(ended) = facts.sessions.remove(&ended) {
+                facts.append(made_room(&ended, &session)?);
+            }
         }
-        facts.entries.push(entry);
         Ok(Opened::Yes)
     }
 
@@ -87,7 +108,7 @@ impl Store for MemoryStore {
         if facts.sessions.remove(id).is_none() {
             return Ok(false);
         }
-        facts.entries.push(entry);
+        facts.append(entry);
         Ok(true)
     }
 
@@ -111,7 +132,7 @@ impl Store for MemoryStore {
             known.at = at;
             known.sessions.insert(session.clone());
         }
-        facts.entries.push(entry);
+        facts.append(entry);
         Ok(Recorded::Yes)
     }
 
@@ -120,7 +141,7 @@ impl Store for MemoryStore {
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
-        self.facts()?.entries.push(entry);
+        self.facts()?.append(entry);
         Ok(())
     }
 
@@ -133,9 +154,26 @@ impl Store for MemoryStore {
         Ok(u64::try_from(self.facts()?.entries.len()).unwrap_or(u64::MAX))
     }
 
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        let facts = self.facts()?;
+        Ok(self.1.checkpoint(facts.frontier.size(), facts.frontier.root()))
+    }
+
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        let facts = self.facts()?;
+        let hash = |place: &u64| facts.hashes.get(usize::try_from(*place).ok()?).copied();
+        let all = places.iter().map(hash).collect::<Option<_>>();
+        all.ok_or_else(|| StoreError("the tree of the audit log has no such place".to_owned()))
+    }
+
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
         let mut facts = self.facts()?;
-        facts.sessions.retain(|_, session| now < session.expires);
+        let mut over: Vec<_> = facts.sessions.values().filter(|session| session.expires <= now).cloned().collect();
+        over.sort_by(|a, b| (a.expires, &a.id).cmp(&(b.expires, &b.id)));
+        for session in over {
+            facts.sessions.remove(&session.id);
+            facts.append(run_out(&session, now)?);
+        }
         facts.tokens.retain(|_, forget| now < *forget);
         facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
         Ok(())
@@ -153,6 +191,6 @@ mod tests {
 
     #[tokio::test]
     async fn the_promises_hold() {
-        conformance::run(Arc::new(MemoryStore::new())).await;
+        conformance::run(Arc::new(MemoryStore::new(crate::fixture::seal()))).await;
     }
 }

@@ -3,18 +3,21 @@
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
 mod file;
+mod head;
 mod live;
 mod operations;
 mod overlay;
+mod reader;
 mod recent;
 mod tables;
 mod used;
 mod writer;
 
 pub use file::{OpenError, examine};
+pub use reader::LogReader;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
-use crate::audit::Entry;
+use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
@@ -25,7 +28,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use tables::{AUDIT, OWNED, PROOFS, SESSIONS, Tables};
+use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
 use used::LastUse;
 use writer::Writer;
 
@@ -38,25 +41,27 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the store at `path`, or makes one if there is no such file.
+    /// Opens the store at `path`, or makes one if there is no such file. `seal` signs the audit log; a log that is there keeps
+    /// the name it has.
     ///
     /// # Errors
-    /// If the file is damaged, of a newer version, open in another process, or readable by others. It is not touched.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    /// If the file is damaged, of a newer version, open in another process, or readable by others; if the audit log, its tree
+    /// and its signed checkpoint do not agree at their head, or another key signed it. It is not touched.
+    pub fn open(path: &Path, seal: &Seal) -> Result<Self, OpenError> {
         if path.try_exists().unwrap_or(true) {
             // Every page, before anything is written: redb trusts what was closed well, and would find damage when a
             // request meets it.
             file::examine(path)?;
         }
-        drop(file::open(path)?);
+        let seal = file::prepare(path, seal)?;
         let again = path.to_owned();
         // From here on a file that is gone is an error, not a reason to begin a new one.
-        Self::around(path, Live::open(move || file::open_existing(&again))?)
+        Self::around(path, Live::open(move || file::open_existing(&again))?, seal)
     }
 
-    fn around(path: &Path, live: Live) -> Result<Self, OpenError> {
+    fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
-        let writer = Writer::start(Arc::clone(&live)).map_err(|error| OpenError::thread(path, &error))?;
+        let writer = Writer::start(Arc::clone(&live), seal).map_err(|error| OpenError::thread(path, &error))?;
         Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default() })
     }
 
@@ -183,6 +188,21 @@ impl Store for RedbStore {
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
         reading(|| self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed))
+    }
+
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        let table = self.live.read()?.open_table(CHECKPOINT).map_err(failed)?;
+        let note = table.get(LATEST).map_err(failed)?.map(|note| note.value().to_owned());
+        note.ok_or_else(|| failed("the audit log has no checkpoint"))
+    }
+
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        let tree = self.live.read()?.open_table(TREE).map_err(failed)?;
+        let hash = |place: &u64| {
+            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            kept.ok_or_else(|| failed("the tree of the audit log has no such place"))
+        };
+        places.iter().map(hash).collect()
     }
 
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {

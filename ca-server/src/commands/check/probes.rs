@@ -4,7 +4,7 @@ use super::{Report, Weight};
 use crate::commands::init::PLACEHOLDER;
 use ca_server::{
     clock::SystemClock,
-    config::Config,
+    config::{Config, Keys},
     custody::CaKey,
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
@@ -12,7 +12,7 @@ use ca_server::{
 };
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
-/// The CA keys: there, ours alone, of the right kind, opened by the passphrase, and two.
+/// The keys: there, ours alone, of the right kind, opened by the passphrase, and each in one role.
 pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
     let passphrase = match config.keys.passphrase() {
         Ok(passphrase) => passphrase,
@@ -27,18 +27,24 @@ pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
         }
     };
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
-    let mut public = Vec::new();
-    for (key, file) in [("user_ca", &config.keys.user_ca), ("host_ca", &config.keys.host_ca)] {
-        match CaKey::load(file, passphrase) {
-            Ok(held) => public.push(held.public().key_data().clone()),
-            Err(error) => report.add(Weight::Error, ("keys", key), error.to_string(), ""),
+    let mut known: Vec<(&str, CaKey)> = Vec::new();
+    let Keys { user_ca, host_ca, log, .. } = &config.keys;
+    for (name, file) in [("user_ca", user_ca), ("host_ca", host_ca), ("log", log)] {
+        let held = match CaKey::load(file, passphrase) {
+            Ok(held) => held,
+            Err(error) => {
+                let older = name == "log" && !file.exists();
+                let hint =
+                    if older { "an install that is older than its log key: `ca-server init --missing`" } else { "" };
+                report.add(Weight::Error, ("keys", name), error.to_string(), hint);
+                continue;
+            }
+        };
+        if let Some((other, _)) = known.iter().find(|(_, other)| other.verifying_key() == held.verifying_key()) {
+            let hint = "give each role its own: `ca-server init` makes three";
+            report.add(Weight::Error, ("keys", name), format!("{other} and {name} are one key"), hint);
         }
-    }
-    if let [user, host] = public.as_slice()
-        && user == host
-    {
-        let hint = "give each role its own: `ca-server init` makes two";
-        report.add(Weight::Error, ("keys", "host_ca"), "user_ca and host_ca are one key", hint);
+        known.push((name, held));
     }
 }
 

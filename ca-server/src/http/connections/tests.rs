@@ -1,7 +1,7 @@
 use super::{bind, serve};
 use crate::{
     config::Config,
-    fixture::{AUDIENCE, Stage},
+    fixture::{AUDIENCE, Stage, seal},
     http::{
         Door, Listener,
         door::Shared,
@@ -35,7 +35,7 @@ struct Served {
 async fn served(limits: &str, tls: Option<Arc<Tls>>) -> Served {
     let text = format!("audience = \"{AUDIENCE}\"\n[limits]\n{limits}");
     let config = Config::parse("c.toml", &text, Path::new("/")).unwrap();
-    let stage = Stage::new(Arc::new(MemoryStore::new()));
+    let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
     let door = Door::new(Arc::new(Shared::new(Arc::new(stage.app), &config).unwrap()), Listener::Api);
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();

@@ -37,7 +37,7 @@ impl House {
     async fn new(settings: &str) -> Self {
         let text = format!("audience = \"{AUDIENCE}\"\n{settings}");
         let config = Config::parse("c.toml", &text, Path::new("/")).unwrap();
-        let stage = Stage::new(Arc::new(MemoryStore::new()));
+        let stage = Stage::new(Arc::new(MemoryStore::new(crate::fixture::seal())));
         stage.login(1, "ann").await;
         let shared = Shared::new(Arc::new(stage.app), &config).unwrap();
         Self { door: Door::new(Arc::new(shared), Listener::Api), nonces: AtomicU8::new(0) }

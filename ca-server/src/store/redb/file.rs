@@ -1,11 +1,14 @@
 //! The file: made whole or not at all, opened only if it is ours, sound and of a version we know.
 
 use super::{
+    head,
     overlay::Overlay,
-    tables::{META, SCHEMA, Tables},
+    tables::{META, SCHEMA, Tables, WITHOUT_TREE},
 };
+use crate::audit::{checkpoint::Seal, tree::Frontier};
 use ::redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError, backends::FileBackend,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError,
+    backends::FileBackend,
 };
 use std::{
     fs::{File, OpenOptions},
@@ -29,7 +32,7 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into(), in_use: false }
     }
 
@@ -57,19 +60,25 @@ impl OpenError {
     }
 }
 
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
-    match path.symlink_metadata() {
-        Ok(_) => open_existing(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
-        Err(error) => Err(OpenError::io(path, &error)),
+/// Makes the store if there is none, brings an older one up to date, and looks at the head of its audit log. Answers what
+/// seals this log.
+pub(super) fn prepare(path: &Path, seal: &Seal) -> Result<Seal, OpenError> {
+    let database = match path.symlink_metadata() {
+        Ok(_) => open_existing(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, seal)?,
+        Err(error) => return Err(OpenError::io(path, &error)),
+    };
+    if schema(path, &database)? == WITHOUT_TREE {
+        head::plant(&database, seal).map_err(|error| OpenError::new(path, error.to_string(), RESTORE))?;
     }
+    head::check(path, &database, seal)
 }
 
 pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
     ours(path)?;
     guarded(path, || {
         let database = builder().open(path).map_err(|error| refused(path, error))?;
-        check_schema(path, &database)?;
+        schema(path, &database)?;
         Ok(database)
     })
 }
@@ -84,7 +93,7 @@ pub fn examine(path: &Path) -> Result<(), OpenError> {
     guarded(path, || {
         let backend = Overlay::over(path).map_err(|error| OpenError::io(path, &error))?;
         let checked = builder().set_check_integrity_on_open(true).create_with_backend(backend);
-        check_schema(path, &checked.map_err(|error| refused(path, error))?)
+        schema(path, &checked.map_err(|error| refused(path, error))?).map(drop)
     })
 }
 
@@ -112,17 +121,19 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Resul
 }
 
 /// In the words of docs/OPERATIONS.md.
-const RESTORE: &str = "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete \
-                       it to get going: a new store forgets who was logged in and what was issued";
+pub(super) const RESTORE: &str =
+    "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete it to get going: a \
+     new store forgets who was logged in and what was issued";
 
-fn builder() -> Builder {
+/// One process writes; others may read meanwhile, as `ca-server audit` does.
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE);
+    builder.set_cache_size(CACHE).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
 }
 
 /// A new store appears under its name only once it is whole.
-fn create(path: &Path) -> Result<Database, OpenError> {
+fn create(path: &Path, seal: &Seal) -> Result<Database, OpenError> {
     let half = path.with_extension("new");
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the path and the free space");
     match std::fs::remove_file(&half) {
@@ -135,7 +146,7 @@ fn create(path: &Path) -> Result<Database, OpenError> {
     let database = builder().create_with_backend(backend).map_err(|error| refused(path, error))?;
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    drop(Tables::open(&transaction).map_err(failed)?);
+    Tables::open(&transaction, Some(Frontier::default())).and_then(|mut tables| tables.sign(seal)).map_err(failed)?;
     {
         let mut meta = transaction.open_table(META).map_err(|error| failed(error.into()))?;
         meta.insert("schema", SCHEMA).map_err(|error| failed(error.into()))?;
@@ -151,7 +162,7 @@ fn create(path: &Path) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
+fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
     let unreadable =
         |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
     let read = database.begin_read().map_err(|error| unreadable(&error))?;
@@ -164,7 +175,7 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     };
     let schema = meta.get("schema").map_err(|error| unreadable(&error))?.map(|schema| schema.value());
     match schema {
-        Some(SCHEMA) => Ok(()),
+        Some(known @ (SCHEMA | WITHOUT_TREE)) => Ok(known),
         Some(newer) if newer > SCHEMA => Err(OpenError::new(
             path,
             format!("a newer ca-server wrote this store (schema {newer}, this one knows {SCHEMA})"),

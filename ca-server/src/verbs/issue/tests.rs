@@ -1,7 +1,7 @@
 use super::issue;
 use crate::{
-    audit::Entry,
-    fixture::{Stage, ca_key, certificate_request, session_key, user_key},
+    audit::{Entry, tree::Hash},
+    fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
         KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, memory::MemoryStore, redb::RedbStore,
     },
@@ -18,7 +18,7 @@ use std::sync::{
 };
 
 async fn stage() -> Stage {
-    let stage = Stage::new(Arc::new(MemoryStore::new()));
+    let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
     stage.login(1, "ann").await;
     stage
 }
@@ -213,6 +213,12 @@ impl Store for Faulty {
     async fn entry_count(&self) -> Result<u64, StoreError> {
         self.inner.entry_count().await
     }
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        self.inner.checkpoint().await
+    }
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        self.inner.tree_hashes(places).await
+    }
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
         self.inner.prune(now).await
     }
@@ -230,7 +236,7 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
         for fault in [Fault::Failed, Fault::FailedButPersisted] {
             for at in 0..12 {
                 let home = tempfile::tempdir().unwrap();
-                let inner = RedbStore::open(&home.path().join("store")).unwrap();
+                let inner = RedbStore::open(&home.path().join("store"), &seal()).unwrap();
                 let store = Arc::new(Faulty { inner, at, fault, calls: AtomicUsize::new(0) });
                 let stage = Stage::new(Arc::clone(&store) as _);
                 stage.login(1, "ann").await;
@@ -283,7 +289,7 @@ async fn whole(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_at_once_each_has_its_own_serial_grant_and_record() {
     let home = tempfile::tempdir().unwrap();
-    let stage = Arc::new(Stage::new(Arc::new(RedbStore::open(&home.path().join("store")).unwrap())));
+    let stage = Arc::new(Stage::new(Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap())));
     stage.login(1, "ann").await;
     let callers: Vec<_> = (0..100u8)
         .map(|n| {

@@ -44,7 +44,7 @@ fn app(store: &Path) -> Result<App> {
         audience: AUDIENCE.to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
-        store: Arc::new(RedbStore::open(store)?),
+        store: Arc::new(RedbStore::open(store, &stage::seal(CaKey::from_seed([5; 32].into()))?)?),
         authority: Authority::new(CaKey::from_seed([7; 32].into())),
         host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
         policies: LivePolicies::from_sources(stage::sources(100)?)?,
