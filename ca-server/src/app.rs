@@ -1,6 +1,6 @@
 //! What the verbs work with, wired once at start.
 
-use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, store::Store, verbs::replay::Replay};
+use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, sinks::Sinks, store::Store, verbs::replay::Replay};
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,6 +24,8 @@ pub struct App {
     pub policies: LivePolicies,
     /// The issuers.
     pub issuers: Issuers,
+    /// Where audit entries go.
+    pub sinks: Sinks,
     /// Requests seen within the window.
     pub replay: Replay,
 }

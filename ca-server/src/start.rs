@@ -17,7 +17,8 @@ use crate::{
     },
     oidc::Issuers,
     policies::LivePolicies,
-    store::{Store, redb::RedbStore},
+    sinks::Sinks,
+    store::{outbox::Outbox, redb::RedbStore},
     systemd,
     verbs::replay::Replay,
 };
@@ -67,9 +68,11 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
         .with_context(|| format!("no policy set to serve in {}", config.policy.directory.display()))?;
     let issuers = Issuers::new(config.issuer.clone(), Arc::clone(&clock))
         .map_err(|faults| anyhow::anyhow!("the issuers cannot be used: {}", faults.join("; ")))?;
-    let store: Arc<dyn Store> = match config.store.kind {
+    let store: Arc<dyn Outbox> = match config.store.kind {
         StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path)?),
     };
+    let sinks = Sinks::new(&config.sink, config.audience.get_ref().host(), &store, &clock)
+        .map_err(|fault| anyhow::anyhow!("a sink cannot be used: {fault}"))?;
     Ok(App {
         audience: config.audience.get_ref().as_str().to_owned(),
         zone: config.timezone.get(),
@@ -78,6 +81,7 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
             idle: config.sessions.idle.get(),
             most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
         },
+        sinks,
         replay: Replay::new(clock.now_ms()),
         clock,
         store,
@@ -108,6 +112,7 @@ pub async fn serve(
     let app = Arc::new(app);
     let shared =
         Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    app.sinks.begin().await.context("the sinks cannot begin")?;
     record_start(&app).await?;
     let line = ready_line(&listeners, tls.is_some(), more)?;
 

@@ -1,5 +1,7 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
+mod outbox;
+
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
 use crate::audit::Entry;
 use async_trait::async_trait;
@@ -19,6 +21,7 @@ struct Facts {
     tokens: HashMap<[u8; 32], UnixTime>,
     keys: BTreeMap<[u8; 32], ProvenKey>,
     entries: Vec<Entry>,
+    sinks: outbox::Sinks,
 }
 
 struct ProvenKey {
@@ -154,5 +157,6 @@ mod tests {
     #[tokio::test]
     async fn the_promises_hold() {
         conformance::run(Arc::new(MemoryStore::new())).await;
+        conformance::outbox::run(Arc::new(MemoryStore::new())).await;
     }
 }

@@ -5,6 +5,7 @@
 mod file;
 mod live;
 mod operations;
+mod outbox;
 mod tables;
 mod used;
 mod writer;
