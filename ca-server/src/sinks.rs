@@ -80,6 +80,15 @@ impl Sinks {
         configured.iter().map(build).collect::<Result<_, String>>().map(Self)
     }
 
+    /// What could not be built of what is configured, a sentence each.
+    pub fn faults(configured: &[SinkConfig], host: &str, clock: &Arc<dyn Clock>) -> Vec<String> {
+        let fault = |config: &SinkConfig| {
+            let error = deliver::build(config, host, clock).err()?;
+            Some(format!("sink {}: {error}", config.name.get_ref().as_str()))
+        };
+        configured.iter().filter_map(fault).collect()
+    }
+
     /// Gives each sink that was never seen its cursor. Before anything else is recorded, so that it misses nothing.
     ///
     /// # Errors

@@ -7,3 +7,4 @@ pub mod issue;
 pub mod login;
 pub mod replay;
 pub mod sessions;
+pub mod sinks;

@@ -2,11 +2,12 @@
 
 use super::{Report, Weight};
 use ca_server::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::Config,
     custody::CaKey,
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
+    sinks::Sinks,
 };
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
@@ -54,6 +55,14 @@ pub(super) fn tls(config: &Config, report: &mut Report<'_>) {
             message,
             "run `chmod o= FILE`, and replace the key if others had it",
         );
+    }
+}
+
+/// The sinks: secrets, certificates and URLs can be used. Nothing is opened and nobody is asked.
+pub(super) fn sinks(config: &Config, report: &mut Report<'_>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    for fault in Sinks::faults(&config.sink, config.audience.get_ref().host(), &clock) {
+        report.add(Weight::Error, ("sink", "name"), fault, "docs/SINKS.md describes each kind");
     }
 }
 
