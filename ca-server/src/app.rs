@@ -1,6 +1,9 @@
 //! What the verbs work with, wired once at start.
 
-use crate::{ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, sinks::Sinks, store::Store, verbs::replay::Replay};
+use crate::{
+    ca::Authority, clock::Clock, oidc::Issuers, policies::LivePolicies, sinks::Sinks, store::Store,
+    verbs::replay::Replay,
+};
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
 

@@ -26,7 +26,10 @@ pub(super) fn sinks(asked: &Sinks) -> anyhow::Result<ExitCode> {
             show(at, &ask(at, &format!("/sinks/dead-letters/{name}"), None)?, dead_letters)
         }
         Sinks::Retry { sink, at } => show(at, &ask(at, "/sinks/retry", Some(json!({"sink": sink})))?, |answer| {
-            format!("{} dead letters are tried again; `ca-server sinks status` shows what is left\n", answer["dead_letters"])
+            format!(
+                "{} dead letters are tried again; `ca-server sinks status` shows what is left\n",
+                answer["dead_letters"]
+            )
         }),
     }
 }
@@ -50,7 +53,8 @@ fn ask(at: &AtServer, path: &str, body: Option<Value>) -> anyhow::Result<Value> 
         let refused = !answer.status().is_success();
         let answer: Value = answer.json().await.context("what answers there is no ca-server of this version")?;
         if refused {
-            let word = |name: &str| answer["error"][name].as_str().unwrap_or("the server refused").escape_debug().to_string();
+            let word =
+                |name: &str| answer["error"][name].as_str().unwrap_or("the server refused").escape_debug().to_string();
             anyhow::bail!("{}; {}", word("message"), word("hint"));
         }
         Ok(answer)

@@ -196,9 +196,7 @@ async fn open(
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
         Endpoint::Metrics => Ok(answer::metrics(shared.metrics_text().await)),
         Endpoint::Sinks => answer::json(StatusCode::OK, &verbs::sinks::status(&shared.app).await?),
-        Endpoint::DeadLetters => {
-            answer::json(StatusCode::OK, &verbs::sinks::dead_letters(&shared.app, id).await?)
-        }
+        Endpoint::DeadLetters => answer::json(StatusCode::OK, &verbs::sinks::dead_letters(&shared.app, id).await?),
         Endpoint::RetrySink => {
             // Nobody logs in here, so a page in an operator's browser must not be able to send this unasked.
             if !headers.contains_key(CONTENT_TYPE) {

@@ -77,7 +77,9 @@ fn current(open: Option<File>, path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is no regular file"));
     }
     if found.mode() & 0o037 != 0 {
-        return Err(io::Error::other("others may read or write it; chmod it to 0600, or to 0640 for a log shipper's group"));
+        return Err(io::Error::other(
+            "others may read or write it; chmod it to 0600, or to 0640 for a log shipper's group",
+        ));
     }
     if found.len() == 0 {
         // Or its name could be gone after a power cut.

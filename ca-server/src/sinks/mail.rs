@@ -78,14 +78,18 @@ impl Mail {
                 text.push_str(&format!("  {link}{id}\n"));
             }
         }
-        format!("{text}\nWhat stands after \"reason:\" was written by the person who asked.\n-- \nca-server at {}\n", self.host)
+        format!(
+            "{text}\nWhat stands after \"reason:\" was written by the person who asked.\n-- \nca-server at {}\n",
+            self.host
+        )
     }
 }
 
 #[async_trait]
 impl Deliver for Mail {
     async fn deliver(&mut self, letters: &[Letter]) -> Result<(), Failure> {
-        let message = self.written(letters).map_err(|error| Failure::Refused(format!("no mail can be made of it: {error}")))?;
+        let message =
+            self.written(letters).map_err(|error| Failure::Refused(format!("no mail can be made of it: {error}")))?;
         let sent = self.transport.send(message).await;
         // The server's code and not its words, which may be anything.
         sent.map(drop).map_err(|error| match error.status() {

@@ -61,7 +61,8 @@ impl Web {
                 Err(_cut_off) => break,
             }
         }
-        let waits = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+        let waits =
+            matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
         match status {
             _ if status.is_success() => Ok(()),
             _ if status.is_client_error() && !waits => Err(Failure::Refused(format!("answered {}", status.as_u16()))),

@@ -83,7 +83,9 @@ fn key(secret: &Passphrase) -> Result<hmac::Key, String> {
     };
     let bytes = zeroize::Zeroizing::new(bytes);
     if bytes.len() < LEAST_SECRET {
-        return Err(format!("the secret has less than {LEAST_SECRET} bytes; `openssl rand -base64 32` makes a good one"));
+        return Err(format!(
+            "the secret has less than {LEAST_SECRET} bytes; `openssl rand -base64 32` makes a good one"
+        ));
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }

@@ -47,7 +47,10 @@ fn check(sink: &SinkConfig, say: &mut impl FnMut(&str, &'static str)) {
         }
         SinkKind::Slack if !url => say("it has no url", "url_file or url_env: the URL is a secret"),
         SinkKind::Smtp if sink.from.is_none() || sink.to.is_empty() => {
-            say("it has no sender or no receiver", "from = \"jit-ssh <ssh-ca@example.com>\", to = [\"ops@example.com\"]");
+            say(
+                "it has no sender or no receiver",
+                "from = \"jit-ssh <ssh-ca@example.com>\", to = [\"ops@example.com\"]",
+            );
         }
         SinkKind::Smtp => check_smtp(sink, say),
         _ => {}
@@ -80,17 +83,9 @@ fn keys_of(kind: SinkKind) -> &'static [&'static str] {
         SinkKind::Syslog => &["format", "address", "transport", "ca_file"],
         SinkKind::Webhook => &["format", "url", "url_file", "url_env", "secret_file", "secret_env", "ca_file"],
         SinkKind::Slack => &["url_file", "url_env", "link", "ca_file"],
-        SinkKind::Smtp => &[
-            "address",
-            "encryption",
-            "ca_file",
-            "from",
-            "to",
-            "username",
-            "password_file",
-            "password_env",
-            "link",
-        ],
+        SinkKind::Smtp => {
+            &["address", "encryption", "ca_file", "from", "to", "username", "password_file", "password_env", "link"]
+        }
     }
 }
 
