@@ -16,8 +16,8 @@ pub(super) fn sinks(asked: &Sinks) -> anyhow::Result<ExitCode> {
         Sinks::Status(at) => {
             let answer = ask(at, "/sinks", None)?;
             show(at, &answer, status)?;
-            let well = |sink: &Value| sink["up"] == true && sink["dead_letters"] == 0;
-            let all_well = answer["sinks"].as_array().is_some_and(|sinks| sinks.iter().all(well));
+            let well = |sink: &Value| of(sink, "up") == true && of(sink, "dead_letters") == 0;
+            let all_well = of(answer, "sinks").as_array().is_some_and(|sinks| sinks.iter().all(well));
             Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Sinks::DeadLetters { sink, at } => {
@@ -28,7 +28,7 @@ pub(super) fn sinks(asked: &Sinks) -> anyhow::Result<ExitCode> {
         Sinks::Retry { sink, at } => show(at, &ask(at, "/sinks/retry", Some(json!({"sink": sink})))?, |answer| {
             format!(
                 "{} dead letters are tried again; `ca-server sinks status` shows what is left\n",
-                answer["dead_letters"]
+                of(answer, "dead_letters")
             )
         }),
     }
@@ -53,8 +53,9 @@ fn ask(at: &AtServer, path: &str, body: Option<Value>) -> anyhow::Result<Value> 
         let refused = !answer.status().is_success();
         let answer: Value = answer.json().await.context("what answers there is no ca-server of this version")?;
         if refused {
-            let word =
-                |name: &str| answer["error"][name].as_str().unwrap_or("the server refused").escape_debug().to_string();
+            let word = |name: &str| {
+                of(of(&answer, "error"), name).as_str().unwrap_or("the server refused").escape_debug().to_string()
+            };
             anyhow::bail!("{}; {}", word("message"), word("hint"));
         }
         Ok(answer)
@@ -67,17 +68,17 @@ fn show(at: &AtServer, answer: &Value, for_people: impl FnOnce(&Value) -> String
 
 fn status(answer: &Value) -> String {
     let mut text = String::new();
-    for sink in answer["sinks"].as_array().into_iter().flatten() {
-        let word = |name: &str| sink[name].as_str().unwrap_or_default().escape_debug().to_string();
-        let state = if sink["up"] == true { "delivers".to_owned() } else { format!("fails: {}", word("error")) };
+    for sink in of(answer, "sinks").as_array().into_iter().flatten() {
+        let word = |name: &str| of(sink, name).as_str().unwrap_or_default().escape_debug().to_string();
+        let state = if of(sink, "up") == true { "delivers".to_owned() } else { format!("fails: {}", word("error")) };
         let _infallible = writeln!(
             text,
             "{} ({}): {state}; {} entries behind, {} delivered since the start, {} dead letters",
             word("name"),
             word("kind"),
-            sink["lag_entries"],
-            sink["delivered"],
-            sink["dead_letters"]
+            of(sink, "lag_entries"),
+            of(sink, "delivered"),
+            of(sink, "dead_letters")
         );
     }
     if text.is_empty() { "no sinks are configured\n".to_owned() } else { text }
@@ -85,9 +86,13 @@ fn status(answer: &Value) -> String {
 
 fn dead_letters(answer: &Value) -> String {
     let mut text = String::new();
-    for letter in answer["dead_letters"].as_array().into_iter().flatten() {
-        let word = |name: &str| letter[name].as_str().unwrap_or_default().escape_debug().to_string();
-        let _infallible = writeln!(text, "entry {} {}: {}", letter["index"], word("code"), word("reason"));
+    for letter in of(answer, "dead_letters").as_array().into_iter().flatten() {
+        let word = |name: &str| of(letter, name).as_str().unwrap_or_default().escape_debug().to_string();
+        let _infallible = writeln!(text, "entry {} {}: {}", of(letter, "index"), word("code"), word("reason"));
     }
     if text.is_empty() { "no dead letters\n".to_owned() } else { text }
+}
+
+fn of<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
