@@ -19,7 +19,7 @@ pub use sessions::{SessionEntry, SessionsResponse};
 
 /// The largest request body the server reads, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// How far the time of a signed request may be from the server's, in milliseconds.
+/// How far the time of a signed request may be behind the server's, in milliseconds.
 pub const REQUEST_WINDOW_MS: u64 = 60_000;
 
 /// Paths of the API.

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use e2e::kit::{
-    accounts::Accounts,
+    accounts::{self, Accounts},
     keygen::{self, ssh_keygen},
     ssh::Ssh,
     sshd::Sshd,
@@ -225,7 +225,7 @@ async fn a_certificate_opens_the_door_until_it_expires_and_never_after() -> Resu
     let bench = Bench::new().await?;
     let ssh = Ssh::knowing(bench.dir.path(), &[&bench.web])?;
     let key = bench.path("short");
-    bench.certify(&Row { validity: "-60s:+3s", ..ROW }, &key).await?;
+    bench.certify(&Row { validity: "-60s:+6s", ..ROW }, &key).await?;
     let ssh = ssh.key(&key);
     ssh.login(&bench.accounts.first, &bench.web, "echo hello").await?.must_be_in()?;
     let started = std::time::Instant::now();
@@ -234,7 +234,7 @@ async fn a_certificate_opens_the_door_until_it_expires_and_never_after() -> Resu
         if attempt.accepted().is_none() {
             break attempt;
         }
-        assert!(started.elapsed() < std::time::Duration::from_secs(10), "still in: {attempt:#?}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "still in: {attempt:#?}");
     };
     refused.must_be_out("Certificate invalid: expired")
 }
@@ -250,10 +250,13 @@ async fn without_their_extensions_there_is_no_terminal_and_no_forward() -> Resul
         bench.certify(&Row { options, ..ROW }, &key).await?;
         let ssh = ssh.clone().key(&key);
 
-        let mut terminal = ssh.command();
-        terminal.args(["-tt", &destination, "tty || echo no terminal"]);
-        let said = e2e::kit::process::run("ssh -tt", terminal).await?;
-        assert_eq!(said.out.contains("/dev/pts/"), allowed, "{said:?}");
+        // Only root's sshd can give away a terminal.
+        if accounts::is_root() {
+            let mut terminal = ssh.command();
+            terminal.args(["-tt", &destination, "tty || echo no terminal"]);
+            let said = e2e::kit::process::run("ssh -tt", terminal).await?;
+            assert_eq!(said.out.contains("/dev/pts/"), allowed, "{said:?}");
+        }
 
         let mut forward = ssh.command();
         forward.args(["-W", &format!("127.0.0.1:{}", bench.db.port), &destination]);

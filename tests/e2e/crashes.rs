@@ -100,7 +100,7 @@ async fn entries(home: &Home) -> Result<Vec<Vec<u8>>> {
 }
 
 fn check(home: &Home, entries: &[Vec<u8>], released: &[String], target: &str) -> Result<()> {
-    let ca = PrivateKey::read_openssh_file(&home.path("keys/user_ca"))?;
+    let ca = PrivateKey::read_openssh_file(home.path("keys/user_ca"))?;
     let mut on_record = BTreeSet::new();
     for line in entries {
         let entry: Value = serde_json::from_slice(line).context("an entry is not JSON")?;
@@ -139,7 +139,7 @@ fn within_its_grant(entry: &Value, bytes: &[u8], ca: &PrivateKey, target: &str) 
     let key_id = format!("jit1 grant={} user=alice@corp.example", entry["grant"].as_str().unwrap_or_default());
     ensure!(made.key_id() == key_id, "key id {}", made.key_id());
     ensure!(made.critical_options().is_empty(), "critical options");
-    let names: Vec<&str> = made.extensions().iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = made.extensions().keys().map(String::as_str).collect();
     ensure!(names == ["grant@jit-ssh", "permit-pty", "until@jit-ssh"], "extensions {names:?}");
     let key = made.public_key().fingerprint(ssh_key::HashAlg::Sha256).to_string();
     ensure!(entry["user_key"] == key, "key");

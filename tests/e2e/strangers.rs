@@ -273,7 +273,7 @@ async fn only_ones_own_proven_sound_key_is_certified() -> Result<()> {
 
     // The CA's own keys, whoever holds them; a certificate in place of a key; a key that is too weak; no key.
     for name in ["keys/user_ca", "keys/host_ca"] {
-        let ca = PrivateKey::read_openssh_file(&server.home.path(name))?;
+        let ca = PrivateKey::read_openssh_file(server.home.path(name))?;
         let answer = ask(&alice, &alice.certificate_request(&target, &ca)?).await?;
         assert_eq!(answer.code(), Some(Code::KeyRefused), "{name}: {answer:?}");
     }

@@ -96,7 +96,7 @@ function start() {
       client('another-app'),
     ],
     scopes: ['openid', 'offline_access', 'groups'],
-    claims: { openid: ['sub', 'amr', 'acr', '_claim_names'], email: ['email', 'email_verified'], groups: ['groups'] },
+    claims: { openid: ['sub', 'amr', 'acr', '_claim_names', 'repository', 'ref', 'event_name'], email: ['email', 'email_verified'], groups: ['groups'] },
     // Claims go into the ID token, as they do at the providers people have.
     conformIdTokenClaims: false,
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, ...claimsOf(id) }) }),

@@ -43,7 +43,7 @@ mod tests {
                     let (mut at, mut carry) = (i + j, u16::from(*digit) * factor);
                     while carry > 0 {
                         let sum = u16::from(out[at]) + carry;
-                        out[at] = (sum % 256) as u8;
+                        out[at] = u8::try_from(sum % 256).unwrap();
                         (at, carry) = (at + 1, sum / 256);
                     }
                 }

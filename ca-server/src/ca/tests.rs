@@ -196,7 +196,7 @@ fn verify_required_wants_a_security_key() {
 fn sk_ed25519(public: &PublicKey) -> String {
     let mut wire = Vec::new();
     for part in [b"sk-ssh-ed25519@openssh.com".as_slice(), &public.key_data().ed25519().unwrap().0, b"ssh:"] {
-        wire.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        wire.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
         wire.extend_from_slice(part);
     }
     format!("sk-ssh-ed25519@openssh.com {}", STANDARD.encode(wire))
@@ -210,7 +210,7 @@ fn ed25519(point: [u8; 32]) -> String {
 fn rsa(exponent: &[u8], modulus: &[u8]) -> String {
     let mut wire = b"\0\0\0\x07ssh-rsa".to_vec();
     for number in [exponent, modulus] {
-        wire.extend_from_slice(&(number.len() as u32).to_be_bytes());
+        wire.extend_from_slice(&u32::try_from(number.len()).unwrap().to_be_bytes());
         wire.extend_from_slice(number);
     }
     format!("ssh-rsa {}", STANDARD.encode(wire))
@@ -308,7 +308,7 @@ proptest::proptest! {
     #[test]
     fn no_wire_bytes_make_the_parser_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
         for algorithm in ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"] {
-            let mut wire = (algorithm.len() as u32).to_be_bytes().to_vec();
+            let mut wire = u32::try_from(algorithm.len()).unwrap().to_be_bytes().to_vec();
             wire.extend_from_slice(algorithm.as_bytes());
             wire.extend_from_slice(&bytes);
             let _either = UserKey::parse(&format!("{algorithm} {}", STANDARD.encode(wire)));

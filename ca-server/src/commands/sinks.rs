@@ -17,7 +17,7 @@ pub(super) fn sinks(asked: &Sinks) -> anyhow::Result<ExitCode> {
             let answer = ask(at, "/sinks", None)?;
             show(at, &answer, status)?;
             let well = |sink: &Value| of(sink, "up") == true && of(sink, "dead_letters") == 0;
-            let all_well = of(answer, "sinks").as_array().is_some_and(|sinks| sinks.iter().all(well));
+            let all_well = of(&answer, "sinks").as_array().is_some_and(|sinks| sinks.iter().all(well));
             Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Sinks::DeadLetters { sink, at } => {

@@ -6,6 +6,7 @@ mod file;
 mod live;
 mod operations;
 mod outbox;
+mod recent;
 mod tables;
 mod used;
 mod writer;
@@ -18,8 +19,9 @@ use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
 use policy::{Issuer, SessionId, Subject, UnixTime};
+use recent::Recent;
 use std::{path::Path, sync::Arc};
-use tables::{AUDIT, OWNED, PROOFS, SESSIONS};
+use tables::{AUDIT, OWNED, PROOFS, SESSIONS, Tables};
 use used::LastUse;
 use writer::Writer;
 
@@ -28,6 +30,7 @@ pub struct RedbStore {
     live: Arc<Live>,
     writer: Writer,
     used: LastUse,
+    recent: Arc<Recent>,
 }
 
 impl RedbStore {
@@ -45,7 +48,17 @@ impl RedbStore {
     fn around(path: &Path, live: Live) -> Result<Self, OpenError> {
         let live = Arc::new(live);
         let writer = Writer::start(Arc::clone(&live)).map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { live, writer, used: LastUse::default() })
+        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default() })
+    }
+
+    /// A write after which sessions may be others than before.
+    async fn change_sessions<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Tables<'_>) -> Result<T, ::redb::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let recent = Arc::clone(&self.recent);
+        // On the writing thread, so that it happens even if the caller has gone away, and whether or not it failed.
+        self.writer.write_then(operation, move || recent.change()).await
     }
 
     fn decode(&self, json: &[u8]) -> Result<LoginSession, StoreError> {
@@ -68,13 +81,22 @@ impl Store for RedbStore {
         most: usize,
         entry: Entry,
     ) -> Result<Opened, StoreError> {
-        self.writer.write(move |tables| operations::open_session(tables, &session, token, most, &entry)).await
+        self.change_sessions(move |tables| operations::open_session(tables, &session, token, most, &entry)).await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
+        let before = match self.recent.look(id) {
+            Ok(mut session) => {
+                self.used.merge(&mut session);
+                return Ok(Some(session));
+            }
+            Err(before) => before,
+        };
         let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
-        let kept = sessions.get(id.as_str()).map_err(failed)?;
-        kept.map(|json| self.decode(json.value())).transpose()
+        let Some(json) = sessions.get(id.as_str()).map_err(failed)? else { return Ok(None) };
+        let session = self.decode(json.value())?;
+        self.recent.keep(&session, before);
+        Ok(Some(session))
     }
 
     async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
@@ -103,7 +125,7 @@ impl Store for RedbStore {
 
     async fn end_session(&self, id: &SessionId, entry: Entry) -> Result<bool, StoreError> {
         let ended = id.clone();
-        let was_there = self.writer.write(move |tables| operations::end_session(tables, &ended, &entry)).await?;
+        let was_there = self.change_sessions(move |tables| operations::end_session(tables, &ended, &entry)).await?;
         self.used.forget(id);
         Ok(was_there)
     }
@@ -141,7 +163,7 @@ impl Store for RedbStore {
         let last_used = self.used.snapshot();
         self.writer.write(move |tables| operations::note_uses(tables, &last_used)).await?;
         // In small steps, so that others' writes get in between.
-        while self.writer.write(move |tables| operations::prune(tables, now)).await? {}
+        while self.change_sessions(move |tables| operations::prune(tables, now)).await? {}
         self.used.forget_before(now);
         Ok(())
     }

@@ -10,8 +10,12 @@ use api::{
     Code,
     signature::{Authorization, Request},
 };
-use ed25519_dalek::VerifyingKey;
-use std::time::Duration;
+use ed25519_dalek::{SignatureError, VerifyingKey};
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A caller whose request was proven to be theirs. Only [`authenticate`] makes one.
 #[derive(Debug)]
@@ -47,7 +51,7 @@ pub async fn authenticate(
     if timing == Timing::Outside {
         return Err(clock_skew(app.clock.now_ms()));
     }
-    let key = VerifyingKey::from_bytes(&session.key).map_err(Refusal::internal)?;
+    let key = decompressed(&session.key).map_err(Refusal::internal)?;
     let request = Request { audience: &app.audience, method, path, body };
     if !request.verify(&key, &unverified) {
         return Err(bad_signature());
@@ -71,6 +75,23 @@ pub async fn authenticate(
     }
     app.store.touch_session(&session.id, now).await?;
     Ok(Caller { session, origin: origin.clone(), _proof: Proof })
+}
+
+/// The point that a session key stands for. Finding it takes a tenth of the time that verifying a signature does, so it
+/// is remembered: the same bytes always give the same point.
+fn decompressed(bytes: &[u8; 32]) -> Result<VerifyingKey, SignatureError> {
+    static POINTS: LazyLock<Mutex<HashMap<[u8; 32], VerifyingKey>>> = LazyLock::new(Mutex::default);
+    const MOST: usize = 4_096;
+    if let Some(key) = POINTS.lock().unwrap_or_else(PoisonError::into_inner).get(bytes) {
+        return Ok(*key);
+    }
+    let key = VerifyingKey::from_bytes(bytes)?;
+    let mut points = POINTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if points.len() >= MOST {
+        points.clear();
+    }
+    points.insert(*bytes, key);
+    Ok(key)
 }
 
 fn login_required(cause: &str) -> Refusal {

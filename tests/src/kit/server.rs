@@ -92,6 +92,19 @@ impl Home {
         self.start_with_fault("").await
     }
 
+    /// Starts the server where no file may grow beyond `bytes`: to it, the disk is full then.
+    ///
+    /// # Errors
+    /// If it does not serve.
+    pub async fn start_with_files_up_to(&self, bytes: u64) -> Result<Server> {
+        let mut command = Command::new("sh");
+        // Ignored, SIGXFSZ becomes an error of the write, as a full disk is. The unit is 512 bytes.
+        let script = "trap '' XFSZ; ulimit -f \"$1\"; exec \"$2\" run --config \"$3\"";
+        command.args(["-c", script, "sh"]).arg(bytes.div_ceil(512).to_string());
+        command.arg(binaries::program("ca-server")?).arg(self.path("config.toml"));
+        self.ready(command).await
+    }
+
     /// Starts the server to die at the point `fault`, as `kill -9` would end it there, once [`Self::strike`] said so.
     ///
     /// # Errors
@@ -103,6 +116,10 @@ impl Home {
             let _absent = fs::remove_file(self.path("strike"));
             command.env("JIT_SSH_FAULT", fault).env("JIT_SSH_FAULT_WHEN", self.path("strike"));
         }
+        self.ready(command).await
+    }
+
+    async fn ready(&self, command: Command) -> Result<Server> {
         let process = Process::start("ca-server", command)?;
         let ready = process.out.wait_for(0, |line| line.contains("\"ready\":true")).await;
         let ready = ready.with_context(|| process.err.text())?;

@@ -12,7 +12,7 @@ use url::Url;
 // Nothing listens there: the browser stops before it.
 const REDIRECT: &str = "http://127.0.0.1:9/callback";
 
-/// An ID token for `name`, asked for by the client `client` with `nonce`: the code grant with PKCE, step by step.
+/// An ID token for `name`, asked for by the client `client` with `nonce`, or without one where it is empty: the code grant with PKCE, step by step.
 ///
 /// # Errors
 /// If the provider gives none.
@@ -25,11 +25,13 @@ pub async fn id_token(idp: &Idp, client: &str, name: &str, nonce: &str) -> Resul
         ("response_type", "code"),
         ("redirect_uri", REDIRECT),
         ("scope", "openid email groups"),
-        ("nonce", nonce),
         ("state", "any"),
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ]);
+    if !nonce.is_empty() {
+        url.query_pairs_mut().append_pair("nonce", nonce);
+    }
     let page = Browser::new()?.stopping_at(REDIRECT).visit(url.as_str(), Person::LogsIn(name)).await?;
     let code = page.url.query_pairs().find(|(name, _)| name == "code").with_context(|| format!("no code: {page:?}"))?.1;
     let form = url::form_urlencoded::Serializer::new(String::new())

@@ -262,3 +262,20 @@ async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
         assert_eq!(RedbStore::open(&path).unwrap().entries(0, 99).await.unwrap(), kept);
     }
 }
+
+/// Sessions read lately are kept in memory; one that ended is gone from there too, even if whoever ended it has left.
+#[tokio::test]
+async fn an_ended_session_is_gone_even_if_nobody_waits_for_its_end() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path).unwrap();
+    open(&store, session(1, "ann"), 1).await;
+    assert!(store.session(&session(1, "ann").id).await.unwrap().is_some());
+    let id = session(1, "ann").id;
+    tokio::select! {
+        biased;
+        _ended = store.end_session(&id, entry("ended")) => panic!("it waits for the commit"),
+        () = std::future::ready(()) => {}
+    }
+    store.append(entry("after")).await.unwrap();
+    assert_eq!(store.session(&id).await.unwrap(), None);
+}

@@ -35,6 +35,15 @@ impl Writer {
         &self,
         operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_then(operation, || ()).await
+    }
+
+    /// As [`Self::write`]; `then` runs once the commit ended, well or not, before anybody is told.
+    pub(super) async fn write_then<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (send, receive) = oneshot::channel();
         let write: Write = Box::new(move |tables| {
             let (value, outcome) = match operation(tables) {
@@ -42,6 +51,7 @@ impl Writer {
                 Err(error) => (None, Err(error)),
             };
             let answer: Answer = Box::new(move |committed| {
+                then();
                 let said = match (committed, value) {
                     (Ok(()), Some(value)) => Ok(value),
                     (Err(error), _) => Err(StoreError(error.to_owned())),
