@@ -4,6 +4,7 @@ pub mod answer;
 pub mod client;
 pub mod connections;
 pub mod door;
+mod listings;
 pub mod metrics;
 pub mod openapi;
 pub mod rate;

@@ -3,6 +3,7 @@
 use super::{
     answer::{self, Answer},
     client::{self, Client},
+    listings::Listings,
     metrics::Metrics,
     rate::Rate,
     routes::{self, Found, Listener, ROUTES, Route},
@@ -27,7 +28,6 @@ use std::{
     task::Poll,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What all requests share.
 pub struct Shared {
@@ -40,8 +40,7 @@ pub struct Shared {
     proxies: Vec<Network>,
     requests: Rate,
     logins: Rate,
-    /// A list of hosts may be thousands of decisions: one at a time, so that certificates never wait for lists.
-    listings: Semaphore,
+    pub(super) listings: Listings,
     logged: Requests,
     began: Instant,
     /// Tells the requests of one process from those of the next.
@@ -64,7 +63,7 @@ impl Shared {
             proxies: config.listen.trusted_proxies.clone(),
             requests: Rate::new(limits.requests_per_second.get(), second, limits.request_burst.get()),
             logins: Rate::new(limits.logins_per_minute.get(), minute, limits.login_burst.get()),
-            listings: Semaphore::new(1),
+            listings: Listings::for_cores(std::thread::available_parallelism().map_or(1, usize::from)),
             logged: config.log.requests,
             began: Instant::now(),
             run: u32::from_be_bytes(crate::clock::random()?),
@@ -88,11 +87,6 @@ impl Shared {
             host_ca: vec![app.host_ca.clone()],
             issuers: app.issuers.about(),
         }
-    }
-
-    /// A turn to list hosts.
-    pub(super) async fn listing(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.listings.acquire().await.map_err(Refusal::internal)
     }
 
     /// Whether certificates can be issued. An issuer that is down does not count: who is logged in goes on.

@@ -228,7 +228,7 @@ async fn closed(
         Endpoint::Logout => verbs::sessions::logout(app, caller).await.map(|()| answer::nothing()),
         Endpoint::EndSession => verbs::sessions::end(app, caller, id).await.map(|()| answer::nothing()),
         Endpoint::Hosts => {
-            let _turn = shared.listing().await?;
+            let _turn = shared.listings.turn(&caller.session.id).await?;
             answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
         }
         Endpoint::Explain => {
