@@ -27,7 +27,7 @@ async fn killed_between_delivery_and_cursor_every_entry_arrives_all_the_same() -
     world.server = home.start().await?;
     Caller::login(&world.server, &world.idp, "bob").await?;
     let home = {
-        lines_until(&file, before.len() + 2).await?;
+        lines_until(&file, before.len() + 3).await?;
         world.server.stop().await?
     };
     let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
