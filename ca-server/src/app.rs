@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     oidc::Issuers,
     policies::LivePolicies,
+    sinks::Sinks,
     store::Store,
     verbs::{refusals::Refusals, replay::Replay},
 };
@@ -31,6 +32,8 @@ pub struct App {
     pub policies: LivePolicies,
     /// The issuers.
     pub issuers: Issuers,
+    /// Where audit entries go.
+    pub sinks: Sinks,
     /// Requests seen within the window.
     pub replay: Replay,
     /// How many refusals may be put on record.

@@ -8,6 +8,7 @@ mod explain;
 mod init;
 mod policy;
 mod run;
+mod sinks;
 mod starter;
 
 use crate::cli::Command;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(check) => check::check(&check),
         Command::Policy(asked) => policy::policy(&asked),
         Command::Audit(asked) => audit::audit(&asked),
+        Command::Sinks(asked) => sinks::sinks(&asked),
         Command::Dev(dev) => dev::dev(&dev),
         Command::Completions { shell } => completions::completions(shell),
         Command::Openapi => print(ca_server::http::openapi::DOCUMENT),

@@ -3,6 +3,7 @@
 pub mod issuer;
 mod limits;
 mod problem;
+pub mod sink;
 mod values;
 
 use issuer::{IssuerConfig, check_all};
@@ -52,6 +53,9 @@ pub struct Config {
     /// Who vouches for people and workloads.
     #[serde(default)]
     pub issuer: Vec<IssuerConfig>,
+    /// Where audit entries are delivered to.
+    #[serde(default)]
+    pub sink: Vec<sink::SinkConfig>,
 }
 
 /// Where the server listens.
@@ -185,7 +189,8 @@ impl Config {
     }
 
     fn anchor(&mut self, base: &Path) {
-        let Self { listen, store, keys, policy, issuer, .. } = self;
+        let Self { listen, store, keys, policy, issuer, sink, .. } = self;
+        sink.iter_mut().for_each(|sink| sink.relative_to(base));
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
         let Keys { user_ca, host_ca, log, .. } = keys;
         let needed = [&mut store.path, user_ca, host_ca, log, &mut policy.directory];
@@ -223,6 +228,9 @@ impl Config {
         for fault in check_all(&self.issuer).err().unwrap_or_default() {
             let offset = text.find(fault.issuer.as_str()).unwrap_or(0);
             findings.push(at(offset, &fault.to_string(), ""));
+        }
+        for (offset, fault, hint) in sink::check_all(&self.sink) {
+            findings.push(at(offset, &fault, hint));
         }
         findings
     }

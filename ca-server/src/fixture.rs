@@ -130,6 +130,7 @@ impl Stage {
             host_ca: ca_key(2).public().to_openssh().unwrap(),
             policies: LivePolicies::from_sources(sources(POLICY)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
+            sinks: crate::sinks::Sinks::default(),
             replay: Replay::new(now_ms - 120_000),
             refusals: Refusals::default(),
         };

@@ -17,7 +17,8 @@ use crate::{
     },
     oidc::Issuers,
     policies::LivePolicies,
-    store::{Store, redb::RedbStore},
+    sinks::Sinks,
+    store::{outbox::Outbox, redb::RedbStore},
     systemd,
     verbs::{refusals::Refusals, replay::Replay},
 };
@@ -72,9 +73,11 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
     let ours = [&host_ca, &log].map(|key| key.public().fingerprint(HashAlg::Sha256).sha256());
     let origin = checkpoint::origin(config.audience.get_ref().as_str());
     let seal = Seal::new(origin, Arc::new(log)).context("the audit log cannot be named after the audience")?;
-    let store: Arc<dyn Store> = match config.store.kind {
+    let store: Arc<dyn Outbox> = match config.store.kind {
         StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path, &seal)?),
     };
+    let sinks = Sinks::new(&config.sink, config.audience.get_ref().host(), &store, &clock)
+        .map_err(|fault| anyhow::anyhow!("a sink cannot be used: {fault}"))?;
     Ok(App {
         audience: config.audience.get_ref().as_str().to_owned(),
         zone: config.timezone.get(),
@@ -83,6 +86,7 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
             idle: config.sessions.idle.get(),
             most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
         },
+        sinks,
         replay: Replay::new(clock.now_ms()),
         refusals: Refusals::default(),
         clock,
@@ -113,6 +117,7 @@ pub async fn serve(
     let app = Arc::new(app);
     let shared =
         Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    app.sinks.begin().await.context("the sinks cannot begin")?;
     record_start(&app).await?;
     let line = ready_line(&listeners, tls.is_some(), more)?;
 

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+pub mod outbox;
 pub mod records;
 pub mod redb;
 

@@ -9,3 +9,4 @@ pub mod login;
 pub mod refusals;
 pub mod replay;
 pub mod sessions;
+pub mod sinks;

@@ -231,6 +231,42 @@ fn it_serves_reloads_policies_and_ends_well() {
     assert!(running.0.wait().unwrap().success());
 }
 
+/// The entries of a run in a file, and the commands that ask how the sinks stand.
+#[test]
+fn audit_entries_are_delivered_and_an_operator_can_ask() {
+    let home = home();
+    let file = "[[sink]]\nname = \"log\"\nkind = \"file\"\npath = \"audit.jsonl\"\n";
+    let bad =
+        "[[sink]]\nname = \"bad\"\nkind = \"webhook\"\nurl = \"https://siem.example.com\"\nsecret_env = \"NOT_SET\"\n";
+    configure(home.path(), &format!("{file}{bad}"));
+    let checked = ran(&["check", "--config", &config(home.path()), "--offline"]);
+    assert!(!checked.status.success() && text(&checked).contains("NOT_SET"), "{}", text(&checked));
+    configure(home.path(), file);
+    let (running, ready) = Running::start(&["run", "--config", &config(home.path())]);
+    let ops = ready["ops"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let mut told = serde_json::Value::Null;
+    for _ in 0..200 {
+        // Each call takes long enough to be a pause.
+        told = serde_json::from_slice(&ran(&["sinks", "status", "--ops", &ops, "--json"]).stdout).unwrap();
+        if told["sinks"][0]["delivered"] == 1 {
+            break;
+        }
+    }
+    assert_eq!((&told["sinks"][0]["delivered"], &told["sinks"][0]["lag_entries"]), (&1.into(), &0.into()), "{told}");
+    let line = fs::read_to_string(home.path().join("audit.jsonl")).unwrap();
+    assert!(line.starts_with("{\"index\":0,\"entry\":{") && line.contains("server.started"), "{line}");
+    let people = ran(&["sinks", "status", "--ops", &ops]);
+    assert!(people.status.success() && text(&people).starts_with("log (file): delivers; 0 entries behind"));
+    assert_eq!(text(&ran(&["sinks", "dead-letters", "log", "--ops", &ops])), "no dead letters\n");
+    assert!(text(&ran(&["sinks", "retry", "log", "--ops", &ops])).starts_with("0 dead letters are tried again"));
+    let unknown = ran(&["sinks", "retry", "lgo", "--ops", &ops]);
+    assert!(unknown.status.code() == Some(1) && text(&unknown).contains("there is no such sink"), "{}", text(&unknown));
+    running.signal(Signal::KILL);
+    drop(running);
+    let gone = ran(&["sinks", "status", "--ops", &ops]);
+    assert!(gone.status.code() == Some(1) && text(&gone).contains("no server answers"), "{}", text(&gone));
+}
+
 #[test]
 fn dev_serves_on_loopback_and_leaves_nothing_behind() {
     let (mut running, ready) = Running::start(&["dev"]);

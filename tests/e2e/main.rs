@@ -12,6 +12,7 @@ mod operations;
 mod provider;
 mod provider_trouble;
 mod same_bytes;
+mod sinks;
 mod slow_and_large;
 mod stock_tools;
 mod strangers;

@@ -211,7 +211,10 @@ async fn cve_2025_66406_nobody_ends_anothers_login() -> Result<()> {
 #[tokio::test]
 async fn each_address_serves_its_own_routes_alone() -> Result<()> {
     let world = World::new().await?;
-    for route in ROUTES.iter().filter(|route| route.need == Need::Nothing && route.method == "GET") {
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.need == Need::Nothing && route.method == "GET" && !route.path.contains("{id}"))
+    {
         for (base, here) in [(&world.server.url, Listener::Api), (&world.server.ops, Listener::Ops)] {
             let query = if route.path == paths::CONSISTENCY { "?from=0&to=1" } else { "" };
             let answer = e2e::kit::browser::http()?.get(format!("{base}{}{query}", route.path)).send().await?;

@@ -43,6 +43,7 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     probes::keys(config, report);
     probes::tls(config, report);
     let serving = probes::store(config, report);
+    probes::sinks(config, report);
     probes::policy_directory(config, report);
     let found = policy::examine(&config.policy.directory).findings;
     report.findings.extend(found.into_iter().map(|finding| (Weight::Error, finding)));

@@ -32,6 +32,21 @@ fn each_fault_is_found_at_its_line_with_what_to_do() {
         ("timezone = \"Mars/Olympus\"\n", 2, "IANA name"),
         ("[listen]\n[listen]\n", 3, "duplicate"),
         ("[listen\n", 2, ""),
+        ("[[sink]]\nname = \"A B\"\nkind = \"file\"\n", 3, "a-z, 0-9 and -"),
+        ("[[sink]]\nname = \"a\"\nkind = \"sylog\"\n", 4, "did you mean `syslog`?"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npaht = \"x\"\n", 5, "did you mean `path`?"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\n", 3, "it has no path"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\nurl = \"https://hunter2\"\n", 3, "url means nothing"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ncodes = [\"Login.*\"]\n", 6, "request.*"),
+        ("[[sink]]\nname = \"a\"\nkind = \"syslog\"\naddress = \"siem\"\n", 5, "host and port"),
+        ("[[sink]]\nname = \"a\"\nkind = \"webhook\"\nurl_file = \"x\"\n", 3, "no secret to sign with"),
+        ("[[sink]]\nname = \"a\"\nkind = \"slack\"\n", 3, "it has no url"),
+        ("[[sink]]\nname = \"a\"\nkind = \"smtp\"\naddress = \"m:25\"\nfrom = \"a@b.c\\r\\nX: y\"\n", 6, ""),
+        (
+            "[[sink]]\nname = \"a\"\nkind = \"smtp\"\naddress = \"m:25\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\nencryption = \"none\"\n",
+            3,
+            "leaves this machine",
+        ),
         ("[[issuer]]\nurl = \"http://id.example.com\"\nclient_id = \"x\"\n", 3, "https"),
     ];
     for (body, line, says) in rows {
@@ -106,14 +121,14 @@ fn the_starter_says_what_the_defaults_are() {
         .map(|line| if line.starts_with(' ') { String::new() } else { format!("{line}\n") })
         .collect();
     let with = Config::parse("c.toml", &format!("{HEAD}{issuers}"), Path::new("/d")).unwrap();
-    assert_eq!(with.issuer.len(), 2);
+    assert_eq!((with.issuer.len(), with.sink.len()), (2, 2));
 }
 
 /// All but the places in the file.
 fn shown(config: &Config) -> String {
-    let Config { audience, timezone, listen, store, keys, policy, sessions, limits, log, issuer } = config;
+    let Config { audience, timezone, listen, store, keys, policy, sessions, limits, log, issuer, sink } = config;
     format!(
-        "{:?} {timezone:?} {:?} {} {store:?} {keys:?} {policy:?} {sessions:?} {limits:?} {log:?} {issuer:?}",
+        "{:?} {timezone:?} {:?} {} {store:?} {keys:?} {policy:?} {sessions:?} {limits:?} {log:?} {issuer:?} {sink:?}",
         audience.get_ref(),
         listen.address.get_ref(),
         listen.ops

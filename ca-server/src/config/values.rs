@@ -18,6 +18,15 @@ impl Audience {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host's name alone.
+    pub fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        match rest.split_once(']') {
+            Some((address, _)) => address.trim_start_matches('['),
+            None => rest.split(':').next().unwrap_or(rest),
+        }
+    }
 }
 
 impl TryFrom<String> for Audience {

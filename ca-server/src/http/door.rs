@@ -99,7 +99,8 @@ impl Shared {
     pub(super) async fn metrics_text(&self) -> String {
         let store_ready = self.app.store.ready().await.is_ok();
         let clients = self.requests.clients() + self.logins.clients();
-        self.metrics.text(&self.app, store_ready, clients)
+        let sinks = self.app.sinks.status().await.unwrap_or_default();
+        self.metrics.text(&self.app, store_ready, clients, &sinks)
     }
 
     /// Never the client's own: it could be another request's.

@@ -67,10 +67,13 @@ enum Endpoint {
     Ready,
     OpenApi,
     Metrics,
+    Sinks,
+    DeadLetters,
+    RetrySink,
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 15] = [
+pub static ROUTES: [Route; 18] = [
     route(Method::GET, paths::ABOUT, Need::Nothing, Listener::Api, Endpoint::About),
     route(Method::POST, paths::LOGIN, Need::Nothing, Listener::Api, Endpoint::Login),
     route(Method::GET, paths::SESSION, Need::Login, Listener::Api, Endpoint::ShowSession),
@@ -86,6 +89,9 @@ pub static ROUTES: [Route; 15] = [
     route(Method::GET, "/ready", Need::Nothing, Listener::Both, Endpoint::Ready),
     route(Method::GET, "/openapi.json", Need::Nothing, Listener::Api, Endpoint::OpenApi),
     route(Method::GET, "/metrics", Need::Nothing, Listener::Ops, Endpoint::Metrics),
+    route(Method::GET, "/sinks", Need::Nothing, Listener::Ops, Endpoint::Sinks),
+    route(Method::GET, "/sinks/dead-letters/{id}", Need::Nothing, Listener::Ops, Endpoint::DeadLetters),
+    route(Method::POST, "/sinks/retry", Need::Nothing, Listener::Ops, Endpoint::RetrySink),
 ];
 
 const fn route(method: Method, path: &'static str, need: Need, listener: Listener, endpoint: Endpoint) -> Route {
@@ -160,7 +166,8 @@ pub(super) async fn serve(
     match route.need {
         Need::Nothing => {
             let query = parts.uri.query().unwrap_or_default();
-            open(route.endpoint, shared, &origin, &parts.headers, query, &body).await
+            let id = route.matches(path).unwrap_or_default();
+            open(route.endpoint, shared, &origin, &parts.headers, query, &body, id).await
         }
         Need::Login => {
             let signed_path = parts.uri.path_and_query().map_or(path, |both| both.as_str());
@@ -182,6 +189,7 @@ async fn open(
     headers: &hyper::HeaderMap,
     query: &str,
     body: &[u8],
+    id: &str,
 ) -> Result<Answer, Refusal> {
     match endpoint {
         Endpoint::About => answer::json(StatusCode::OK, &shared.about()),
@@ -195,6 +203,15 @@ async fn open(
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
         Endpoint::Metrics => Ok(answer::metrics(shared.metrics_text().await)),
+        Endpoint::Sinks => answer::json(StatusCode::OK, &verbs::sinks::status(&shared.app).await?),
+        Endpoint::DeadLetters => answer::json(StatusCode::OK, &verbs::sinks::dead_letters(&shared.app, id).await?),
+        Endpoint::RetrySink => {
+            // Nobody logs in here, so a page in an operator's browser must not be able to send this unasked.
+            if !headers.contains_key(CONTENT_TYPE) {
+                return Err(not_json());
+            }
+            answer::json(StatusCode::OK, &verbs::sinks::retry(&shared.app, &from_json(headers, body)?).await?)
+        }
         _ => Err(Refusal::internal("a route that needs a login was reached without one")),
     }
 }
@@ -261,13 +278,17 @@ fn too_large() -> Refusal {
     Refusal::new(Code::TooLarge, format!("the body is larger than {} bytes", api::BODY_LIMIT))
 }
 
+fn not_json() -> Refusal {
+    Refusal::new(Code::BadRequest, "the body is not declared as JSON")
+        .hint("send the header Content-Type: application/json")
+}
+
 /// The body as the type that the route takes.
 fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &[u8]) -> Result<T, Refusal> {
     // A browser sends a cross-site form or text without asking first, and says so; JSON it does not.
     let json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json {
-        return Err(Refusal::new(Code::BadRequest, "the body is not declared as JSON")
-            .hint("send the header Content-Type: application/json"));
+        return Err(not_json());
     }
     serde_json::from_slice(body).map_err(|error| {
         let at = format!("line {} column {}", error.line(), error.column());

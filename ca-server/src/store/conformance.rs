@@ -1,5 +1,7 @@
 //! What every store promises, as one suite that runs on each.
 
+pub(crate) mod outbox;
+
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
 use crate::{
     audit::{

@@ -1,5 +1,7 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
+mod outbox;
+
 use super::{
     KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions, records, run_out,
 };
@@ -27,6 +29,7 @@ struct Facts {
     entries: Vec<Entry>,
     hashes: Vec<Hash>,
     frontier: Frontier,
+    sinks: outbox::Sinks,
 }
 
 impl Facts {
@@ -192,5 +195,6 @@ mod tests {
     #[tokio::test]
     async fn the_promises_hold() {
         conformance::run(Arc::new(MemoryStore::new(crate::fixture::seal()))).await;
+        conformance::outbox::run(Arc::new(MemoryStore::new(crate::fixture::seal()))).await;
     }
 }

@@ -6,6 +6,7 @@ mod file;
 mod head;
 mod live;
 mod operations;
+mod outbox;
 mod overlay;
 mod reader;
 mod recent;

@@ -3,11 +3,12 @@
 use super::{Report, Weight};
 use crate::commands::init::PLACEHOLDER;
 use ca_server::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::{Config, Keys},
     custody::CaKey,
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
+    sinks::Sinks,
     store::redb::examine,
 };
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
@@ -66,6 +67,14 @@ pub(super) fn audience(config: &Config, report: &mut Report<'_>) {
     if config.audience.get_ref().as_str() == PLACEHOLDER {
         let message = format!("the audience is still the example's, {PLACEHOLDER}");
         report.add(Weight::Warning, ("", "audience"), message, "name the URL by which your people reach this server");
+    }
+}
+
+/// The sinks: secrets, certificates and URLs can be used. Nothing is opened and nobody is asked.
+pub(super) fn sinks(config: &Config, report: &mut Report<'_>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    for fault in Sinks::faults(&config.sink, config.audience.get_ref().host(), &clock) {
+        report.add(Weight::Error, ("sink", "name"), fault, "docs/SINKS.md describes each kind");
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) fn proofs_of(session: &str) -> RangeInclusive<(&str, &'static [u8; 32
 
 /// All tables, open for writing in one transaction.
 pub(super) struct Tables<'t> {
+    /// The transaction itself, for tables that few writes touch.
+    pub transaction: &'t WriteTransaction,
     pub sessions: Table<'t, &'static str, &'static [u8]>,
     pub owned: Table<'t, OwnedKey, ()>,
     pub ending: Table<'t, (u64, &'static str), ()>,
@@ -78,6 +80,7 @@ impl<'t> Tables<'t> {
             None => head::frontier(&tree, audit.len()?)?,
         };
         Ok(Self {
+            transaction,
             sessions: transaction.open_table(SESSIONS)?,
             owned: transaction.open_table(OWNED)?,
             ending: transaction.open_table(ENDING)?,

@@ -41,6 +41,7 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
 fn app(store: &Path) -> Result<App> {
     let clock: Arc<dyn ca_server::clock::Clock> = Arc::new(SystemClock);
     Ok(App {
+        sinks: ca_server::sinks::Sinks::default(),
         audience: AUDIENCE.to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
