@@ -3,6 +3,7 @@
 mod file;
 mod generate;
 
+pub(crate) use file::read_passphrase;
 pub use generate::{Generated, generate};
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
