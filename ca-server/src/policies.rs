@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-pub use directory::{Stamp, read};
+pub use directory::{Stamp, read, writable_by_others};
 
 /// A policy set and what identifies it.
 pub struct Loaded {

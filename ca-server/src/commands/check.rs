@@ -44,7 +44,7 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     probes::keys(config, report);
     probes::tls(config, report);
     let serving = probes::store(config, report);
-    probes::policy_directory(config, report);
+    trust::policy_files(config, report);
     trust::proxies(config, report);
     trust::tags(config, report);
     let found = policy::examine(&config.policy.directory).findings;

@@ -44,7 +44,7 @@ pub fn read(directory: &Path) -> Result<Sources, Vec<Finding>> {
 }
 
 /// What others can write: they would decide who gets in.
-pub(super) fn writable_by_others(directory: &Path) -> Vec<Finding> {
+pub fn writable_by_others(directory: &Path) -> Vec<Finding> {
     // What is mounted read-only (as Kubernetes does, with modes that promise more) nobody can write.
     let read_only =
         rustix::fs::statvfs(directory).is_ok_and(|mount| mount.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));

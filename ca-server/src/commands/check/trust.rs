@@ -20,6 +20,14 @@ fn is_broad(network: &Network) -> bool {
     bits < if text.contains(':') { 32 } else { 8 }
 }
 
+/// Files in the policy directory that others can write: the server would not start with them.
+pub(super) fn policy_files(config: &Config, report: &mut Report<'_>) {
+    for finding in policies::writable_by_others(&config.policy.directory) {
+        let file = config.policy.directory.join(&finding.file).display().to_string();
+        report.findings.push((Weight::Error, policy::Finding { file, ..finding }));
+    }
+}
+
 /// Tags of workloads that policies look at and no token brings: a permit never permits, and a forbid never forbids.
 pub(super) fn tags(config: &Config, report: &mut Report<'_>) {
     let issuers: Vec<_> = config.issuer.iter().filter(|issuer| issuer.kind == IssuerKind::Workload).collect();
