@@ -218,6 +218,14 @@ impl Config {
                 "set listen.tls_certificate and listen.tls_key, or listen on 127.0.0.1 behind a proxy that ends TLS",
             ));
         }
+        let everybody = ["0.0.0.0/0", "::/0"].map(str::parse::<Network>);
+        if self.listen.trusted_proxies.iter().any(|network| everybody.contains(&Ok(*network))) {
+            findings.push(at(
+                text.find("trusted_proxies").unwrap_or(0),
+                "listen.trusted_proxies names everybody: any client could then claim any address",
+                "name the addresses of your own proxies",
+            ));
+        }
         if self.sessions.idle.get() > self.sessions.lifetime.get() {
             findings.push(at(
                 text.find("idle").unwrap_or(0),

@@ -3,6 +3,7 @@
 mod file;
 mod generate;
 
+pub(crate) use file::read_passphrase;
 pub use generate::{Generated, generate, generate_log};
 
 use crate::audit::note::Sign;

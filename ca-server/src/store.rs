@@ -14,7 +14,7 @@ pub use records::{KeyBinding, LoginSession, Opened, Recorded, TokenUse};
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("store: {0}")]
 pub struct StoreError(pub String);
 

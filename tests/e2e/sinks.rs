@@ -30,7 +30,7 @@ async fn killed_between_delivery_and_cursor_every_entry_arrives_all_the_same() -
         lines_until(&file, |lines| lines.last().is_some_and(|line| line.to_string().contains("bob"))).await?;
         world.server.stop().await?
     };
-    let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
+    let store = RedbStore::open(&home.path("jit-ssh.redb"), &home.seal()?)?;
     let entries = store.entries(0, usize::MAX).await?;
     let arrived = lines(&file)?;
     let mut seen = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! `ca-server check`: everything that a start needs, looked at without changing anything.
 
 mod probes;
+mod trust;
 
 use super::{policy, print, run::on_runtime};
 use crate::cli::Check;
@@ -44,7 +45,9 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     probes::tls(config, report);
     let serving = probes::store(config, report);
     probes::sinks(config, report);
-    probes::policy_directory(config, report);
+    trust::policy_files(config, report);
+    trust::proxies(config, report);
+    trust::tags(config, report);
     let found = policy::examine(&config.policy.directory).findings;
     report.findings.extend(found.into_iter().map(|finding| (Weight::Error, finding)));
     on_runtime(async {

@@ -18,6 +18,8 @@ fn each_fault_is_found_at_its_line_with_what_to_do() {
         ("[listen]\naddress = \"0.0.0.0:8443\"\n", 3, "plain HTTP is served on loopback only"),
         ("[listen]\naddress = \"0.0.0.0:8443\"\ntls_key = \"k\"\n", 3, "go together"),
         ("[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n", 3, "host bits zero"),
+        ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n", 3, "everybody"),
+        ("[listen]\ntrusted_proxies = [\"::/0\"]\n", 3, "everybody"),
         ("[store]\nkind = \"sqlite\"\n", 3, "redb"),
         ("[keys]\npassphrase = \"hunter2\"\n", 3, "did you mean `passphrase_file`?"),
         ("[sessions]\nlifetime = \"1h\"\nidle = \"2h\"\n", 4, "longer than"),
@@ -140,4 +142,29 @@ fn a_passphrase_is_never_shown() {
     let passphrase = super::Passphrase::new("hunter2".to_owned());
     assert_eq!(format!("{passphrase:?}"), "(hidden)");
     assert_eq!(passphrase.reveal(), "hunter2");
+}
+
+#[test]
+fn a_passphrase_that_others_can_read_or_change_is_refused() {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("passphrase");
+    fs::write(&file, "correct horse\nbattery").unwrap();
+    let read = |mode: u32| {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        super::Passphrase::read(&file)
+    };
+    for mode in [0o644, 0o602, 0o660, 0o620, 0o604] {
+        assert!(read(mode).unwrap_err().to_string().contains("chmod 600"), "{mode:o}");
+    }
+    for mode in [0o600, 0o400] {
+        assert_eq!(read(mode).unwrap().reveal(), "correct horse", "{mode:o}");
+    }
+    symlink(&file, home.path().join("link")).unwrap();
+    assert!(super::Passphrase::read(&home.path().join("link")).is_err());
+    fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
+    assert!(super::Passphrase::read(&file).is_err(), "others can put another in its place");
 }

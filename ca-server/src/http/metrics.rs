@@ -240,7 +240,8 @@ fn about_sinks(text: &mut Text, sinks: &[SinkStatus]) {
     }
 }
 
-fn name_of(code: Code) -> String {
+/// The stable name of a code.
+pub(super) fn name_of(code: Code) -> String {
     serde_json::to_string(&code).unwrap_or_default().trim_matches('"').to_owned()
 }
 

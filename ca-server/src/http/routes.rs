@@ -4,7 +4,7 @@
 use super::answer::{self, Answer};
 use crate::{
     app::Origin,
-    http::{door::Shared, openapi},
+    http::{connections::Standing, door::Shared, openapi},
     refusal::Refusal,
     verbs::{self, authenticate::Caller},
 };
@@ -109,6 +109,10 @@ impl Route {
         self.endpoint == Endpoint::Certificate
     }
 
+    fn takes_body(&self) -> bool {
+        self.method == Method::POST
+    }
+
     /// The rest of `path` behind this route's fixed part, or nothing where the path is another.
     fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.path.strip_suffix("{id}") {
@@ -161,8 +165,14 @@ pub(super) async fn serve(
     request: Request<Body>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = read(&parts.headers, body).await?;
     let path = parts.uri.path();
+    let known = route.need == Need::Login;
+    if known {
+        verbs::authenticate::precheck(&shared.app, authorization(&parts.headers)?).await?;
+    }
+    // It is kept until the answer is there: so long the body is.
+    let _room = if route.takes_body() { Some(shared.bodies.room(known).await?) } else { None };
+    let body = read(&parts.headers, body, if route.takes_body() { api::BODY_LIMIT } else { 0 }).await?;
     match route.need {
         Need::Nothing => {
             let query = parts.uri.query().unwrap_or_default();
@@ -175,6 +185,9 @@ pub(super) async fn serve(
             let method = parts.method.as_str();
             let app = &shared.app;
             let caller = verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
+            if let Some(standing) = parts.extensions.get::<Standing>() {
+                standing.prove();
+            }
             let id = route.matches(path).unwrap_or_default();
             closed(route.endpoint, shared, &caller, &parts.headers, &body, id).await
         }
@@ -257,24 +270,27 @@ fn authorization(headers: &hyper::HeaderMap) -> Result<Option<&str>, Refusal> {
     Ok(first.map(|value| value.to_str().unwrap_or_default()))
 }
 
-/// The whole body, at most [`api::BODY_LIMIT`] bytes, as sent.
-async fn read(headers: &hyper::HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+/// The whole body, at most `most` bytes, as sent.
+async fn read(headers: &hyper::HeaderMap, body: Body, most: usize) -> Result<Bytes, Refusal> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > api::BODY_LIMIT) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > most) {
+        return Err(too_large(most));
     }
     // Nothing is ever unpacked, so there is no bomb to unpack.
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Refusal::new(Code::BadRequest, "a compressed body is not accepted").hint("send it as it is"));
     }
-    match Limited::new(body, api::BODY_LIMIT).collect().await {
+    match Limited::new(body, most).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Err(error) => Err(Refusal::new(Code::BadRequest, "the body ended before it was whole").cause(error)),
     }
 }
 
-fn too_large() -> Refusal {
+fn too_large(most: usize) -> Refusal {
+    if most == 0 {
+        return Refusal::new(Code::BadRequest, "this method takes no body").hint("send none");
+    }
     Refusal::new(Code::TooLarge, format!("the body is larger than {} bytes", api::BODY_LIMIT))
 }
 
@@ -284,7 +300,7 @@ fn not_json() -> Refusal {
 }
 
 /// The body as the type that the route takes.
-fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &[u8]) -> Result<T, Refusal> {
     // A browser sends a cross-site form or text without asking first, and says so; JSON it does not.
     let json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json {
@@ -292,10 +308,12 @@ fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &
     }
     serde_json::from_slice(body).map_err(|error| {
         let at = format!("line {} column {}", error.line(), error.column());
-        let cause = error.to_string();
+        let text = error.to_string();
         // The words of this project say what is wrong without repeating what was sent; the parser may repeat it.
-        let word = cause.starts_with("not a valid ").then(|| cause.split(" at line ").next().map(str::to_owned));
+        let word = text.starts_with("not a valid ").then(|| text.split(" at line ").next().map(str::to_owned));
         let message = word.flatten().unwrap_or_else(|| "the body is not the JSON that this route takes".to_owned());
-        Refusal::new(Code::BadRequest, message).hint(format!("look at {at}; /openapi.json describes it")).cause(cause)
+        Refusal::new(Code::BadRequest, message)
+            .hint(format!("look at {at}; /openapi.json describes it"))
+            .cause(format_args!("{:?} at {at}", error.classify()))
     })
 }

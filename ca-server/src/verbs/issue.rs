@@ -1,7 +1,7 @@
 //! The one door to a signature: decide → record serial and exact to-be-signed bytes durably → sign → release.
 
 mod answer;
-mod possession;
+pub mod possession;
 mod refuse;
 
 use super::authenticate::Caller;

@@ -113,16 +113,6 @@ fn existing_store(path: &Path, report: &mut Report<'_>) -> bool {
     false
 }
 
-/// The policy directory: whoever can write it decides who gets in.
-pub(super) fn policy_directory(config: &Config, report: &mut Report<'_>) {
-    let directory = &config.policy.directory;
-    if fs::metadata(directory).is_ok_and(|found| found.mode() & 0o002 != 0) {
-        let message = format!("everybody on this machine can change the policies in {}", directory.display());
-        let hint = format!("run `chmod -R o-w {}`", directory.display());
-        report.add(Weight::Error, ("policy", "directory"), message, &hint);
-    }
-}
-
 /// The addresses: ours to listen on. `serving` says that a server has this store open: then it is the one that listens.
 pub(super) fn addresses(config: &Config, serving: bool, report: &mut Report<'_>) {
     for (key, address) in [("address", *config.listen.address.get_ref()), ("ops", config.listen.ops)] {

@@ -343,3 +343,25 @@ async fn an_ended_session_is_gone_even_if_nobody_waits_for_its_end() {
     store.append(entry("after")).await.unwrap();
     assert_eq!(store.session(&id).await.unwrap(), None);
 }
+
+/// Pruning forgets in memory what the file has; nothing that was read before may then stand for the file.
+#[tokio::test]
+async fn a_last_use_outlives_being_forgotten_in_memory() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path, &crate::fixture::seal()).unwrap();
+    let ann = crate::store::LoginSession {
+        expires: NOW.plus(policy::Seconds::new(43_200)),
+        idle_seconds: 7_200,
+        ..session(1, "ann")
+    };
+    open(&store, ann.clone(), 1).await;
+    let at = |seconds: u64| NOW.plus(policy::Seconds::new(u32::try_from(seconds).unwrap()));
+    for used in [10, 40, 3_000, 3_030] {
+        assert!(store.session(&ann.id).await.unwrap().is_some());
+        store.touch_session(&ann.id, at(used)).await.unwrap();
+    }
+    for now in [3_040, 6_640, 6_820] {
+        store.prune(at(now)).await.unwrap();
+        assert_eq!(store.session(&ann.id).await.unwrap().unwrap().used, at(3_030), "at {now}");
+    }
+}
