@@ -64,7 +64,7 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::{DAMAGED, Live};
-    use ::redb::{Database, ReadableDatabase as _, TableDefinition};
+    use ::redb::{Database, TableDefinition};
 
     const TABLE: TableDefinition<'_, u64, u64> = TableDefinition::new("t");
 
