@@ -43,6 +43,16 @@ fn configure(home: &Path, more: &str) {
     fs::write(home.join("config.toml"), format!("audience = \"https://ca.example.com\"\n{listen}{more}")).unwrap();
 }
 
+/// The starter's ports may be taken on this machine, which is for another test to find.
+fn free_ports(home: &Path) {
+    let text = fs::read_to_string(config(home)).unwrap();
+    fs::write(
+        config(home),
+        text.replace(":8443\"", ":0\"").replace("#ops = \"127.0.0.1:9464\"", "ops = \"127.0.0.1:0\""),
+    )
+    .unwrap();
+}
+
 fn config(home: &Path) -> String {
     home.join("config.toml").to_str().unwrap().to_owned()
 }
@@ -124,6 +134,7 @@ fn init_writes_a_configuration_that_check_accepts() {
     assert!(
         fs::read_to_string(directory.join("config.toml")).unwrap().contains("audience = \"https://x.example.com\"")
     );
+    free_ports(&directory);
     let checked = ran(&["check", "--config", &config(&directory), "--offline", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert_eq!((checked.status.code(), &report["ok"]), (Some(0), &true.into()), "{report}");
@@ -164,7 +175,7 @@ fn what_check_finds_stops_the_start() {
                 fs::write(home.join("jit-ssh.redb"), "").unwrap();
                 fs::set_permissions(home.join("jit-ssh.redb"), fs::Permissions::from_mode(0o600)).unwrap();
             },
-            "restore it",
+            "restore the newest backup",
         ),
         ("unknown key", &|home| configure(home, "[polcy]\n"), "did you mean `policy`?"),
     ];
@@ -188,6 +199,7 @@ fn a_passphrase_opens_the_keys_and_is_never_shown() {
     let home = TempDir::new().unwrap();
     let (directory, secret) = (home.path().join("ca"), home.path().join("secret"));
     fs::write(&secret, "correct horse\nnot this line\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let made = ran(&["init", directory.to_str().unwrap(), "--passphrase-file", secret.to_str().unwrap()]);
     assert!(made.status.success(), "{}", text(&made));
     configure(&directory, "");
@@ -323,4 +335,37 @@ fn policies_can_be_checked_and_asked_without_a_server() {
     assert_eq!(answer["decision"]["outcome"], "granted");
     let hostile = ran(&[&ask[..], &["\u{1b}[31m"]].concat());
     assert!(!hostile.status.success() && !text(&hostile).contains('\u{1b}'), "{}", text(&hostile));
+}
+
+#[test]
+fn check_tells_a_stranger_at_the_address_from_the_server_itself() {
+    let home = home();
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = stranger.local_addr().unwrap().to_string();
+    let text_of = fs::read_to_string(config(home.path())).unwrap();
+    fs::write(config(home.path()), text_of.replacen("127.0.0.1:0", &taken, 1)).unwrap();
+    let checked = ran(&["check", "--config", &config(home.path()), "--offline"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    assert!(text(&checked).contains("not by a server") && text(&checked).contains("1 error,"), "{}", text(&checked));
+}
+
+#[test]
+fn the_placeholder_of_the_starter_is_not_taken_for_a_name() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("ca");
+    assert!(ran(&["init", directory.to_str().unwrap()]).status.success());
+    free_ports(&directory);
+    let checked = ran(&["check", "--config", &config(&directory), "--offline"]);
+    assert!(text(&checked).contains("still the example's"), "{}", text(&checked));
+}
+
+#[test]
+fn a_passphrase_without_a_terminal_names_the_other_way() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("ca");
+    let mut alone = Command::new("setsid");
+    alone.args(["--wait", env!("CARGO_BIN_EXE_ca-server"), "init", directory.to_str().unwrap(), "--passphrase"]);
+    let refused = alone.stdin(Stdio::null()).output().unwrap();
+    assert!(!refused.status.success() && text(&refused).contains("--passphrase-file"), "{}", text(&refused));
+    assert!(!directory.exists());
 }

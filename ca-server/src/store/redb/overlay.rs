@@ -55,8 +55,11 @@ impl Overlay {
     }
 }
 
+/// A block's number, a part of it, and the part of the bytes that stands there.
+type Piece = (u64, std::ops::Range<usize>, std::ops::Range<usize>);
+
 /// The blocks that `len` bytes from `offset` touch, each with the part of it and the part of the bytes.
-fn pieces(offset: u64, len: usize) -> io::Result<Vec<(u64, std::ops::Range<usize>, std::ops::Range<usize>)>> {
+fn pieces(offset: u64, len: usize) -> io::Result<Vec<Piece>> {
     let odd = |_too_large| io::Error::from(io::ErrorKind::InvalidInput);
     let (mut at, mut done, mut pieces) = (offset, 0, Vec::new());
     while done < len {
