@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Policy(Policy),
     #[command(subcommand)]
     Audit(Box<Audit>),
+    #[command(subcommand)]
     Sinks(Sinks),
     Dev(Dev),
     /// Print a completion script for a shell

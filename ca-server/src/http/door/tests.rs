@@ -417,7 +417,8 @@ async fn a_cause_says_where_and_nothing_of_what_was_sent() {
 #[tokio::test]
 async fn being_asked_often_whether_it_is_ready_costs_the_store_little() {
     let home = tempfile::tempdir().unwrap();
-    let store = Arc::new(crate::store::redb::RedbStore::open(&home.path().join("s.redb"), &crate::fixture::seal()).unwrap());
+    let store =
+        Arc::new(crate::store::redb::RedbStore::open(&home.path().join("s.redb"), &crate::fixture::seal()).unwrap());
     let config = Config::parse("c.toml", &format!("audience = \"{AUDIENCE}\"\n{LOOSE}"), Path::new("/")).unwrap();
     let shared = Arc::new(Shared::new(Arc::new(Stage::new(store).app), &config).unwrap());
     let door = Door::new(shared, Listener::Api);

@@ -121,8 +121,7 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Resul
 }
 
 /// In the words of docs/OPERATIONS.md.
-pub(super) const RESTORE: &str =
-    "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete it to get going: a \
+pub(super) const RESTORE: &str = "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete it to get going: a \
      new store forgets who was logged in and what was issued";
 
 /// One process writes; others may read meanwhile, as `ca-server audit` does.
