@@ -1,6 +1,7 @@
 //! Wire types: what client, server and host say to each other. docs/PROTOCOL.md is the same in words, byte for byte.
 
 mod about;
+mod audit;
 mod certificates;
 mod error;
 mod hosts;
@@ -10,6 +11,7 @@ mod sessions;
 pub mod signature;
 
 pub use about::{About, IssuerAbout};
+pub use audit::ConsistencyResponse;
 pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
@@ -42,6 +44,10 @@ pub mod paths {
     pub const HOSTS: &str = "/v1/hosts";
     /// Requests: GET lists, POST files; `/v1/requests/{id}` shows, `…/{id}/approvals`, `…/denials`, `…/end` change.
     pub const REQUESTS: &str = "/v1/requests";
+    /// The audit log's latest signed checkpoint: a signed note, not JSON.
+    pub const CHECKPOINT: &str = "/v1/audit/checkpoint";
+    /// The proof that one checkpoint continues another: [`crate::ConsistencyResponse`].
+    pub const CONSISTENCY: &str = "/v1/audit/consistency";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

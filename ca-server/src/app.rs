@@ -5,8 +5,9 @@ use crate::{
     clock::Clock,
     oidc::Issuers,
     policies::LivePolicies,
+    sinks::Sinks,
     store::Store,
-    verbs::{replay::Replay, waiting::Waiting},
+    verbs::{refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
@@ -31,10 +32,14 @@ pub struct App {
     pub policies: LivePolicies,
     /// The issuers.
     pub issuers: Issuers,
+    /// Where audit entries go.
+    pub sinks: Sinks,
     /// Requests seen within the window.
     pub replay: Replay,
     /// Who waits for something to happen to a request.
     pub waiting: Waiting,
+    /// How many refusals may be put on record.
+    pub refusals: Refusals,
 }
 
 /// How login sessions live.

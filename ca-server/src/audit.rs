@@ -1,5 +1,11 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
+pub mod checkpoint;
+pub mod note;
+pub mod tree;
+pub mod verify;
+pub mod witness;
+
 use api::{Code, DecisionBody};
 use policy::{Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
@@ -131,7 +137,7 @@ pub enum Event<'a> {
         actor: Actor<'a>,
         /// The session.
         session: &'a SessionId,
-        /// `logout`, `ended-by-owner`, `idle` or `expired`.
+        /// `logout`, `ended-by-owner`, `too-many`, `idle` or `expired`.
         reason: &'a str,
     },
     /// A decision that issued nothing.
@@ -153,6 +159,33 @@ pub enum Event<'a> {
         decision: &'a DecisionBody,
         /// SHA-256 of the policy set, hex.
         policy_digest: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+    /// An identity was refused more often than is recorded: what it asks is answered `rate_limited`, undecided, until its
+    /// allowance is back. At most one such entry a minute for each identity.
+    #[serde(rename = "decision.limited")]
+    DecisionLimited {
+        /// Who asks.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// From where.
+        source: IpAddr,
+    },
+    /// A user key was refused that is another's, or whose possession a proof failed to prove.
+    #[serde(rename = "key.refused")]
+    KeyRefused {
+        /// Who asked.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// For what.
+        target: &'a Target,
+        /// SHA-256 fingerprint of the user key.
+        user_key: &'a str,
+        /// The code that was answered.
+        refusal: Code,
         /// From where.
         source: IpAddr,
     },

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod audit;
+
+pub(crate) use audit::{Audit, Export, Key, Tail, Verify, Witness};
+
 use clap::{Args, Parser, Subcommand};
 use policy::{Group, Reason, Seconds, Target, Ticket};
 use std::{
@@ -34,6 +38,10 @@ pub(crate) enum Command {
     Check(Check),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Audit(Box<Audit>),
+    #[command(subcommand)]
+    Sinks(Sinks),
     Dev(Dev),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
@@ -64,6 +72,9 @@ pub(crate) struct Init {
     /// Protect the keys' files with the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make only the audit log's key, for an install that is older than it
+    #[arg(long)]
+    pub(crate) missing: bool,
 }
 
 /// Serve, in the foreground
@@ -185,6 +196,46 @@ impl Explain {
             .map(|target| target.parse().map_err(|error| anyhow::anyhow!("{error}: {}", target.escape_default())));
         Ok((directory, parsed.collect::<anyhow::Result<_>>()?))
     }
+}
+
+/// See where audit entries are delivered to, and what could not be
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+These ask the server that runs, at its operators' address (listen.ops), because it alone has the store open.")]
+pub(crate) enum Sinks {
+    /// How each sink stands; exit code 1 if one fails or has dead letters
+    #[command(after_help = "Example: ca-server sinks status --config /etc/jit-ssh/config.toml")]
+    Status(AtServer),
+    /// What a sink gave up, and why
+    #[command(after_help = "Example: ca-server sinks dead-letters siem --config /etc/jit-ssh/config.toml")]
+    DeadLetters {
+        /// The sink's name
+        sink: String,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Have a sink try what it gave up once more
+    #[command(after_help = "Example: ca-server sinks retry siem --config /etc/jit-ssh/config.toml")]
+    Retry {
+        /// The sink's name
+        sink: String,
+        #[command(flatten)]
+        at: AtServer,
+    },
+}
+
+/// Which server is asked.
+#[derive(Args, Debug)]
+pub(crate) struct AtServer {
+    /// The configuration, for its listen.ops
+    #[arg(long, value_name = "FILE", env = "JIT_SSH_CA_CONFIG", required_unless_present = "ops")]
+    pub(crate) config: Option<PathBuf>,
+    /// The operators' address, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ops: Option<SocketAddr>,
+    /// The answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Serve on loopback for development, with an OpenID Provider of its own that lets anybody in

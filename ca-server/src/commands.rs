@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod audit;
 mod check;
 mod completions;
 mod dev;
@@ -7,6 +8,7 @@ mod explain;
 mod init;
 mod policy;
 mod run;
+mod sinks;
 mod starter;
 
 use crate::cli::Command;
@@ -22,6 +24,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(configured) => run::run(&configured),
         Command::Check(check) => check::check(&check),
         Command::Policy(asked) => policy::policy(&asked),
+        Command::Audit(asked) => audit::audit(&asked),
+        Command::Sinks(asked) => sinks::sinks(&asked),
         Command::Dev(dev) => dev::dev(&dev),
         Command::Completions { shell } => completions::completions(shell),
         Command::Openapi => print(ca_server::http::openapi::DOCUMENT),

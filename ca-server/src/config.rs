@@ -3,6 +3,7 @@
 pub mod issuer;
 mod limits;
 mod problem;
+pub mod sink;
 mod values;
 
 use issuer::{IssuerConfig, check_all};
@@ -34,7 +35,7 @@ pub struct Config {
     /// Where facts are kept.
     #[serde(default)]
     pub store: StoreConfig,
-    /// The CA keys.
+    /// The server's keys.
     #[serde(default)]
     pub keys: Keys,
     /// Where the policies are.
@@ -52,6 +53,9 @@ pub struct Config {
     /// Who vouches for people and workloads.
     #[serde(default)]
     pub issuer: Vec<IssuerConfig>,
+    /// Where audit entries are delivered to.
+    #[serde(default)]
+    pub sink: Vec<sink::SinkConfig>,
 }
 
 /// Where the server listens.
@@ -96,7 +100,9 @@ pub struct Keys {
     pub user_ca: PathBuf,
     /// Signs host certificates.
     pub host_ca: PathBuf,
-    /// A file whose first line is the passphrase of both; else the environment variable, else none.
+    /// Signs checkpoints of the audit log.
+    pub log: PathBuf,
+    /// A file whose first line is the passphrase of all of them; else the environment variable, else none.
     pub passphrase_file: Option<PathBuf>,
 }
 
@@ -183,9 +189,11 @@ impl Config {
     }
 
     fn anchor(&mut self, base: &Path) {
-        let Self { listen, store, keys, policy, issuer, .. } = self;
+        let Self { listen, store, keys, policy, issuer, sink, .. } = self;
+        sink.iter_mut().for_each(|sink| sink.relative_to(base));
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
-        let needed = [&mut store.path, &mut keys.user_ca, &mut keys.host_ca, &mut policy.directory];
+        let Keys { user_ca, host_ca, log, .. } = keys;
+        let needed = [&mut store.path, user_ca, host_ca, log, &mut policy.directory];
         let optional = [&mut listen.tls_certificate, &mut listen.tls_key, &mut keys.passphrase_file];
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
@@ -210,6 +218,14 @@ impl Config {
                 "set listen.tls_certificate and listen.tls_key, or listen on 127.0.0.1 behind a proxy that ends TLS",
             ));
         }
+        let everybody = ["0.0.0.0/0", "::/0"].map(str::parse::<Network>);
+        if self.listen.trusted_proxies.iter().any(|network| everybody.contains(&Ok(*network))) {
+            findings.push(at(
+                text.find("trusted_proxies").unwrap_or(0),
+                "listen.trusted_proxies names everybody: any client could then claim any address",
+                "name the addresses of your own proxies",
+            ));
+        }
         if self.sessions.idle.get() > self.sessions.lifetime.get() {
             findings.push(at(
                 text.find("idle").unwrap_or(0),
@@ -220,6 +236,9 @@ impl Config {
         for fault in check_all(&self.issuer).err().unwrap_or_default() {
             let offset = text.find(fault.issuer.as_str()).unwrap_or(0);
             findings.push(at(offset, &fault.to_string(), ""));
+        }
+        for (offset, fault, hint) in sink::check_all(&self.sink) {
+            findings.push(at(offset, &fault, hint));
         }
         findings
     }
@@ -259,7 +278,8 @@ impl Default for StoreConfig {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { user_ca: "keys/user_ca".into(), host_ca: "keys/host_ca".into(), passphrase_file: None }
+        let [user_ca, host_ca, log] = ["keys/user_ca", "keys/host_ca", "keys/log"].map(PathBuf::from);
+        Self { user_ca, host_ca, log, passphrase_file: None }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Custody of the CA keys: OpenSSH private key files that nobody but the server's own user can read.
+//! Custody of the server's keys: OpenSSH private key files that nobody but the server's own user can read.
 
 mod file;
 mod generate;
 
-pub use generate::{Generated, generate};
+pub(crate) use file::read_passphrase;
+pub use generate::{Generated, generate, generate_log};
 
+use crate::audit::note::Sign;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use ssh_key::{PrivateKey, PublicKey, private::KeypairData, public::Ed25519PublicKey};
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ impl CustodyError {
     }
 }
 
-/// A CA key, held ready to sign. ssh-key's own `PrivateKey` expands its seed anew for each signature, at half the
+/// A key of the server (of a CA or of the audit log), held ready to sign. ssh-key's own `PrivateKey` expands its seed anew for each signature, at half the
 /// speed; this one is expanded once. Its memory is zeroed when dropped.
 pub struct CaKey {
     signing: SigningKey,
@@ -97,7 +99,7 @@ impl CaKey {
         self.signing.verifying_key()
     }
 
-    /// The 64 bytes of an Ed25519 signature over `message`. Only `ca` calls this.
+    /// The 64 bytes of an Ed25519 signature over `message`. Only `ca` calls this; the audit log's key signs through [`Sign`].
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
     }
@@ -109,28 +111,55 @@ impl std::fmt::Debug for CaKey {
     }
 }
 
-/// The two CA keys of a server.
+impl Sign for CaKey {
+    fn public(&self) -> [u8; 32] {
+        self.signing.verifying_key().to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Self::sign(self, message)
+    }
+}
+
+/// The keys of a server.
 #[derive(Debug)]
 pub struct Keys {
     /// Signs user certificates.
     pub user: CaKey,
     /// Signs host certificates.
     pub host: CaKey,
+    /// Signs checkpoints of the audit log.
+    pub log: CaKey,
 }
 
 impl Keys {
-    /// Loads both.
+    /// Loads all of them.
     ///
     /// # Errors
-    /// If either cannot be loaded, or both are one key: a host certificate would then open user logins.
-    pub fn load(user: &Path, host: &Path, passphrase: Option<&str>) -> Result<Self, CustodyError> {
-        let keys = Self { user: CaKey::load(user, passphrase)?, host: CaKey::load(host, passphrase)? };
-        if keys.user.verifying_key() == keys.host.verifying_key() {
+    /// If one cannot be loaded, or one key has two roles: a host certificate would then open user logins, a text of the
+    /// log be a certificate.
+    pub fn load(user: &Path, host: &Path, log: &Path, passphrase: Option<&str>) -> Result<Self, CustodyError> {
+        let (user_key, host_key) = (CaKey::load(user, passphrase)?, CaKey::load(host, passphrase)?);
+        if log.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Err(CustodyError::new(
-                host,
-                format!("this is the same key as the user CA's ({})", user.display()),
-                "give each role a key of its own: `ca-server init` makes both",
+                log,
+                "there is no such file: the audit log has a key of its own",
+                "run `ca-server init --missing DIRECTORY` once if this server is older than its log key, else restore it \
+                 from the backup",
             ));
+        }
+        let keys = Self { user: user_key, host: host_key, log: CaKey::load(log, passphrase)? };
+        let roles = [(&keys.user, user), (&keys.host, host), (&keys.log, log)];
+        for (place, (key, path)) in roles.iter().enumerate() {
+            if let Some((_, other)) =
+                roles.iter().take(place).find(|(other, _)| other.public.key_data() == key.public.key_data())
+            {
+                return Err(CustodyError::new(
+                    path,
+                    format!("this is the same key as {}", other.display()),
+                    "give each role a key of its own: `ca-server init` makes three",
+                ));
+            }
         }
         Ok(keys)
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Origin, SessionRules},
+    audit::checkpoint::Seal,
     ca::Authority,
     clock::ManualClock,
     custody::CaKey,
@@ -10,6 +11,7 @@ use crate::{
     store::{LoginSession, Opened, Store, TokenUse},
     verbs::{
         authenticate::{Caller, authenticate},
+        refusals::Refusals,
         replay::Replay,
         waiting::Waiting,
     },
@@ -98,6 +100,11 @@ pub(crate) fn ca_key(seed: u8) -> CaKey {
     CaKey::from_seed(Zeroizing::new([seed; 32]))
 }
 
+/// What signs the audit logs of tests.
+pub(crate) fn seal() -> Seal {
+    Seal::new("ssh-ca.example.com", Arc::new(ca_key(3))).unwrap()
+}
+
 /// A user key with a known seed.
 pub(crate) fn user_key(seed: u8) -> PrivateKey {
     Ed25519Keypair::from_seed(&[seed; 32]).into()
@@ -128,8 +135,10 @@ impl Stage {
             host_ca: ca_key(2).public().to_openssh().unwrap(),
             policies: LivePolicies::from_sources(sources(policy)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
+            sinks: crate::sinks::Sinks::default(),
             replay: Replay::new(now_ms - 120_000),
             waiting: Waiting::default(),
+            refusals: Refusals::default(),
         };
         Self { app, clock, nonces: AtomicU64::new(0) }
     }

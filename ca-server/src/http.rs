@@ -1,6 +1,7 @@
 //! The door: connections, requests, answers. Everything a stranger can reach goes through [`door`].
 
 pub mod answer;
+mod bodies;
 pub mod client;
 pub mod connections;
 pub mod door;

@@ -18,6 +18,7 @@ pub mod logging;
 pub mod oidc;
 pub mod policies;
 pub mod refusal;
+pub mod sinks;
 pub mod start;
 pub mod store;
 pub mod systemd;

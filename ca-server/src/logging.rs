@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
+    time::Duration,
 };
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -51,6 +52,9 @@ pub fn start(level: Level) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let message = panic.payload_as_str().unwrap_or("a panic without words");
         tracing::error!(place, message, "panic");
+        // It may be the last line: the process ends if this is the main thread. The log's own thread cannot wait for
+        // itself, and nobody waits for a standard error that nobody reads.
+        flush_within(Duration::from_secs(1));
     }));
 }
 
@@ -60,6 +64,13 @@ pub fn flush() {
     if LINES.get().is_some_and(|lines| lines.send(Message::Flush(done)).is_ok()) {
         // An error means that the writer has ended, and there is nothing to wait for.
         let _ended = written.recv();
+    }
+}
+
+fn flush_within(patience: Duration) {
+    let (done, written) = sync_channel(1);
+    if LINES.get().is_some_and(|lines| lines.try_send(Message::Flush(done)).is_ok()) {
+        let _late = written.recv_timeout(patience);
     }
 }
 

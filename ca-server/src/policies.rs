@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-pub use directory::{Stamp, read};
+pub use directory::{Stamp, read, writable_by_others};
 
 /// A policy set and what identifies it.
 pub struct Loaded {
@@ -68,7 +68,7 @@ impl LivePolicies {
     /// Every finding of a set that cannot be read, does not validate or fails a test of its own.
     pub fn load_dir(path: &Path) -> Result<Self, Rejected> {
         let stamp = Stamp::of(path).ok();
-        let loaded = load(&read(path).map_err(Rejected)?)?;
+        let loaded = load(&read_own(path)?)?;
         let looks = Mutex::new(Looks { tried: stamp.clone(), last: stamp });
         Ok(Self::holding(loaded, Some(Watched { path: path.to_owned(), looks })))
     }
@@ -108,7 +108,7 @@ impl LivePolicies {
             let mut looks = watched.looks.lock().unwrap_or_else(PoisonError::into_inner);
             (looks.tried, looks.last) = (stamp.clone(), stamp);
         }
-        let read = read(&watched.path).map_err(Rejected).and_then(|sources| {
+        let read = read_own(&watched.path).and_then(|sources| {
             let unchanged = digest(&sources) == self.current().digest;
             if unchanged { Ok(None) } else { load(&sources).map(Some) }
         });
@@ -166,6 +166,12 @@ impl LivePolicies {
 pub fn failed_tests(policies: &Policies, sources: &Sources) -> (Vec<Finding>, usize) {
     let outcomes = policies.run_tests(sources);
     (outcomes.iter().filter_map(directory::failed_test).collect(), outcomes.len())
+}
+
+/// Reads a directory that nobody else can write.
+fn read_own(path: &Path) -> Result<Sources, Rejected> {
+    let open = directory::writable_by_others(path);
+    if open.is_empty() { read(path).map_err(Rejected) } else { Err(Rejected(open)) }
 }
 
 fn load(sources: &Sources) -> Result<Loaded, Rejected> {

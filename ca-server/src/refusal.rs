@@ -2,6 +2,9 @@
 
 use api::{Code, DecisionBody};
 
+/// The most characters of a cause: what made it may have been sent by anybody.
+const LONGEST_CAUSE: usize = 256;
+
 /// Why a verb said no.
 #[derive(Debug)]
 pub struct Refusal {
@@ -35,7 +38,12 @@ impl Refusal {
     /// With the cause, for the log only.
     #[must_use]
     pub fn cause(mut self, cause: impl std::fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+        let mut cause = cause.to_string();
+        if let Some((end, _)) = cause.char_indices().nth(LONGEST_CAUSE) {
+            cause.truncate(end);
+            cause.push('…');
+        }
+        self.cause = Some(cause);
         self
     }
 
@@ -58,5 +66,18 @@ impl From<crate::store::StoreError> for Refusal {
 impl From<getrandom::Error> for Refusal {
     fn from(error: getrandom::Error) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn a_cause_is_cut_where_a_character_ends() {
+        let cause = |text: &str| Refusal::internal(text).cause.unwrap();
+        assert_eq!(cause("short"), "short");
+        assert_eq!(cause(&"x".repeat(256)), "x".repeat(256));
+        assert_eq!(cause(&"é".repeat(60_000)), format!("{}…", "é".repeat(256)));
     }
 }

@@ -4,10 +4,10 @@ mod background;
 
 use crate::{
     app::{App, SessionRules},
-    audit::{Entry, Event},
+    audit::{Entry, Event, checkpoint, checkpoint::Seal},
     ca::Authority,
     clock::{Clock, SystemClock},
-    config::{Config, StoreKind},
+    config::{self, Config, StoreKind},
     custody::Keys,
     http::{
         Door, Listener,
@@ -17,9 +17,10 @@ use crate::{
     },
     oidc::Issuers,
     policies::LivePolicies,
-    store::{Store, redb::RedbStore},
+    sinks::Sinks,
+    store::{outbox::Outbox, redb::RedbStore},
     systemd,
-    verbs::{replay::Replay, waiting::Waiting},
+    verbs::{refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -61,15 +62,22 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
-    let Keys { user: user_ca, host: host_ca } = Keys::load(&config.keys.user_ca, &config.keys.host_ca, passphrase)?;
+    let config::Keys { user_ca, host_ca, log, .. } = &config.keys;
+    let Keys { user: user_ca, host: host_ca, log } = Keys::load(user_ca, host_ca, log, passphrase)?;
     let host_public = host_ca.public().to_openssh().context("the host CA's public key cannot be written")?;
     let policies = LivePolicies::load_dir(&config.policy.directory)
         .with_context(|| format!("no policy set to serve in {}", config.policy.directory.display()))?;
     let issuers = Issuers::new(config.issuer.clone(), Arc::clone(&clock))
         .map_err(|faults| anyhow::anyhow!("the issuers cannot be used: {}", faults.join("; ")))?;
-    let store: Arc<dyn Store> = match config.store.kind {
-        StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path)?),
+    // A certificate over one of our own keys would let whoever holds that key act as a user.
+    let ours = [&host_ca, &log].map(|key| key.public().fingerprint(HashAlg::Sha256).sha256());
+    let origin = checkpoint::origin(config.audience.get_ref().as_str());
+    let seal = Seal::new(origin, Arc::new(log)).context("the audit log cannot be named after the audience")?;
+    let store: Arc<dyn Outbox> = match config.store.kind {
+        StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path, &seal)?),
     };
+    let sinks = Sinks::new(&config.sink, config.audience.get_ref().host(), &store, &clock)
+        .map_err(|fault| anyhow::anyhow!("a sink cannot be used: {fault}"))?;
     Ok(App {
         audience: config.audience.get_ref().as_str().to_owned(),
         zone: config.timezone.get(),
@@ -78,12 +86,13 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
             idle: config.sessions.idle.get(),
             most_per_identity: usize::try_from(config.sessions.most_per_user.get()).unwrap_or(1),
         },
+        sinks,
         replay: Replay::new(clock.now_ms()),
         waiting: Waiting::default(),
+        refusals: Refusals::default(),
         clock,
         store,
-        // A certificate over the host CA's key would let it act as a user's.
-        authority: Authority::new(user_ca).refusing(host_ca.public().fingerprint(HashAlg::Sha256).sha256()),
+        authority: Authority::new(user_ca).refusing(ours.into_iter().flatten()),
         host_ca: host_public,
         policies,
         issuers,
@@ -109,6 +118,7 @@ pub async fn serve(
     let app = Arc::new(app);
     let shared =
         Arc::new(Shared::new(Arc::clone(&app), config).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?);
+    app.sinks.begin().await.context("the sinks cannot begin")?;
     record_start(&app).await?;
     let line = ready_line(&listeners, tls.is_some(), more)?;
 

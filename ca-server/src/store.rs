@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+pub mod outbox;
 pub mod records;
 pub mod redb;
 mod requests;
 
-use crate::audit::Entry;
+use crate::audit::{Actor, Entry, Event, tree::Hash};
 use async_trait::async_trait;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 pub use records::{
@@ -17,7 +18,7 @@ pub use requests::Requests;
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("store: {0}")]
 pub struct StoreError(pub String);
 
@@ -28,7 +29,7 @@ pub trait Store: Requests + Send + Sync {
     /// Opens a login session. One transaction: uses up the token, keeps the session and its identity as the latest of
     /// that person, appends the entry. A token that
     /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that
-    /// identity end the oldest.
+    /// identity end the oldest, each with an entry.
     async fn open_session(
         &self,
         session: LoginSession,
@@ -75,12 +76,38 @@ pub trait Store: Requests + Send + Sync {
     /// How many entries there are.
     async fn entry_count(&self) -> Result<u64, StoreError>;
 
+    /// The latest signed checkpoint of the audit log. It is written in the transaction of the entries that it covers, so no
+    /// entry is ever durable without a signature over it, and it covers all there are.
+    async fn checkpoint(&self) -> Result<String, StoreError>;
+
+    /// The hashes at these places of the tree over the entries (see [`crate::audit::tree`]), in this order. A place never
+    /// changes once it is there; one that is not there is an error.
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError>;
+
     /// Forgets sessions that ran out, used tokens that can no longer be valid, and keys bound longer than they are
-    /// remembered. Requests are kept. Appends nothing.
+    /// remembered. Requests are kept. Each session that goes leaves an entry, in the same transaction.
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError>;
 
     /// Whether the store can be written just now.
     async fn ready(&self) -> Result<(), StoreError>;
+}
+
+/// The entry for a session that ended by itself at `at`: `cause` stands where a request's id would.
+fn ended_by_itself(session: &LoginSession, at: UnixTime, cause: &str, reason: &str) -> Result<Entry, StoreError> {
+    let event = Event::LoginEnded { actor: Actor::from(&session.identity), session: &session.id, reason };
+    let entry = Entry::new(at.as_secs().saturating_mul(1000), cause, &event);
+    entry.map_err(|error| StoreError(format!("the end of a session cannot be recorded: {error}")))
+}
+
+/// The entry for a session that pruning removes at `now`.
+fn run_out(session: &LoginSession, now: UnixTime) -> Result<Entry, StoreError> {
+    let idle = session.used.as_secs().saturating_add(session.idle_seconds) < session.expires.as_secs();
+    ended_by_itself(session, now, "prune", if idle { "idle" } else { "expired" })
+}
+
+/// The entry for a session that had to make room for `newer`.
+fn made_room(session: &LoginSession, newer: &LoginSession) -> Result<Entry, StoreError> {
+    ended_by_itself(session, newer.started, "session-limit", "too-many")
 }
 
 /// Which sessions of one identity end so that at most `most` stay: the oldest.

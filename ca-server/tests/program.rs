@@ -43,6 +43,16 @@ fn configure(home: &Path, more: &str) {
     fs::write(home.join("config.toml"), format!("audience = \"https://ca.example.com\"\n{listen}{more}")).unwrap();
 }
 
+/// The starter's ports may be taken on this machine, which is for another test to find.
+fn free_ports(home: &Path) {
+    let text = fs::read_to_string(config(home)).unwrap();
+    fs::write(
+        config(home),
+        text.replace(":8443\"", ":0\"").replace("#ops = \"127.0.0.1:9464\"", "ops = \"127.0.0.1:0\""),
+    )
+    .unwrap();
+}
+
 fn config(home: &Path) -> String {
     home.join("config.toml").to_str().unwrap().to_owned()
 }
@@ -92,6 +102,26 @@ fn init_makes_what_a_start_needs_and_never_overwrites() {
     assert_eq!(fs::read(home.path().join("keys/user_ca")).unwrap(), key);
 }
 
+/// An install from before the audit log had a key: one command makes it, and nothing else is touched.
+#[test]
+fn init_missing_makes_the_log_key_alone() {
+    let home = home();
+    let keys = home.path().join("keys");
+    let directory = home.path().to_str().unwrap();
+    let refused = ran(&["init", directory, "--missing"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    fs::remove_file(keys.join("log")).unwrap();
+    fs::remove_file(keys.join("log.pub")).unwrap();
+    let before = fs::read(keys.join("user_ca")).unwrap();
+    let made = ran(&["init", directory, "--missing"]);
+    assert!(made.status.success(), "{}", text(&made));
+    assert_eq!(fs::read(keys.join("user_ca")).unwrap(), before);
+    let shown = ran(&["audit", "key", "--config", &config(home.path())]);
+    let key = String::from_utf8(shown.stdout).unwrap();
+    assert!(key.starts_with("ca.example.com+"), "{key}");
+    assert!(text(&made).contains(key.trim()), "init and `audit key` say the same: {}", text(&made));
+}
+
 #[test]
 fn init_writes_a_configuration_that_check_accepts() {
     let home = TempDir::new().unwrap();
@@ -104,6 +134,7 @@ fn init_writes_a_configuration_that_check_accepts() {
     assert!(
         fs::read_to_string(directory.join("config.toml")).unwrap().contains("audience = \"https://x.example.com\"")
     );
+    free_ports(&directory);
     let checked = ran(&["check", "--config", &config(&directory), "--offline", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert_eq!((checked.status.code(), &report["ok"]), (Some(0), &true.into()), "{report}");
@@ -113,7 +144,7 @@ fn init_writes_a_configuration_that_check_accepts() {
 #[test]
 fn what_check_finds_stops_the_start() {
     // What is spoilt; what check says of it; whether `run` stops at it too.
-    let rows: [(&str, Spoil, &str); 8] = [
+    let rows: [(&str, Spoil, &str); 10] = [
         (
             "one key twice",
             &|home| {
@@ -126,6 +157,14 @@ fn what_check_finds_stops_the_start() {
             &|home| fs::set_permissions(home.join("keys/user_ca"), fs::Permissions::from_mode(0o644)).unwrap(),
             "user_ca",
         ),
+        (
+            "log key twice",
+            &|home| {
+                fs::copy(home.join("keys/user_ca"), home.join("keys/log")).unwrap();
+            },
+            "one key",
+        ),
+        ("no log key", &|home| fs::remove_file(home.join("keys/log")).unwrap(), "ca-server init --missing"),
         ("no key", &|home| fs::remove_file(home.join("keys/host_ca")).unwrap(), "host_ca"),
         ("bad policy", &|home| fs::write(home.join("policy/access.cedar"), "permit (").unwrap(), "access.cedar:1"),
         ("failing test", &|home| fs::write(home.join("policy/access.cedar"), "").unwrap(), "tests/access.toml"),
@@ -136,7 +175,7 @@ fn what_check_finds_stops_the_start() {
                 fs::write(home.join("jit-ssh.redb"), "").unwrap();
                 fs::set_permissions(home.join("jit-ssh.redb"), fs::Permissions::from_mode(0o600)).unwrap();
             },
-            "restore it",
+            "restore the newest backup",
         ),
         ("unknown key", &|home| configure(home, "[polcy]\n"), "did you mean `policy`?"),
     ];
@@ -160,6 +199,7 @@ fn a_passphrase_opens_the_keys_and_is_never_shown() {
     let home = TempDir::new().unwrap();
     let (directory, secret) = (home.path().join("ca"), home.path().join("secret"));
     fs::write(&secret, "correct horse\nnot this line\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let made = ran(&["init", directory.to_str().unwrap(), "--passphrase-file", secret.to_str().unwrap()]);
     assert!(made.status.success(), "{}", text(&made));
     configure(&directory, "");
@@ -201,6 +241,42 @@ fn it_serves_reloads_policies_and_ends_well() {
     running.signal(Signal::TERM);
     assert!(lines.any(|line| line.contains("\"stopped\"")), "the last line is written");
     assert!(running.0.wait().unwrap().success());
+}
+
+/// The entries of a run in a file, and the commands that ask how the sinks stand.
+#[test]
+fn audit_entries_are_delivered_and_an_operator_can_ask() {
+    let home = home();
+    let file = "[[sink]]\nname = \"log\"\nkind = \"file\"\npath = \"audit.jsonl\"\n";
+    let bad =
+        "[[sink]]\nname = \"bad\"\nkind = \"webhook\"\nurl = \"https://siem.example.com\"\nsecret_env = \"NOT_SET\"\n";
+    configure(home.path(), &format!("{file}{bad}"));
+    let checked = ran(&["check", "--config", &config(home.path()), "--offline"]);
+    assert!(!checked.status.success() && text(&checked).contains("NOT_SET"), "{}", text(&checked));
+    configure(home.path(), file);
+    let (running, ready) = Running::start(&["run", "--config", &config(home.path())]);
+    let ops = ready["ops"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let mut told = serde_json::Value::Null;
+    for _ in 0..200 {
+        // Each call takes long enough to be a pause.
+        told = serde_json::from_slice(&ran(&["sinks", "status", "--ops", &ops, "--json"]).stdout).unwrap();
+        if told["sinks"][0]["delivered"] == 1 {
+            break;
+        }
+    }
+    assert_eq!((&told["sinks"][0]["delivered"], &told["sinks"][0]["lag_entries"]), (&1.into(), &0.into()), "{told}");
+    let line = fs::read_to_string(home.path().join("audit.jsonl")).unwrap();
+    assert!(line.starts_with("{\"index\":0,\"entry\":{") && line.contains("server.started"), "{line}");
+    let people = ran(&["sinks", "status", "--ops", &ops]);
+    assert!(people.status.success() && text(&people).starts_with("log (file): delivers; 0 entries behind"));
+    assert_eq!(text(&ran(&["sinks", "dead-letters", "log", "--ops", &ops])), "no dead letters\n");
+    assert!(text(&ran(&["sinks", "retry", "log", "--ops", &ops])).starts_with("0 dead letters are tried again"));
+    let unknown = ran(&["sinks", "retry", "lgo", "--ops", &ops]);
+    assert!(unknown.status.code() == Some(1) && text(&unknown).contains("there is no such sink"), "{}", text(&unknown));
+    running.signal(Signal::KILL);
+    drop(running);
+    let gone = ran(&["sinks", "status", "--ops", &ops]);
+    assert!(gone.status.code() == Some(1) && text(&gone).contains("no server answers"), "{}", text(&gone));
 }
 
 #[test]
@@ -259,4 +335,37 @@ fn policies_can_be_checked_and_asked_without_a_server() {
     assert_eq!(answer["decision"]["outcome"], "granted");
     let hostile = ran(&[&ask[..], &["\u{1b}[31m"]].concat());
     assert!(!hostile.status.success() && !text(&hostile).contains('\u{1b}'), "{}", text(&hostile));
+}
+
+#[test]
+fn check_tells_a_stranger_at_the_address_from_the_server_itself() {
+    let home = home();
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = stranger.local_addr().unwrap().to_string();
+    let text_of = fs::read_to_string(config(home.path())).unwrap();
+    fs::write(config(home.path()), text_of.replacen("127.0.0.1:0", &taken, 1)).unwrap();
+    let checked = ran(&["check", "--config", &config(home.path()), "--offline"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    assert!(text(&checked).contains("not by a server") && text(&checked).contains("1 error,"), "{}", text(&checked));
+}
+
+#[test]
+fn the_placeholder_of_the_starter_is_not_taken_for_a_name() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("ca");
+    assert!(ran(&["init", directory.to_str().unwrap()]).status.success());
+    free_ports(&directory);
+    let checked = ran(&["check", "--config", &config(&directory), "--offline"]);
+    assert!(text(&checked).contains("still the example's"), "{}", text(&checked));
+}
+
+#[test]
+fn a_passphrase_without_a_terminal_names_the_other_way() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("ca");
+    let mut alone = Command::new("setsid");
+    alone.args(["--wait", env!("CARGO_BIN_EXE_ca-server"), "init", directory.to_str().unwrap(), "--passphrase"]);
+    let refused = alone.stdin(Stdio::null()).output().unwrap();
+    assert!(!refused.status.success() && text(&refused).contains("--passphrase-file"), "{}", text(&refused));
+    assert!(!directory.exists());
 }

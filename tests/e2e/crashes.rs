@@ -40,6 +40,8 @@ async fn wherever_the_server_dies_what_left_is_on_record_and_within_its_grant() 
         );
         released.extend([a, b, c, d, e, f, g, h].into_iter().flatten());
         let home = world.server.died().await.with_context(|| format!("{point} was never reached"))?;
+        // As it lies there: no entry without its place in the tree, no tree without its signature.
+        home.verify_log(None).await?.success().with_context(|| point)?;
         let entries = entries(&home).await?;
         ensure!(entries.starts_with(&former), "{point}: an entry was changed or lost");
         check(&home, &entries, &released, &target).with_context(|| point)?;
@@ -78,6 +80,7 @@ async fn killed_in_a_storm_it_has_everything_on_record_that_left() -> Result<()>
         let released = [a, b, c, d].concat();
         ensure!(released.len() >= 10, "{} certificates", released.len());
         let home = world.server.died().await?;
+        home.verify_log(None).await?.success()?;
         check(&home, &entries(&home).await?, &released, &target)?;
         world.server = home.start().await?;
     }
@@ -92,7 +95,7 @@ async fn certificate(world: &World, alice: &Caller) -> Option<String> {
 }
 
 async fn entries(home: &Home) -> Result<Vec<Vec<u8>>> {
-    let store = RedbStore::open(&home.path("jit-ssh.redb"))?;
+    let store = RedbStore::open(&home.path("jit-ssh.redb"), &home.seal()?)?;
     let count = usize::try_from(store.entry_count().await?)?;
     let entries = store.entries(0, count).await?;
     ensure!(entries.len() == count, "{} of {count} entries", entries.len());

@@ -19,13 +19,14 @@ const CRATES: [(&str, &[&str]); 5] = [
 const OURS: [&str; 6] = ["policy", "api", "ca_server", "jit_ssh_client", "jit_ssh_host", "e2e"];
 
 /// Rooms of ca-server, and the rooms they may not name. Only a verb joins a signature with a record.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("verbs", &["http", "console", "commands", "cli"]),
     ("oidc", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody"]),
     ("ca", &["http", "console", "verbs", "commands", "cli", "app", "store", "oidc"]),
     ("custody", &["http", "console", "verbs", "commands", "cli", "app", "store", "oidc", "ca"]),
     ("store", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc"]),
     ("audit", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "store"]),
+    ("sinks", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "policies"]),
     ("policies", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc"]),
     ("refusal", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc"]),
     ("clock", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "store"]),

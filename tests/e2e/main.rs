@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod audit;
 mod certificate_matrix;
 mod crashes;
 mod fuzz;
@@ -12,6 +13,7 @@ mod operations;
 mod provider;
 mod provider_trouble;
 mod same_bytes;
+mod sinks;
 mod slow_and_large;
 mod stock_tools;
 mod strangers;

@@ -1,6 +1,7 @@
 //! `ca-server check`: everything that a start needs, looked at without changing anything.
 
 mod probes;
+mod trust;
 
 use super::{policy, print, run::on_runtime};
 use crate::cli::Check;
@@ -39,14 +40,18 @@ pub(super) fn check(asked: &Check) -> anyhow::Result<ExitCode> {
 }
 
 fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::Result<()> {
+    probes::audience(config, report);
     probes::keys(config, report);
     probes::tls(config, report);
-    probes::store(config, report);
-    probes::policy_directory(config, report);
+    let serving = probes::store(config, report);
+    probes::sinks(config, report);
+    trust::policy_files(config, report);
+    trust::proxies(config, report);
+    trust::tags(config, report);
     let found = policy::examine(&config.policy.directory).findings;
     report.findings.extend(found.into_iter().map(|finding| (Weight::Error, finding)));
     on_runtime(async {
-        probes::addresses(config, report);
+        probes::addresses(config, serving, report);
         probes::issuers(config, offline, report).await;
         Ok(())
     })
@@ -71,9 +76,11 @@ impl Report<'_> {
             writeln!(text, "{}: {finding}", name(*weight))?;
         }
         let count = |wanted| self.findings.iter().filter(|(weight, _)| *weight == wanted).count();
+        let counted = |count, one| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
         let (errors, warnings) = (count(Weight::Error), count(Weight::Warning));
         let verdict = if errors == 0 { "the server can start" } else { "correct the errors first" };
-        writeln!(text, "{}: {errors} errors, {warnings} warnings: {verdict}", self.file.display())?;
+        let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+        writeln!(text, "{}: {errors}, {warnings}: {verdict}", self.file.display())?;
         Ok(text)
     }
 

@@ -7,16 +7,26 @@ use super::{
 use crate::cli::Init;
 use anyhow::{Context as _, bail};
 use ca_server::{
-    config::{Audience, Passphrase},
+    audit::{
+        checkpoint,
+        note::{Kind, Verifier},
+    },
+    config::{Audience, Config, Passphrase},
     custody::{self, Generated},
 };
-use std::{path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
+
+/// The audience of the starter configuration, until somebody names their own.
+pub(super) const PLACEHOLDER: &str = "https://ssh-ca.example.com";
 
 const CONFIGURATION: &str = include_str!("../../starter/config.toml");
 
 pub(super) fn init(asked: &Init) -> anyhow::Result<ExitCode> {
     let Init { directory, audience, .. } = asked;
     let audience = Audience::try_from(audience.clone()).map_err(|error| anyhow::anyhow!("--audience: {error}"))?;
+    if asked.missing {
+        return missing(asked, &audience);
+    }
     // All of it is looked at before any of it is written: a second init changes nothing, and says so.
     for name in ["config.toml", "keys", "policy"] {
         must_be_free(&directory.join(name))?;
@@ -26,8 +36,32 @@ pub(super) fn init(asked: &Init) -> anyhow::Result<ExitCode> {
     let keys = custody::generate(&directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
     starter::write(&directory.join("policy"))?;
     let config = directory.join("config.toml");
-    new_file(&config, &CONFIGURATION.replace("https://ssh-ca.example.com", audience.as_str()))?;
-    print(&told(directory, &config, &keys, passphrase.is_some()))
+    new_file(&config, &CONFIGURATION.replace(PLACEHOLDER, audience.as_str()))?;
+    let log_key = log_key(&audience, &keys.log_public)?;
+    print(&told(directory, &config, &keys, &log_key, passphrase.is_some()))
+}
+
+/// The audit log's key for an install that is older than it. Nothing else is made.
+fn missing(asked: &Init, audience: &Audience) -> anyhow::Result<ExitCode> {
+    let passphrase = passphrase(asked)?;
+    let (log, public) =
+        custody::generate_log(&asked.directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
+    let config = asked.directory.join("config.toml");
+    // An install has a name already; the default of --audience is not it.
+    let (file, key) = (
+        log.display(),
+        match Config::load(&config) {
+            Ok(config) => log_key(config.audience.get_ref(), &public)?,
+            Err(_unreadable) => log_key(audience, &public)?,
+        },
+    );
+    print(&format!(
+        "Made {file}: signs the audit log (back it up, offline). Its public key, for whoever checks the log:\n\n  {key}\n"
+    ))
+}
+
+fn log_key(audience: &Audience, public: &[u8; 32]) -> anyhow::Result<Verifier> {
+    Ok(Verifier::new(checkpoint::origin(audience.as_str()), Kind::Text, public)?)
 }
 
 fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
@@ -38,6 +72,9 @@ fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
     if !asked.passphrase {
         return Ok(None);
     }
+    if fs::File::open("/dev/tty").is_err() {
+        bail!("--passphrase asks at a terminal, and there is none: use --passphrase-file FILE; nothing was changed");
+    }
     let first = Passphrase::new(rpassword::prompt_password("Passphrase of the CA keys: ")?);
     let again = Passphrase::new(rpassword::prompt_password("Once more: ")?);
     if first.reveal().is_empty() || first.reveal() != again.reveal() {
@@ -46,10 +83,10 @@ fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
     Ok(Some(first))
 }
 
-fn told(directory: &Path, config: &Path, keys: &Generated, protected: bool) -> String {
+fn told(directory: &Path, config: &Path, keys: &Generated, log_key: &Verifier, protected: bool) -> String {
     let (directory, config) = (directory.display(), config.display());
-    let Generated { user_ca, host_ca, user_public, .. } = keys;
-    let (user_ca, host_ca) = (user_ca.display(), host_ca.display());
+    let Generated { user_ca, host_ca, log, user_public, .. } = keys;
+    let (user_ca, host_ca, log) = (user_ca.display(), host_ca.display(), log.display());
     let unlock = if protected {
         "\n  0. give the server the passphrase: keys.passphrase_file, or JIT_SSH_CA_PASSPHRASE in its environment"
     } else {
@@ -59,6 +96,7 @@ fn told(directory: &Path, config: &Path, keys: &Generated, protected: bool) -> S
         "Made in {directory}:
   {user_ca}   signs user certificates (back it up, offline)
   {host_ca}   signs host certificates (back it up, offline)
+  {log}   signs the audit log (back it up, offline)
   {config}   every setting, commented
   {directory}/policy   who may reach what: a starter, to be changed
 
@@ -78,6 +116,10 @@ An account's file of principals holds account@host, and nothing else logs in the
 keys that users or intruders have planted: keep a session open while you try. To revoke a certificate before its few
 minutes are over, add \"RevokedKeys /etc/ssh/jit-ssh/revoked\" once that file exists: where it is missing, sshd refuses
 everybody; where it is empty, nobody is revoked.
+
+The audit log's public key. Keep it where whoever runs this server cannot change it, and check the log with it:
+
+  {log_key}
 
 Next:{unlock}
   1. edit {config}: audience, listen, [[issuer]]

@@ -18,6 +18,8 @@ fn each_fault_is_found_at_its_line_with_what_to_do() {
         ("[listen]\naddress = \"0.0.0.0:8443\"\n", 3, "plain HTTP is served on loopback only"),
         ("[listen]\naddress = \"0.0.0.0:8443\"\ntls_key = \"k\"\n", 3, "go together"),
         ("[listen]\ntrusted_proxies = [\"10.0.0.1/8\"]\n", 3, "host bits zero"),
+        ("[listen]\ntrusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n", 3, "everybody"),
+        ("[listen]\ntrusted_proxies = [\"::/0\"]\n", 3, "everybody"),
         ("[store]\nkind = \"sqlite\"\n", 3, "redb"),
         ("[keys]\npassphrase = \"hunter2\"\n", 3, "did you mean `passphrase_file`?"),
         ("[sessions]\nlifetime = \"1h\"\nidle = \"2h\"\n", 4, "longer than"),
@@ -32,6 +34,21 @@ fn each_fault_is_found_at_its_line_with_what_to_do() {
         ("timezone = \"Mars/Olympus\"\n", 2, "IANA name"),
         ("[listen]\n[listen]\n", 3, "duplicate"),
         ("[listen\n", 2, ""),
+        ("[[sink]]\nname = \"A B\"\nkind = \"file\"\n", 3, "a-z, 0-9 and -"),
+        ("[[sink]]\nname = \"a\"\nkind = \"sylog\"\n", 4, "did you mean `syslog`?"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npaht = \"x\"\n", 5, "did you mean `path`?"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\n", 3, "it has no path"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\nurl = \"https://hunter2\"\n", 3, "url means nothing"),
+        ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ncodes = [\"Login.*\"]\n", 6, "request.*"),
+        ("[[sink]]\nname = \"a\"\nkind = \"syslog\"\naddress = \"siem\"\n", 5, "host and port"),
+        ("[[sink]]\nname = \"a\"\nkind = \"webhook\"\nurl_file = \"x\"\n", 3, "no secret to sign with"),
+        ("[[sink]]\nname = \"a\"\nkind = \"slack\"\n", 3, "it has no url"),
+        ("[[sink]]\nname = \"a\"\nkind = \"smtp\"\naddress = \"m:25\"\nfrom = \"a@b.c\\r\\nX: y\"\n", 6, ""),
+        (
+            "[[sink]]\nname = \"a\"\nkind = \"smtp\"\naddress = \"m:25\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\nencryption = \"none\"\n",
+            3,
+            "leaves this machine",
+        ),
         ("[[issuer]]\nurl = \"http://id.example.com\"\nclient_id = \"x\"\n", 3, "https"),
     ];
     for (body, line, says) in rows {
@@ -106,14 +123,14 @@ fn the_starter_says_what_the_defaults_are() {
         .map(|line| if line.starts_with(' ') { String::new() } else { format!("{line}\n") })
         .collect();
     let with = Config::parse("c.toml", &format!("{HEAD}{issuers}"), Path::new("/d")).unwrap();
-    assert_eq!(with.issuer.len(), 2);
+    assert_eq!((with.issuer.len(), with.sink.len()), (2, 2));
 }
 
 /// All but the places in the file.
 fn shown(config: &Config) -> String {
-    let Config { audience, timezone, listen, store, keys, policy, sessions, limits, log, issuer } = config;
+    let Config { audience, timezone, listen, store, keys, policy, sessions, limits, log, issuer, sink } = config;
     format!(
-        "{:?} {timezone:?} {:?} {} {store:?} {keys:?} {policy:?} {sessions:?} {limits:?} {log:?} {issuer:?}",
+        "{:?} {timezone:?} {:?} {} {store:?} {keys:?} {policy:?} {sessions:?} {limits:?} {log:?} {issuer:?} {sink:?}",
         audience.get_ref(),
         listen.address.get_ref(),
         listen.ops
@@ -125,4 +142,29 @@ fn a_passphrase_is_never_shown() {
     let passphrase = super::Passphrase::new("hunter2".to_owned());
     assert_eq!(format!("{passphrase:?}"), "(hidden)");
     assert_eq!(passphrase.reveal(), "hunter2");
+}
+
+#[test]
+fn a_passphrase_that_others_can_read_or_change_is_refused() {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("passphrase");
+    fs::write(&file, "correct horse\nbattery").unwrap();
+    let read = |mode: u32| {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        super::Passphrase::read(&file)
+    };
+    for mode in [0o644, 0o602, 0o660, 0o620, 0o604] {
+        assert!(read(mode).unwrap_err().to_string().contains("chmod 600"), "{mode:o}");
+    }
+    for mode in [0o600, 0o400] {
+        assert_eq!(read(mode).unwrap().reveal(), "correct horse", "{mode:o}");
+    }
+    symlink(&file, home.path().join("link")).unwrap();
+    assert!(super::Passphrase::read(&home.path().join("link")).is_err());
+    fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
+    assert!(super::Passphrase::read(&file).is_err(), "others can put another in its place");
 }

@@ -1,11 +1,8 @@
 //! Values of the configuration, each valid by construction.
 
+use crate::custody::read_passphrase;
 use policy::{Seconds, WordError};
-use std::{
-    fmt, fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fmt, io, path::Path};
 use zeroize::Zeroizing;
 
 /// The server's public URL without a trailing slash: its name in every signature.
@@ -17,6 +14,15 @@ impl Audience {
     /// The URL.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The host's name alone.
+    pub fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        match rest.split_once(']') {
+            Some((address, _)) => address.trim_start_matches('['),
+            None => rest.split(':').next().unwrap_or(rest),
+        }
     }
 }
 
@@ -128,9 +134,6 @@ impl<const MIN: u32, const MAX: u32> TryFrom<String> for Span<MIN, MAX> {
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// The longest passphrase that is read.
-    const MOST: u64 = 4096;
-
     /// This text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
@@ -139,10 +142,10 @@ impl Passphrase {
     /// The first line of `file`.
     ///
     /// # Errors
-    /// If it cannot be read or is empty.
+    /// If it cannot be read or is empty, or if others can read it or put another in its place, as with the keys.
     pub fn read(file: &Path) -> io::Result<Self> {
-        let mut text = Zeroizing::new(String::new());
-        fs::File::open(file)?.take(Self::MOST).read_to_string(&mut text)?;
+        let bytes = read_passphrase(file).map_err(io::Error::other)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_binary| io::Error::other("it is not text (UTF-8)"))?;
         let first = text.lines().next().unwrap_or_default();
         if first.is_empty() {
             return Err(io::Error::other("its first line is empty"));

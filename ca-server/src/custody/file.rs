@@ -13,31 +13,43 @@ use zeroize::Zeroizing;
 /// No private key file is larger.
 const LARGEST: u64 = 64 * 1024;
 
+/// The content of a passphrase's file, judged like a key's. Credentials that systemd hands over belong to root, and the
+/// access list that lets the service read them shows as a group's right to read.
+pub(crate) fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+    read(path, 0o040)
+}
+
 /// The file's content, if its owner is us or root and nobody else can read it or put another in its place.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+    read(path, 0)
+}
+
+/// `of_root` is what others may do with a file of root's whose group is root's.
+fn read(path: &Path, of_root: u32) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
     check_directory(path)?;
     // Opened first and judged by its descriptor, so it cannot be exchanged in between.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file =
         rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|error| cannot_open(path, error))?;
     let about = file.metadata().map_err(|error| unreadable(path, &error))?;
-    check_file(path, &about)?;
+    check_file(path, &about, of_root)?;
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST).unwrap_or(0)));
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| unreadable(path, &error))?;
     Ok(text)
 }
 
-fn check_file(path: &Path, about: &Metadata) -> Result<(), CustodyError> {
+fn check_file(path: &Path, about: &Metadata, of_root: u32) -> Result<(), CustodyError> {
     let shown = path.display();
     if !about.is_file() {
         return Err(CustodyError::new(path, "this is not a regular file", "name the key file itself"));
     }
     if !ours(about.uid()) {
-        let problem = format!("user {} owns this key, but the server runs as {}", about.uid(), own_uid());
+        let problem = format!("user {} owns this file, but the server runs as {}", about.uid(), own_uid());
         return Err(CustodyError::new(path, problem, format!("run `chown {} {shown}`", own_uid())));
     }
-    if about.mode() & 0o077 != 0 {
-        let problem = format!("others can use this key (its mode is {:04o})", about.mode() & 0o7777);
+    let allowed = if about.uid() == 0 && about.gid() == 0 { of_root } else { 0 };
+    if about.mode() & 0o077 & !allowed != 0 {
+        let problem = format!("others can use this file (its mode is {:04o})", about.mode() & 0o7777);
         return Err(CustodyError::new(path, problem, format!("run `chmod 600 {shown}`")));
     }
     if about.len() > LARGEST {

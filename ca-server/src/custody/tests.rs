@@ -1,4 +1,4 @@
-use super::{CaKey, Keys, generate};
+use super::{CaKey, Keys, generate, generate_log};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -6,7 +6,7 @@ use std::{
 };
 
 #[test]
-fn two_keys_are_made_that_ssh_keygen_reads_and_only_the_owner_can() {
+fn keys_are_made_that_ssh_keygen_reads_and_only_the_owner_can() {
     let home = tempfile::tempdir().unwrap();
     let made = generate(&home.path().join("keys"), None).unwrap();
     for (path, public) in [(&made.user_ca, &made.user_public), (&made.host_ca, &made.host_public)] {
@@ -16,7 +16,8 @@ fn two_keys_are_made_that_ssh_keygen_reads_and_only_the_owner_can() {
         assert_eq!(blob(&String::from_utf8(shown.stdout).unwrap()), blob(public));
         assert_eq!(CaKey::load(path, None).unwrap().public().to_openssh().unwrap(), *public);
     }
-    Keys::load(&made.user_ca, &made.host_ca, None).unwrap();
+    let log = Keys::load(&made.user_ca, &made.host_ca, &made.log, None).unwrap().log;
+    assert_eq!(log.verifying_key().to_bytes(), made.log_public);
 }
 
 #[test]
@@ -67,9 +68,16 @@ fn a_link_a_directory_and_a_missing_file_are_named() {
 fn one_key_in_two_roles_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let made = generate(home.path(), None).unwrap();
-    fs::copy(&made.user_ca, home.path().join("copy")).unwrap();
-    let error = Keys::load(&made.user_ca, &home.path().join("copy"), None).unwrap_err().to_string();
-    assert!(error.contains("same key"), "{error}");
+    let copy = home.path().join("copy");
+    fs::copy(&made.user_ca, &copy).unwrap();
+    let swapped = [
+        (&made.user_ca, &copy, &made.log),
+        (&made.user_ca, &made.host_ca, &copy),
+        (&copy, &made.host_ca, &made.user_ca),
+    ];
+    for (user, host, log) in swapped {
+        assert!(Keys::load(user, host, log, None).unwrap_err().to_string().contains("same key"));
+    }
 }
 
 #[test]
@@ -102,4 +110,24 @@ fn cve_2025_49825_a_certificate_is_no_ca_key() {
     let certificate = home.path().join("host_ca-cert.pub");
     fs::set_permissions(&certificate, Permissions::from_mode(0o600)).unwrap();
     assert!(CaKey::load(&certificate, None).unwrap_err().to_string().contains("not a private key"));
+}
+
+#[test]
+fn an_older_install_is_told_how_to_get_a_log_key_and_gets_one() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("ca-server init"), "no CA here");
+    let made = generate(home.path(), None).unwrap();
+    assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"));
+    fs::remove_file(&made.log).unwrap();
+    assert!(
+        generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"),
+        "its .pub is there"
+    );
+    fs::remove_file(home.path().join("log.pub")).unwrap();
+    let error = Keys::load(&made.user_ca, &made.host_ca, &made.log, None).unwrap_err().to_string();
+    assert!(error.contains("init --missing"), "{error}");
+    let (log, public) = generate_log(home.path(), None).unwrap();
+    assert_eq!(log, made.log);
+    let keys = Keys::load(&made.user_ca, &made.host_ca, &log, None).unwrap();
+    assert_eq!(keys.log.verifying_key().to_bytes(), public);
 }

@@ -30,6 +30,11 @@ pub fn plain(text: &'static str) -> Answer {
     with(StatusCode::OK, "text/plain; charset=utf-8", text.into())
 }
 
+/// Text.
+pub fn text(text: String) -> Answer {
+    with(StatusCode::OK, "text/plain; charset=utf-8", text.into())
+}
+
 /// Prometheus' text format.
 pub fn metrics(text: String) -> Answer {
     with(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())

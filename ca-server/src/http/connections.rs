@@ -1,20 +1,24 @@
 //! Connections: how many, how long, how large. A client that is slow, silent or greedy is cut, and costs little before.
 
-use super::{client::Client, door::Door, tls::Tls};
+mod places;
+
+pub(super) use places::Standing;
+
+use super::{door::Door, tls::Tls};
 use axum::body::Body;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
+use places::{Place, Places};
 use std::{
-    collections::HashMap,
     convert::Infallible,
     io,
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -39,7 +43,7 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// Accepts and serves until `stop` turns true; then finishes what is in flight, for a bounded time.
 pub async fn serve(listener: TcpListener, door: Door, tls: Option<Arc<Tls>>, mut stop: watch::Receiver<bool>) {
-    let counts = Arc::new(Counts::default());
+    let places = Arc::new(Places::default());
     let stopping = stop.clone();
     let mut open = JoinSet::new();
     loop {
@@ -49,8 +53,15 @@ pub async fn serve(listener: TcpListener, door: Door, tls: Option<Arc<Tls>>, mut
             Some(_ended) = open.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(place) = counts.take(&door, peer) {
-                        open.spawn(connection(stream, peer, door.clone(), tls.clone(), stopping.clone(), place));
+                    if let Some(place) = places.take(&door, peer) {
+                        let standing = place.standing.clone();
+                        let served = connection(stream, peer, door.clone(), tls.clone(), stopping.clone(), place);
+                        open.spawn(async move {
+                            tokio::select! {
+                                () = served => {}
+                                () = standing.left() => {}
+                            }
+                        });
                     } else {
                         door.shared().metrics.connection_refused();
                     }
@@ -109,8 +120,10 @@ async fn exchange(
     let limits = door.shared().limits;
     let traffic = Arc::new(Traffic::default());
     let seen = Arc::clone(&traffic);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let standing = place.standing.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (door, traffic) = (door.clone(), Arc::clone(&seen));
+        request.extensions_mut().insert(standing.clone());
         async move {
             let _in_flight = traffic.begin();
             Ok::<_, Infallible>(door.answer(peer, request.map(Body::new)).await)
@@ -173,7 +186,7 @@ fn builder(limits: &crate::config::Limits) -> auto::Builder<TokioExecutor> {
         .max_local_error_reset_streams(20)
         .max_send_buf_size(64 * 1024)
         .initial_stream_window_size(64 * 1024)
-        .initial_connection_window_size(256 * 1024)
+        .initial_connection_window_size(64 * 1024)
         .keep_alive_interval(limits.idle_timeout.duration())
         .keep_alive_timeout(limits.header_timeout.duration());
     builder
@@ -200,54 +213,6 @@ struct InFlight(Arc<Traffic>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
-    }
-}
-
-/// How many connections are open, in all and by client.
-#[derive(Default)]
-struct Counts(Mutex<HashMap<Client, u32>>, AtomicU64);
-
-impl Counts {
-    /// A place for one more connection of `peer`, if there is one. Our own proxies carry many clients in few
-    /// connections: they are held to the whole, not to a client's share.
-    fn take(self: &Arc<Self>, door: &Door, peer: SocketAddr) -> Option<Place> {
-        let (shared, client) = (door.shared(), Client::of(peer.ip()));
-        if self.1.load(Relaxed) >= u64::from(shared.limits.connections.get()) {
-            return None;
-        }
-        {
-            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(client).or_default();
-            if *count >= shared.limits.connections_per_client.get() && !shared.is_proxy(peer.ip()) {
-                return None;
-            }
-            *count += 1;
-        }
-        self.1.fetch_add(1, Relaxed);
-        shared.metrics.connected();
-        Some(Place { counts: Arc::clone(self), client, door: door.clone() })
-    }
-}
-
-/// One connection's place; given back when dropped.
-struct Place {
-    counts: Arc<Counts>,
-    client: Client,
-    door: Door,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
-        drop(counts);
-        self.counts.1.fetch_sub(1, Relaxed);
-        self.door.shared().metrics.disconnected();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     answer::{self, Answer},
+    bodies::Bodies,
     client::{self, Client},
     listings::Listings,
-    metrics::Metrics,
+    metrics::{Metrics, name_of},
     rate::Rate,
     routes::{self, Found, Listener, ROUTES, Route},
 };
@@ -12,6 +13,7 @@ use crate::{
     app::{App, Origin},
     config::{Config, Limits, Requests},
     refusal::Refusal,
+    store::StoreError,
 };
 use api::{About, Code};
 use axum::body::Body;
@@ -29,6 +31,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// For how long an answer of the store counts.
+const READY_FOR: Duration = Duration::from_secs(1);
+
 /// What all requests share.
 pub struct Shared {
     /// What the verbs work with.
@@ -41,6 +46,9 @@ pub struct Shared {
     requests: Rate,
     logins: Rate,
     pub(super) listings: Listings,
+    pub(super) bodies: Bodies,
+    /// How the store was when it was last asked.
+    ready: tokio::sync::Mutex<Option<(Instant, Result<(), StoreError>)>>,
     logged: Requests,
     began: Instant,
     /// Tells the requests of one process from those of the next.
@@ -63,6 +71,8 @@ impl Shared {
             proxies: config.listen.trusted_proxies.clone(),
             requests: Rate::new(limits.requests_per_second.get(), second, limits.request_burst.get()),
             logins: Rate::new(limits.logins_per_minute.get(), minute, limits.login_burst.get()),
+            bodies: Bodies::default(),
+            ready: tokio::sync::Mutex::default(),
             listings: Listings::for_cores(std::thread::available_parallelism().map_or(1, usize::from)),
             logged: config.log.requests,
             began: Instant::now(),
@@ -91,15 +101,29 @@ impl Shared {
 
     /// Whether certificates can be issued. An issuer that is down does not count: who is logged in goes on.
     pub(super) async fn ready(&self) -> Result<Answer, Refusal> {
-        self.app.store.ready().await?;
+        self.store_ready().await?;
         Ok(answer::plain("ready\n"))
+    }
+
+    /// Asking the store costs it a commit, and anybody may ask us: it is asked once a second at most.
+    async fn store_ready(&self) -> Result<(), StoreError> {
+        let mut known = self.ready.lock().await;
+        match &*known {
+            Some((at, found)) if at.elapsed() < READY_FOR => found.clone(),
+            _ => {
+                let found = self.app.store.ready().await;
+                *known = Some((Instant::now(), found.clone()));
+                found
+            }
+        }
     }
 
     /// All figures, in Prometheus' text format.
     pub(super) async fn metrics_text(&self) -> String {
-        let store_ready = self.app.store.ready().await.is_ok();
+        let store_ready = self.store_ready().await.is_ok();
         let clients = self.requests.clients() + self.logins.clients();
-        self.metrics.text(&self.app, store_ready, clients)
+        let sinks = self.app.sinks.status().await.unwrap_or_default();
+        self.metrics.text(&self.app, store_ready, clients, &sinks)
     }
 
     /// Never the client's own: it could be another request's.
@@ -216,10 +240,12 @@ impl Door {
             }
             None => {}
             Some(Told { code, cause }) if status >= 500 => {
-                tracing::error!(request = id, %source, method, route, status, us, ?code, cause, "request failed");
+                let code = name_of(*code);
+                tracing::error!(request = id, %source, method, route, status, us, code, cause, "request failed");
             }
             Some(Told { code, cause }) => {
-                tracing::info!(request = id, %source, method, route, status, us, ?code, cause, "request refused");
+                let code = name_of(*code);
+                tracing::info!(request = id, %source, method, route, status, us, code, cause, "request refused");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Figures for operators, in Prometheus' text format. Labels come from tables of ours, never from a request.
 
 use super::routes::ROUTES;
-use crate::{app::App, logging};
+use crate::{app::App, logging, sinks::SinkStatus};
 use api::Code;
 use std::{
     fmt::Write as _,
@@ -117,7 +117,7 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(super) fn text(&self, app: &App, store_ready: bool, clients: usize) -> String {
+    pub(super) fn text(&self, app: &App, store_ready: bool, clients: usize, sinks: &[SinkStatus]) -> String {
         let mut text = Text(String::with_capacity(8192));
         text.family("jit_ssh_build", "gauge", "The version that runs");
         text.line("jit_ssh_build", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -172,6 +172,7 @@ impl Metrics {
         for status in app.issuers.status() {
             text.line("jit_ssh_issuer_up", &[("issuer", status.issuer.as_str())], u64::from(status.up()));
         }
+        about_sinks(&mut text, sinks);
         text.0
     }
 
@@ -224,7 +225,26 @@ impl Text {
     }
 }
 
-fn name_of(code: Code) -> String {
+fn about_sinks(text: &mut Text, sinks: &[SinkStatus]) {
+    type Figure = (&'static str, &'static str, &'static str, fn(&SinkStatus) -> u64);
+    let figures: [Figure; 6] = [
+        ("jit_ssh_sink_up", "gauge", "1 unless the sink's last delivery failed", |sink| u64::from(sink.up)),
+        ("jit_ssh_sink_lag_entries", "gauge", "Entries the sink has not dealt with", |sink| sink.lag_entries),
+        ("jit_ssh_sink_lag_seconds", "gauge", "Age of the oldest entry it tries to deliver", |sink| sink.lag_ms / 1000),
+        ("jit_ssh_sink_delivered_total", "counter", "Entries delivered", |sink| sink.delivered),
+        ("jit_ssh_sink_failures_total", "counter", "Deliveries that failed", |sink| sink.failures),
+        ("jit_ssh_sink_dead_letters", "gauge", "Entries given up and kept", |sink| sink.dead_letters),
+    ];
+    for (name, kind, help, value) in figures {
+        text.family(name, kind, help);
+        for sink in sinks {
+            text.line(name, &[("sink", &sink.name)], value(sink));
+        }
+    }
+}
+
+/// The stable name of a code.
+pub(super) fn name_of(code: Code) -> String {
     serde_json::to_string(&code).unwrap_or_default().trim_matches('"').to_owned()
 }
 

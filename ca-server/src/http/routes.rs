@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     app::Origin,
-    http::{door::Shared, openapi},
+    http::{connections::Standing, door::Shared, openapi},
     refusal::Refusal,
     verbs::{self, authenticate::Caller},
 };
@@ -66,14 +66,19 @@ enum Endpoint {
     Explain,
     /// What is done with requests.
     Requests(On),
+    Checkpoint,
+    Consistency,
     Health,
     Ready,
     OpenApi,
     Metrics,
+    Sinks,
+    DeadLetters,
+    RetrySink,
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 20] = [
+pub static ROUTES: [Route; 25] = [
     route(Method::GET, paths::ABOUT, Need::Nothing, Listener::Api, Endpoint::About),
     route(Method::POST, paths::LOGIN, Need::Nothing, Listener::Api, Endpoint::Login),
     route(Method::GET, paths::SESSION, Need::Login, Listener::Api, Endpoint::ShowSession),
@@ -90,10 +95,15 @@ pub static ROUTES: [Route; 20] = [
     route(Method::POST, "/v1/requests/{id}/denials", Need::Login, Listener::Api, Endpoint::Requests(On::Deny)),
     route(Method::POST, "/v1/requests/{id}/cancel", Need::Login, Listener::Api, Endpoint::Requests(On::Cancel)),
     route(Method::POST, "/v1/requests/{id}/end", Need::Login, Listener::Api, Endpoint::Requests(On::End)),
+    route(Method::GET, paths::CHECKPOINT, Need::Nothing, Listener::Api, Endpoint::Checkpoint),
+    route(Method::GET, paths::CONSISTENCY, Need::Nothing, Listener::Api, Endpoint::Consistency),
     route(Method::GET, "/health", Need::Nothing, Listener::Both, Endpoint::Health),
     route(Method::GET, "/ready", Need::Nothing, Listener::Both, Endpoint::Ready),
     route(Method::GET, "/openapi.json", Need::Nothing, Listener::Api, Endpoint::OpenApi),
     route(Method::GET, "/metrics", Need::Nothing, Listener::Ops, Endpoint::Metrics),
+    route(Method::GET, "/sinks", Need::Nothing, Listener::Ops, Endpoint::Sinks),
+    route(Method::GET, "/sinks/dead-letters/{id}", Need::Nothing, Listener::Ops, Endpoint::DeadLetters),
+    route(Method::POST, "/sinks/retry", Need::Nothing, Listener::Ops, Endpoint::RetrySink),
 ];
 
 const fn route(method: Method, path: &'static str, need: Need, listener: Listener, endpoint: Endpoint) -> Route {
@@ -109,6 +119,10 @@ impl Route {
     /// Whether a certificate is issued here.
     pub(super) fn is_issue(&self) -> bool {
         self.endpoint == Endpoint::Certificate
+    }
+
+    fn takes_body(&self) -> bool {
+        self.method == Method::POST
     }
 
     /// How long an answer may be held back on purpose, beyond what any request may take.
@@ -173,16 +187,29 @@ pub(super) async fn serve(
     request: Request<Body>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = read(&parts.headers, body).await?;
     let path = parts.uri.path();
+    let known = route.need == Need::Login;
+    if known {
+        verbs::authenticate::precheck(&shared.app, authorization(&parts.headers)?).await?;
+    }
+    // It is kept until the answer is there: so long the body is.
+    let _room = if route.takes_body() { Some(shared.bodies.room(known).await?) } else { None };
+    let body = read(&parts.headers, body, if route.takes_body() { api::BODY_LIMIT } else { 0 }).await?;
     match route.need {
-        Need::Nothing => open(route.endpoint, shared, &origin, &parts.headers, &body).await,
+        Need::Nothing => {
+            let query = parts.uri.query().unwrap_or_default();
+            let id = route.matches(path).unwrap_or_default();
+            open(route.endpoint, shared, &origin, &parts.headers, query, &body, id).await
+        }
         Need::Login => {
             let signed_path = parts.uri.path_and_query().map_or(path, |both| both.as_str());
             let header = authorization(&parts.headers)?;
             let method = parts.method.as_str();
             let app = &shared.app;
             let caller = verbs::authenticate::authenticate(app, &origin, method, signed_path, header, &body).await?;
+            if let Some(standing) = parts.extensions.get::<Standing>() {
+                standing.prove();
+            }
             let id = route.matches(path).unwrap_or_default();
             let sent = Sent { headers: &parts.headers, query: parts.uri.query(), body: &body, id };
             closed(route.endpoint, shared, &caller, &sent).await
@@ -196,7 +223,9 @@ async fn open(
     shared: &Shared,
     origin: &Origin,
     headers: &hyper::HeaderMap,
+    query: &str,
     body: &[u8],
+    id: &str,
 ) -> Result<Answer, Refusal> {
     match endpoint {
         Endpoint::About => answer::json(StatusCode::OK, &shared.about()),
@@ -204,10 +233,21 @@ async fn open(
             let request = from_json(headers, body)?;
             answer::json(StatusCode::OK, &verbs::login::login(&shared.app, origin, request).await?)
         }
+        Endpoint::Checkpoint => verbs::audit::checkpoint(&shared.app).await.map(answer::text),
+        Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
         Endpoint::Metrics => Ok(answer::metrics(shared.metrics_text().await)),
+        Endpoint::Sinks => answer::json(StatusCode::OK, &verbs::sinks::status(&shared.app).await?),
+        Endpoint::DeadLetters => answer::json(StatusCode::OK, &verbs::sinks::dead_letters(&shared.app, id).await?),
+        Endpoint::RetrySink => {
+            // Nobody logs in here, so a page in an operator's browser must not be able to send this unasked.
+            if !headers.contains_key(CONTENT_TYPE) {
+                return Err(not_json());
+            }
+            answer::json(StatusCode::OK, &verbs::sinks::retry(&shared.app, &from_json(headers, body)?).await?)
+        }
         _ => Err(Refusal::internal("a route that needs a login was reached without one")),
     }
 }
@@ -258,41 +298,50 @@ fn authorization(headers: &hyper::HeaderMap) -> Result<Option<&str>, Refusal> {
     Ok(first.map(|value| value.to_str().unwrap_or_default()))
 }
 
-/// The whole body, at most [`api::BODY_LIMIT`] bytes, as sent.
-async fn read(headers: &hyper::HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+/// The whole body, at most `most` bytes, as sent.
+async fn read(headers: &hyper::HeaderMap, body: Body, most: usize) -> Result<Bytes, Refusal> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > api::BODY_LIMIT) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > most) {
+        return Err(too_large(most));
     }
     // Nothing is ever unpacked, so there is no bomb to unpack.
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Refusal::new(Code::BadRequest, "a compressed body is not accepted").hint("send it as it is"));
     }
-    match Limited::new(body, api::BODY_LIMIT).collect().await {
+    match Limited::new(body, most).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Err(error) => Err(Refusal::new(Code::BadRequest, "the body ended before it was whole").cause(error)),
     }
 }
 
-fn too_large() -> Refusal {
+fn too_large(most: usize) -> Refusal {
+    if most == 0 {
+        return Refusal::new(Code::BadRequest, "this method takes no body").hint("send none");
+    }
     Refusal::new(Code::TooLarge, format!("the body is larger than {} bytes", api::BODY_LIMIT))
 }
 
+fn not_json() -> Refusal {
+    Refusal::new(Code::BadRequest, "the body is not declared as JSON")
+        .hint("send the header Content-Type: application/json")
+}
+
 /// The body as the type that the route takes.
-fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(headers: &hyper::HeaderMap, body: &[u8]) -> Result<T, Refusal> {
     // A browser sends a cross-site form or text without asking first, and says so; JSON it does not.
     let json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json {
-        return Err(Refusal::new(Code::BadRequest, "the body is not declared as JSON")
-            .hint("send the header Content-Type: application/json"));
+        return Err(not_json());
     }
     serde_json::from_slice(body).map_err(|error| {
         let at = format!("line {} column {}", error.line(), error.column());
-        let cause = error.to_string();
+        let text = error.to_string();
         // The words of this project say what is wrong without repeating what was sent; the parser may repeat it.
-        let word = cause.starts_with("not a valid ").then(|| cause.split(" at line ").next().map(str::to_owned));
+        let word = text.starts_with("not a valid ").then(|| text.split(" at line ").next().map(str::to_owned));
         let message = word.flatten().unwrap_or_else(|| "the body is not the JSON that this route takes".to_owned());
-        Refusal::new(Code::BadRequest, message).hint(format!("look at {at}; /openapi.json describes it")).cause(cause)
+        Refusal::new(Code::BadRequest, message)
+            .hint(format!("look at {at}; /openapi.json describes it"))
+            .cause(format_args!("{:?} at {at}", error.classify()))
     })
 }

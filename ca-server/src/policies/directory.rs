@@ -20,11 +20,17 @@ const MOST_BYTES_TOGETHER: u64 = 64 * 1024 * 1024;
 /// (that is how Kubernetes mounts them); directories are not searched, so there is no loop to walk into.
 ///
 /// # Errors
-/// What cannot be read, is too large or is too many.
+/// What cannot be read, is too large or is too many, and what would count for nothing: a forbid in a file that is
+/// passed over in silence forbids nothing.
 pub fn read(directory: &Path) -> Result<Sources, Vec<Finding>> {
     let mut sources = Sources { policies: Vec::new(), hosts: None, groups: None, tests: Vec::new() };
     let mut left = MOST_BYTES_TOGETHER;
-    for (name, path) in files(directory).map_err(|error| vec![unreadable(".", &error)])? {
+    let files = files(directory).map_err(|error| vec![unreadable(".", &error)])?;
+    let (files, strange): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, path)| counts(name, path));
+    if !strange.is_empty() {
+        return Err(strange.iter().map(|(name, _)| passed_over(name)).collect());
+    }
+    for (name, path) in files {
         let text = text(&path, &mut left).map_err(|error| vec![unreadable(&name, &error)])?;
         let source = Source { name, text };
         match source.name.as_str() {
@@ -35,6 +41,28 @@ pub fn read(directory: &Path) -> Result<Sources, Vec<Finding>> {
         }
     }
     Ok(sources)
+}
+
+/// What others can write: they would decide who gets in.
+pub fn writable_by_others(directory: &Path) -> Vec<Finding> {
+    // What is mounted read-only (as Kubernetes does, with modes that promise more) nobody can write.
+    let read_only =
+        rustix::fs::statvfs(directory).is_ok_and(|mount| mount.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if read_only {
+        return Vec::new();
+    }
+    let places = [(".", directory.to_owned()), ("tests", directory.join("tests"))];
+    let places = places.into_iter().map(|(name, path)| (name.to_owned(), path));
+    let all = places.chain(files(directory).unwrap_or_default());
+    let open = all.filter(|(_, path)| fs::metadata(path).is_ok_and(|found| found.mode() & 0o002 != 0));
+    open.map(|(name, path)| Finding {
+        file: name,
+        line: 1,
+        column: 1,
+        message: "everybody on this machine can change it, and with it who gets in".to_owned(),
+        hint: Some(format!("run `chmod o-w {}`, and look at what it says", path.display())),
+    })
+    .collect()
 }
 
 /// What a look at a directory sees without reading its files. Equal stamps, equal content: every write moves the
@@ -52,7 +80,14 @@ impl Stamp {
             let found = fs::metadata(path)?;
             Ok((name, found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
         });
-        seen.collect::<io::Result<_>>().map(Self)
+        let mut seen: Vec<_> = seen.collect::<io::Result<_>>()?;
+        // Who may write the directories, too; not when they changed, for editors make hidden files in them.
+        for place in [directory.to_owned(), directory.join("tests")] {
+            if let Ok(found) = fs::metadata(&place) {
+                seen.push((place.display().to_string(), found.ino(), u64::from(found.mode()), 0, 0));
+            }
+        }
+        Ok(Self(seen))
     }
 }
 
@@ -83,13 +118,15 @@ pub(super) fn failed_test(outcome: &TestOutcome) -> Option<Finding> {
     })
 }
 
+/// Everything that is to be seen in the directory and in `tests/`, but what is there for people to read.
 fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = list(directory, "")?;
-    found.retain(|(name, _)| name.ends_with(".cedar") || name == "hosts.toml" || name == "groups.toml");
     let tests = directory.join("tests");
     if tests.is_dir() {
-        found.extend(list(&tests, "tests/")?.into_iter().filter(|(name, _)| name.ends_with(".toml")));
+        found.retain(|(name, _)| name != "tests");
+        found.extend(list(&tests, "tests/")?);
     }
+    found.retain(|(name, _)| !for_people(name.strip_prefix("tests/").unwrap_or(name)));
     found.sort();
     if found.len() > MOST_FILES {
         return Err(io::Error::other(format!("it holds {} files; at most {MOST_FILES} are read", found.len())));
@@ -97,12 +134,39 @@ fn files(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+fn for_people(name: &str) -> bool {
+    name.starts_with("README") || name.ends_with(".md")
+}
+
+/// Whether it is read; a directory never is, whatever its name.
+fn counts(name: &str, path: &Path) -> bool {
+    let known = match name.strip_prefix("tests/") {
+        Some(test) => test.ends_with(".toml"),
+        None => name.ends_with(".cedar") || name == "hosts.toml" || name == "groups.toml",
+    };
+    known && !path.is_dir()
+}
+
+fn passed_over(name: &str) -> Finding {
+    Finding {
+        file: name.escape_debug().to_string(),
+        line: 1,
+        column: 1,
+        message:
+            "this would be passed over: only *.cedar, hosts.toml, groups.toml and tests/*.toml are read, spelled so, \
+                  and no directory but tests"
+                .to_owned(),
+        hint: Some("rename it or move it away; README* and *.md may stay".to_owned()),
+    }
+}
+
 fn list(directory: &Path, prefix: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         // Editors and mounts leave `.#x.cedar` and `..data` behind: hidden files never count.
-        if let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
             found.push((format!("{prefix}{name}"), entry.path()));
         }
     }

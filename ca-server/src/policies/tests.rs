@@ -102,3 +102,48 @@ fn the_digest_tells_apart_what_only_lengths_tell_apart() {
     assert_ne!(one, digest([("a", "b"), ("cd", "e")]));
     assert_eq!(one, digest([("d", "e"), ("a", "bc")]), "order does not count");
 }
+
+#[test]
+fn what_would_be_passed_over_in_silence_is_refused() {
+    let refused: [(&str, Spoil); 7] = [
+        ("another case", &|dir| fs::write(dir.join("limits.Cedar"), "").unwrap()),
+        ("an ending", &|dir| fs::write(dir.join("limits.cedar.txt"), "").unwrap()),
+        ("a backup", &|dir| fs::write(dir.join("a.cedar~"), "").unwrap()),
+        ("a directory", &|dir| fs::create_dir(dir.join("prod")).unwrap()),
+        ("another hosts file", &|dir| fs::write(dir.join("Hosts.toml"), "").unwrap()),
+        ("a test that is none", &|dir| {
+            fs::create_dir(dir.join("tests")).unwrap();
+            fs::write(dir.join("tests/t.TOML"), "").unwrap();
+        }),
+        ("tests that are a file", &|dir| fs::write(dir.join("tests"), "").unwrap()),
+    ];
+    for (name, spoil) in refused {
+        let directory = directory();
+        let live = LivePolicies::load_dir(directory.path()).unwrap();
+        spoil(directory.path());
+        assert!(look(&live).is_err() && live.stale(), "{name}");
+        assert!(LivePolicies::load_dir(directory.path()).is_err(), "{name}");
+    }
+    let directory = directory();
+    for name in ["README", "README.txt", "notes.md", ".a.cedar.swp", ".gitignore"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    fs::create_dir_all(directory.path().join(".git/objects")).unwrap();
+    assert!(LivePolicies::load_dir(directory.path()).is_ok());
+}
+
+#[test]
+fn what_others_can_write_is_no_policy() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (name, mode) in [("a.cedar", 0o646), ("hosts.toml", 0o602), (".", 0o707), ("tests", 0o777)] {
+        let directory = directory();
+        fs::create_dir(directory.path().join("tests")).unwrap();
+        let live = LivePolicies::load_dir(directory.path()).unwrap();
+        let good = live.current();
+        fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+        let error = look(&live).err().unwrap_or_else(|| panic!("{name}")).to_string();
+        assert!(error.contains("chmod"), "{name}: {error}");
+        assert_eq!(live.current().digest, good.digest, "{name}");
+        assert!(LivePolicies::load_dir(directory.path()).is_err(), "{name}");
+    }
+}

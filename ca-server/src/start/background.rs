@@ -4,6 +4,7 @@ use crate::{
     app::App,
     audit::{Entry, Event},
     http::{door::Shared, tls::Tls},
+    sinks::Pace,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -29,6 +30,9 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>) -> Background {
     let mut tasks = JoinSet::new();
     let app = &shared.app;
     tasks.spawn(app.issuers.refresh_forever());
+    for sink in app.sinks.tasks(&Pace::usual()) {
+        tasks.spawn(sink);
+    }
     tasks.spawn(prune(Arc::clone(app)));
     tasks.spawn(watch(Arc::clone(shared), tls));
     Background(tasks)

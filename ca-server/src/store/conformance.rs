@@ -1,11 +1,19 @@
 //! What every store promises, as one suite that runs on each.
 
+pub(crate) mod outbox;
 mod requests;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
-use crate::audit::Entry;
+use crate::{
+    audit::{
+        Entry,
+        checkpoint::Checkpoint,
+        tree::{self, Frontier, Plan},
+    },
+    fixture::seal,
+};
 use policy::{Identity, Kind, Seconds, SessionId, UnixTime};
-use std::{net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 pub(super) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -23,6 +31,8 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     a_use_is_seen_and_never_goes_back(&*store).await;
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
     requests::run(&store).await;
+    what_ends_by_itself_is_on_record(&*store).await;
+    the_tree_is_over_the_entries_and_signed(&*store).await;
     store.ready().await.unwrap();
 }
 
@@ -220,4 +230,49 @@ async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn Store) {
         "forgotten by now"
     );
     assert!(store.entry_count().await.unwrap() > entries, "no entry is ever forgotten");
+}
+
+/// The entries with this code about this session, in order.
+async fn about(store: &dyn Store, code: &str, session: &SessionId) -> Vec<serde_json::Value> {
+    let entries = store.entries(0, usize::MAX).await.unwrap();
+    let values = entries.iter().filter_map(|entry| serde_json::from_slice::<serde_json::Value>(entry.as_bytes()).ok());
+    values.filter(|value| value["code"] == code && value["session"] == session.as_str()).collect()
+}
+
+async fn what_ends_by_itself_is_on_record(store: &dyn Store) {
+    for (n, reason) in [(10, "too-many"), (11, "too-many"), (1, "idle")] {
+        let ended = about(store, "login.ended", &SessionId::from_random([n; 12])).await;
+        assert_eq!(ended.len(), 1, "{n}: {ended:?}");
+        assert_eq!(ended[0]["reason"], reason, "{n}");
+        assert_eq!(ended[0]["actor"]["issuer"], "https://id.example.com");
+    }
+    let end = NOW.plus(KEY_MEMORY).plus(Seconds::new(60));
+    store.touch_session(&SessionId::from_random([43; 12]), end.minus(Seconds::new(1))).await.unwrap();
+    store.prune(end).await.unwrap();
+    let ended = about(store, "login.ended", &SessionId::from_random([43; 12])).await;
+    assert_eq!((ended.len(), &ended[0]["reason"]), (1, &"expired".into()));
+    assert_eq!(ended[0]["time_ms"], end.as_secs() * 1000);
+}
+
+async fn the_tree_is_over_the_entries_and_signed(store: &dyn Store) {
+    let mut roots = vec![Frontier::default().root()];
+    let mut frontier = Frontier::default();
+    for entry in store.entries(0, usize::MAX).await.unwrap() {
+        let Ok(()) = frontier.push(tree::leaf(entry.as_bytes()), |_place, _hash| Ok::<(), Infallible>(()));
+        roots.push(frontier.root());
+    }
+    let size = store.entry_count().await.unwrap();
+    let signed = Checkpoint::verify(&store.checkpoint().await.unwrap(), seal().verifier()).unwrap();
+    assert_eq!((signed.size, signed.root), (size, frontier.root()));
+    for from in [1, 2, size / 3, size - 1, size] {
+        let plan = Plan::consistency(from, size).unwrap();
+        let proof = plan.proof(&store.tree_hashes(&plan.places()).await.unwrap()).unwrap();
+        let old = &roots[usize::try_from(from).unwrap()];
+        assert!(tree::consistent(from, old, size, &signed.root, &proof), "{from} to {size}");
+        let plan = Plan::inclusion(from - 1, size).unwrap();
+        let proof = plan.proof(&store.tree_hashes(&plan.places()).await.unwrap()).unwrap();
+        let leaf = tree::leaf(store.entries(from - 1, 1).await.unwrap()[0].as_bytes());
+        assert!(tree::included(&leaf, from - 1, size, &proof, &signed.root), "{from} of {size}");
+    }
+    store.tree_hashes(&[tree::places(size)]).await.unwrap_err();
 }

@@ -1,19 +1,27 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
+mod outbox;
 mod requests;
 
-use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, most_sessions, records};
-use crate::audit::Entry;
+use super::{
+    Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions, records,
+    run_out,
+};
+use crate::audit::{
+    Entry,
+    checkpoint::Seal,
+    tree::{self, Frontier, Hash},
+};
 use async_trait::async_trait;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    convert::Infallible,
     sync::{Mutex, MutexGuard},
 };
 
 /// A store that forgets everything when dropped.
-#[derive(Default)]
-pub struct MemoryStore(Mutex<Facts>);
+pub struct MemoryStore(Mutex<Facts>, Seal);
 
 #[derive(Default)]
 struct Facts {
@@ -22,6 +30,19 @@ struct Facts {
     keys: BTreeMap<[u8; 32], ProvenKey>,
     entries: Vec<Entry>,
     asked: requests::Asked,
+    hashes: Vec<Hash>,
+    frontier: Frontier,
+    sinks: outbox::Sinks,
+}
+
+impl Facts {
+    fn append(&mut self, entry: Entry) {
+        let Ok(()) = self.frontier.push(tree::leaf(entry.as_bytes()), |_place, hash| {
+            self.hashes.push(*hash);
+            Ok::<(), Infallible>(())
+        });
+        self.entries.push(entry);
+    }
 }
 
 struct ProvenKey {
@@ -31,9 +52,9 @@ struct ProvenKey {
 }
 
 impl MemoryStore {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty one, whose log `seal` signs.
+    pub fn new(seal: Seal) -> Self {
+        Self(Mutex::default(), seal)
     }
 
     fn facts(&self) -> Result<MutexGuard<'_, Facts>, StoreError> {
@@ -57,13 +78,16 @@ impl Store for MemoryStore {
         facts.tokens.insert(token.digest, token.forget);
         facts.asked.met(&session.identity);
         let owner = records::owner(&session.identity.issuer, &session.identity.subject);
-        facts.sessions.insert(session.id.clone(), session);
+        facts.sessions.insert(session.id.clone(), session.clone());
         let theirs =
             facts.sessions.values().filter(|s| records::owner(&s.identity.issuer, &s.identity.subject) == owner);
-        for ended in most_sessions(theirs.map(|s| (s.started, s.id.clone())).collect(), most) {
-            facts.sessions.remove(&ended);
+        let surplus = most_sessions(theirs.map(|s| (s.started, s.id.clone())).collect(), most);
+        facts.append(entry);
+        for ended in surplus {
+            if let Some(ended) = facts.sessions.remove(&ended) {
+                facts.append(made_room(&ended, &session)?);
+            }
         }
-        facts.entries.push(entry);
         Ok(Opened::Yes)
     }
 
@@ -91,7 +115,7 @@ impl Store for MemoryStore {
         if facts.sessions.remove(id).is_none() {
             return Ok(false);
         }
-        facts.entries.push(entry);
+        facts.append(entry);
         Ok(true)
     }
 
@@ -119,11 +143,12 @@ impl Store for MemoryStore {
             known.at = at;
             known.sessions.insert(session.clone());
         }
-        if let Some(claim) = claim {
-            let about = facts.asked.claim(claim);
-            facts.entries.extend(about);
+        if let Some(claim) = claim
+            && let Some(about) = facts.asked.claim(claim)
+        {
+            facts.append(about);
         }
-        facts.entries.push(entry);
+        facts.append(entry);
         Ok(Recorded::Yes)
     }
 
@@ -132,7 +157,7 @@ impl Store for MemoryStore {
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
-        self.facts()?.entries.push(entry);
+        self.facts()?.append(entry);
         Ok(())
     }
 
@@ -145,9 +170,26 @@ impl Store for MemoryStore {
         Ok(u64::try_from(self.facts()?.entries.len()).unwrap_or(u64::MAX))
     }
 
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        let facts = self.facts()?;
+        Ok(self.1.checkpoint(facts.frontier.size(), facts.frontier.root()))
+    }
+
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        let facts = self.facts()?;
+        let hash = |place: &u64| facts.hashes.get(usize::try_from(*place).ok()?).copied();
+        let all = places.iter().map(hash).collect::<Option<_>>();
+        all.ok_or_else(|| StoreError("the tree of the audit log has no such place".to_owned()))
+    }
+
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
         let mut facts = self.facts()?;
-        facts.sessions.retain(|_, session| now < session.expires);
+        let mut over: Vec<_> = facts.sessions.values().filter(|session| session.expires <= now).cloned().collect();
+        over.sort_by(|a, b| (a.expires, &a.id).cmp(&(b.expires, &b.id)));
+        for session in over {
+            facts.sessions.remove(&session.id);
+            facts.append(run_out(&session, now)?);
+        }
         facts.tokens.retain(|_, forget| now < *forget);
         facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
         Ok(())
@@ -165,6 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_promises_hold() {
-        conformance::run(Arc::new(MemoryStore::new())).await;
+        conformance::run(Arc::new(MemoryStore::new(crate::fixture::seal()))).await;
+        conformance::outbox::run(Arc::new(MemoryStore::new(crate::fixture::seal()))).await;
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 pub const KEY_MEMORY: Seconds = Seconds::new(90 * 86_400);
 
 /// What stands for an identity in an index: a digest of issuer and subject, of equal length for all.
-pub(super) fn owner(issuer: &Issuer, subject: &Subject) -> [u8; 32] {
+pub(crate) fn owner(issuer: &Issuer, subject: &Subject) -> [u8; 32] {
     // Neither holds a newline, so no two pairs read alike.
     let digest = Sha256::new().chain_update(issuer.as_str()).chain_update(b"\n").chain_update(subject.as_str());
     digest.finalize().into()

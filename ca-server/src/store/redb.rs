@@ -3,25 +3,34 @@
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
 mod file;
+mod head;
 mod live;
 mod operations;
+mod outbox;
+mod overlay;
+mod reader;
 mod recent;
 mod requests;
 mod tables;
 mod used;
 mod writer;
 
-pub use file::OpenError;
+pub use file::{OpenError, examine};
+pub use reader::LogReader;
 
 use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
-use crate::audit::Entry;
+use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
-use std::{path::Path, sync::Arc};
-use tables::{AUDIT, OWNED, PROOFS, SESSIONS, Tables};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
+use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
 use used::LastUse;
 use writer::Writer;
 
@@ -34,20 +43,27 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the store at `path`, or makes one if there is no such file.
+    /// Opens the store at `path`, or makes one if there is no such file. `seal` signs the audit log; a log that is there keeps
+    /// the name it has.
     ///
     /// # Errors
-    /// If the file is damaged, of a newer version, open in another process, or readable by others. It is not touched.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        drop(file::open(path)?);
+    /// If the file is damaged, of a newer version, open in another process, or readable by others; if the audit log, its tree
+    /// and its signed checkpoint do not agree at their head, or another key signed it. It is not touched.
+    pub fn open(path: &Path, seal: &Seal) -> Result<Self, OpenError> {
+        if path.try_exists().unwrap_or(true) {
+            // Every page, before anything is written: redb trusts what was closed well, and would find damage when a
+            // request meets it.
+            file::examine(path)?;
+        }
+        let seal = file::prepare(path, seal)?;
         let again = path.to_owned();
         // From here on a file that is gone is an error, not a reason to begin a new one.
-        Self::around(path, Live::open(move || file::open_existing(&again))?)
+        Self::around(path, Live::open(move || file::open_existing(&again))?, seal)
     }
 
-    fn around(path: &Path, live: Live) -> Result<Self, OpenError> {
+    fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
-        let writer = Writer::start(Arc::clone(&live)).map_err(|error| OpenError::thread(path, &error))?;
+        let writer = Writer::start(Arc::clone(&live), seal).map_err(|error| OpenError::thread(path, &error))?;
         Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default() })
     }
 
@@ -72,6 +88,14 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError(error.to_string())
 }
 
+/// Reads; redb panics at pages that make no sense, and then there is no answer rather than no server.
+fn reading<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| Err(StoreError(DAMAGED.to_owned())))
+}
+
+/// Found while serving: the start saw every page, so it happened since.
+const DAMAGED: &str = "the store is damaged: a page makes no sense; stop the server, then `ca-server check`";
+
 #[async_trait]
 impl Store for RedbStore {
     async fn open_session(
@@ -92,26 +116,31 @@ impl Store for RedbStore {
             }
             Err(before) => before,
         };
-        let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
-        let Some(json) = sessions.get(id.as_str()).map_err(failed)? else { return Ok(None) };
-        let session = self.decode(json.value())?;
-        self.recent.keep(&session, before);
-        Ok(Some(session))
+        reading(|| {
+            let sessions = self.live.read()?.open_table(SESSIONS).map_err(failed)?;
+            let Some(json) = sessions.get(id.as_str()).map_err(failed)? else { return Ok(None) };
+            let session = self.decode(json.value())?;
+            self.recent.keep(&session, before);
+            Ok(Some(session))
+        })
     }
 
     async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
-        let read = self.live.read()?;
-        let (sessions, owned) = (read.open_table(SESSIONS).map_err(failed)?, read.open_table(OWNED).map_err(failed)?);
-        let owner = super::records::owner(issuer, subject);
-        let mut theirs = Vec::new();
-        for row in owned.range(tables::owned_by(&owner)).map_err(failed)?.rev() {
-            let (key, _) = row.map_err(failed)?;
-            let (_, _, id) = key.value();
-            if let Some(json) = sessions.get(id).map_err(failed)? {
-                theirs.push(self.decode(json.value())?);
+        reading(|| {
+            let read = self.live.read()?;
+            let (sessions, owned) =
+                (read.open_table(SESSIONS).map_err(failed)?, read.open_table(OWNED).map_err(failed)?);
+            let owner = super::records::owner(issuer, subject);
+            let mut theirs = Vec::new();
+            for row in owned.range(tables::owned_by(&owner)).map_err(failed)?.rev() {
+                let (key, _) = row.map_err(failed)?;
+                let (_, _, id) = key.value();
+                if let Some(json) = sessions.get(id).map_err(failed)? {
+                    theirs.push(self.decode(json.value())?);
+                }
             }
-        }
-        Ok(theirs)
+            Ok(theirs)
+        })
     }
 
     async fn touch_session(&self, id: &SessionId, at: UnixTime) -> Result<(), StoreError> {
@@ -142,8 +171,10 @@ impl Store for RedbStore {
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
-        let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
-        Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+        reading(|| {
+            let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
+            Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+        })
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
@@ -151,13 +182,30 @@ impl Store for RedbStore {
     }
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
-        let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
-        let rows = audit.range(from..).map_err(failed)?.take(most);
-        rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+        reading(|| {
+            let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
+            let rows = audit.range(from..).map_err(failed)?.take(most);
+            rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+        })
     }
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
-        self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed)
+        reading(|| self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed))
+    }
+
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        let table = self.live.read()?.open_table(CHECKPOINT).map_err(failed)?;
+        let note = table.get(LATEST).map_err(failed)?.map(|note| note.value().to_owned());
+        note.ok_or_else(|| failed("the audit log has no checkpoint"))
+    }
+
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        let tree = self.live.read()?.open_table(TREE).map_err(failed)?;
+        let hash = |place: &u64| {
+            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            kept.ok_or_else(|| failed("the tree of the audit log has no such place"))
+        };
+        places.iter().map(hash).collect()
     }
 
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {

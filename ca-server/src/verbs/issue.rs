@@ -1,7 +1,8 @@
 //! The one door to a signature: decide → record serial and exact to-be-signed bytes durably → sign → release.
 
 pub(super) mod answer;
-mod possession;
+pub mod possession;
+pub(super) mod refuse;
 mod under;
 
 use super::authenticate::Caller;
@@ -14,7 +15,7 @@ use crate::{
     refusal::Refusal,
     store::{Claim, KeyBinding, Recorded},
 };
-use api::{CertificateRequest, CertificateResponse, DecisionBody};
+use api::{CertificateRequest, CertificateResponse, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use policy::{Ask, Decision, Grant, GrantId, RequestId, Serial, UnixTime};
 use under::{Found, Under};
@@ -25,15 +26,22 @@ const TRIES: usize = 8;
 /// Issues one certificate, or says why not.
 ///
 /// # Errors
-/// `key_refused`, `proof_required`, `denied`, `needs_approval`, `not_found` for somebody else's request, `conflict` if
-/// things kept happening to it, `login_required` if the session ended meanwhile, `store_unavailable` if the record cannot be
-/// made durable. On every error nothing was released.
+/// `rate_limited`, `key_refused`, `proof_required`, `denied`, `needs_approval`, `not_found` for somebody else's request,
+/// `conflict` if things kept happening to it, `login_required` if the session ended meanwhile, `store_unavailable` if the
+/// record cannot be made durable. On every error nothing was released.
 pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> Result<CertificateResponse, Refusal> {
+    refuse::unless_allowed(app, caller).await?;
     let key = UserKey::parse(&request.public_key).map_err(answer::key_refused)?;
     if key.is(&app.host_ca) {
         return Err(answer::key_refused(crate::ca::KeyError::BelongsToCa));
     }
-    let binding = possession::of(app, caller, &key, request.proof.as_deref()).await?;
+    let binding = match possession::of(app, caller, &key, request.proof.as_deref()).await {
+        // Who gave none is asked for one, every day; who gives one that fails may hold a key that is not theirs.
+        Err(no) if no.code == Code::ProofRequired && request.proof.is_some() => {
+            return Err(refuse::key(app, caller, &request.target, &key, no).await);
+        }
+        other => other?,
+    };
     let ask = Ask {
         identity: caller.session.identity.clone(),
         target: request.target,
@@ -79,7 +87,7 @@ async fn attempt(
     });
     match recorded? {
         Recorded::Yes => {}
-        Recorded::KeyTaken => return Err(answer::key_taken()),
+        Recorded::KeyTaken => return Err(refuse::key(app, caller, &ask.target, key, answer::key_taken()).await),
         Recorded::SessionEnded => return Err(answer::session_ended()),
         Recorded::RequestChanged => return Ok(None),
     }
@@ -120,7 +128,7 @@ async fn decide(
     match found {
         Found::Granted(under) => Ok(Access::Under(under)),
         Found::No(no, waits) => {
-            let refusal = refuse(app, caller, ask, &no, &loaded.digest).await;
+            let refusal = refuse::decision(app, caller, ask, &no, &loaded.digest).await;
             Err(under::refusal(refusal, ask, waits.as_ref()))
         }
     }
@@ -202,29 +210,6 @@ fn record(
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
     Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
-}
-
-/// A refusal is a fact too, and on record before it is answered.
-pub(super) async fn refuse(app: &App, caller: &Caller, ask: &Ask, no: &Decision, policy_digest: &str) -> Refusal {
-    let decision = DecisionBody::from(no);
-    let event = Event::DecisionRefused {
-        actor: Actor::from(&ask.identity),
-        session: &caller.session.id,
-        target: &ask.target,
-        reason: ask.reason.as_ref().map(policy::Reason::as_str),
-        ticket: ask.ticket.as_ref().map(policy::Ticket::as_str),
-        decision: &decision,
-        policy_digest,
-        source: ask.source,
-    };
-    let entry = match Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event) {
-        Ok(entry) => entry,
-        Err(error) => return Refusal::internal(error),
-    };
-    match app.store.append(entry).await {
-        Ok(()) => answer::no(decision),
-        Err(error) => error.into(),
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub async fn login(app: &App, origin: &Origin, request: LoginRequest) -> Result<
     let key = possessed_key(app, &request)?;
     let verified = match app.issuers.verify(&request.token, &key).await {
         Ok(verified) => verified,
-        Err(rejected) => return Err(note_refusal(app, origin, rejected).await),
+        Err(rejected) => return Err(note_refusal(app, origin, &request.token, rejected).await),
     };
     let session = session(app, origin, &key, &verified)?;
     let (time_ms, token_digest) = (app.clock.now_ms(), hex(&Sha256::digest(request.token.as_bytes())));
@@ -41,7 +41,7 @@ pub async fn login(app: &App, origin: &Origin, request: LoginRequest) -> Result<
     let entry = Entry::new(time_ms, &origin.request_id, &event).map_err(Refusal::internal)?;
     match app.store.open_session(session.clone(), verified.token, app.sessions.most_per_identity, entry).await? {
         Opened::Yes => {}
-        Opened::TokenUsed => return Err(note_refusal(app, origin, used_before(&verified)).await),
+        Opened::TokenUsed => return Err(note_refusal(app, origin, &request.token, used_before(&verified)).await),
     }
     // From here on the session exists, whether or not the answer arrives.
     Ok(LoginResponse {
@@ -106,9 +106,16 @@ fn used_before(verified: &Verified) -> Rejected {
 /// Puts on record that a token which its issuer did sign was refused: that is somebody's, and may be an attack. A
 /// stranger's rubbish is only logged, or anybody could fill the audit log. Answers the refusal, whatever becomes of the record,
 /// for nothing is released here.
-async fn note_refusal(app: &App, origin: &Origin, rejected: Rejected) -> Refusal {
+async fn note_refusal(app: &App, origin: &Origin, token: &str, rejected: Rejected) -> Refusal {
     let Rejected { refusal, proven } = rejected;
     let Some(proven) = proven else { return refusal };
+    // Once for each token and answer, or whoever finds an old token could send it until the disk is full. The signed
+    // part alone counts: a signature can be written in several ways.
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    let digest = Sha256::new().chain_update(format!("{:?}\n", refusal.code)).chain_update(signed).finalize();
+    if !app.refusals.first(digest.into()) {
+        return refusal;
+    }
     let event = Event::LoginRefused {
         issuer: proven.issuer.as_str(),
         subject: proven.subject.as_ref().map(policy::Subject::as_str),

@@ -26,7 +26,15 @@ const SLICE_MS: u64 = 5_000;
 pub struct Replay {
     started_ms: u64,
     hasher: RandomState,
-    shards: [Mutex<VecDeque<Slice>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Default)]
+struct Shard {
+    slices: VecDeque<Slice>,
+    /// The first slice that nothing was forgotten of. It never falls, or a clock that jumps ahead and back again would
+    /// make what was seen new.
+    known_from: u64,
 }
 
 /// Requests whose time lies in one slice.
@@ -54,6 +62,8 @@ pub enum Seen {
     First,
     /// It was.
     Before,
+    /// It cannot be known any more: what came at its time is forgotten.
+    Forgotten,
     /// It cannot be remembered, so it must be refused: too many of this session, or of all.
     TooMany,
 }
@@ -85,12 +95,22 @@ impl Replay {
         let Some(shard) = usize::try_from(owner % 16).ok().and_then(|at| self.shards.get(at)) else {
             return Seen::TooMany;
         };
-        let mut slices = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shard { slices, known_from } = &mut *shard;
         let oldest = now_ms.saturating_sub(REQUEST_WINDOW_MS) / SLICE_MS;
-        slices.retain(|slice| slice.number >= oldest);
+        slices.retain(|slice| {
+            let kept = slice.number >= oldest;
+            if !kept {
+                *known_from = (*known_from).max(slice.number + 1);
+            }
+            kept
+        });
         let of_session: u32 = slices.iter().filter_map(|slice| slice.by_session.get(&owner)).sum();
         let of_all: usize = slices.iter().map(|slice| slice.seen.len()).sum();
         let number = time_ms / SLICE_MS;
+        if number < *known_from {
+            return Seen::Forgotten;
+        }
         if slices.iter().any(|slice| slice.number == number && slice.seen.contains(&request)) {
             return Seen::Before;
         }
@@ -157,6 +177,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_jumps_ahead_and_back_makes_nothing_new() {
+        let replay = Replay::new(NOW - 600_000);
+        let session = SessionId::from_random([1; 12]);
+        assert_eq!(replay.first(&session, &nonce(1), NOW, NOW), Seen::First);
+        let jumped = NOW + 3_600_000;
+        assert_eq!(replay.first(&session, &nonce(2), jumped, jumped), Seen::First);
+        for (n, time_ms) in [(1, NOW), (3, NOW), (3, NOW - 1)] {
+            assert_eq!(replay.first(&session, &nonce(n), time_ms, NOW + 10), Seen::Forgotten, "{n} {time_ms}");
+        }
+        let later = NOW + super::SLICE_MS;
+        assert_eq!(replay.first(&session, &nonce(4), later, later), Seen::First, "what is new goes on");
+        assert_eq!(replay.first(&session, &nonce(4), later, later), Seen::Before);
+    }
+
+    #[test]
     fn what_a_former_process_may_have_seen_is_refused() {
         let replay = Replay::new(NOW);
         assert_eq!(replay.timing(NOW - 1, NOW + 5), Timing::Outside);
@@ -178,7 +213,7 @@ mod tests {
         assert_eq!(replay.first(&session, &nonce(u32::MAX), last, last), Seen::TooMany);
         let later = last + REQUEST_WINDOW_MS + super::SLICE_MS;
         assert_eq!(replay.first(&session, &nonce(u32::MAX), later, later), Seen::First);
-        let kept: usize = replay.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+        let kept: usize = replay.shards.iter().map(|shard| shard.lock().unwrap().slices.len()).sum();
         assert_eq!(kept, 1, "slices that left the window are gone");
     }
 

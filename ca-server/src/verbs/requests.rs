@@ -9,7 +9,7 @@ pub use view::Shown;
 
 pub(super) use view::{etag, shown};
 
-use super::{authenticate::Caller, case, case::Case};
+use super::{authenticate::Caller, case, case::Case, issue::refuse};
 use crate::{
     app::App,
     audit::{Actor, Entry, Event},
@@ -47,9 +47,12 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
     if let Some(before) = filed_before(app, caller, idempotency.as_ref()).await? {
         return again(app, caller, &before).await;
     }
+    let dry_run = asked.dry_run;
+    if !dry_run {
+        refuse::unless_allowed(app, caller).await?;
+    }
     let loaded = app.policies.current();
     let now = moment(app.clock.now(), &app.zone);
-    let dry_run = asked.dry_run;
     let request = draft::request(app, caller, &loaded, asked, now).await?;
     if dry_run {
         let case = Case::filed(request)?;

@@ -3,6 +3,7 @@
 use super::{
     authenticate::Caller,
     case::{self, Case, Standing, not_found},
+    issue::refuse,
     requests::{Shown, etag, shown},
 };
 use crate::{
@@ -42,7 +43,7 @@ pub(super) struct Taken {
 /// entity tag of the version that the caller saw; without one it is decided anew whenever something comes in between.
 ///
 /// # Errors
-/// `not_found` for what is none of the caller's business, `precondition_failed` if it is no longer the version that the
+/// `rate_limited`, `not_found` for what is none of the caller's business, `precondition_failed` if it is no longer the version that the
 /// caller saw, `conflict` if it has seen too much, and what `decide` says. A `denied` is on record.
 pub(super) async fn take(
     app: &App,
@@ -51,6 +52,7 @@ pub(super) async fn take(
     expected: Option<&str>,
     decide: impl Fn(&Scene<'_>) -> Result<Option<What>, Refusal>,
 ) -> Result<Taken, Refusal> {
+    refuse::unless_allowed(app, caller).await?;
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
     for _ in 0..TRIES {
         let mut case = Case::load(app, &id).await?.ok_or_else(not_found)?;
@@ -141,6 +143,7 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &s
 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> Refusal {
+    app.refusals.charge(&caller.session.identity);
     let event = Event::RequestRefused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,

@@ -38,11 +38,6 @@ impl Client {
         Ok(Self { home, agent, server: url.to_owned() })
     }
 
-    /// Another server from now on.
-    pub fn use_server(&mut self, url: &str) {
-        url.clone_into(&mut self.server);
-    }
-
     /// The environment of everything this person starts.
     pub fn dress(&self, command: &mut Command) {
         let xdg = [("RUNTIME_DIR", "run"), ("CONFIG_HOME", "config"), ("CACHE_HOME", "cache")];

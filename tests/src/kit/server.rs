@@ -2,13 +2,18 @@
 
 use super::{
     binaries,
-    process::{Process, run},
+    process::{Finished, Process, run},
 };
 use anyhow::{Context as _, Result};
+use ca_server::{
+    audit::checkpoint::{self, Seal},
+    custody::CaKey,
+};
 use rustix::process::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::process::Command;
 
@@ -61,6 +66,49 @@ impl Home {
              [limits]\n{limits}\n{issuers}"
         );
         Ok(fs::write(self.path("config.toml"), text)?)
+    }
+
+    /// What signs this server's audit log.
+    ///
+    /// # Errors
+    /// If its key cannot be read.
+    pub fn seal(&self) -> Result<Seal> {
+        let key = CaKey::load(&self.path("keys/log"), None)?;
+        Ok(Seal::new(checkpoint::origin(AUDIENCE), Arc::new(key))?)
+    }
+
+    /// Runs `ca-server audit` with these arguments.
+    ///
+    /// # Errors
+    /// If it cannot be started; how it ended is in the answer.
+    pub async fn audit(&self, arguments: &[&str]) -> Result<Finished> {
+        let mut command = Command::new(binaries::program("ca-server")?);
+        command.arg("audit").args(arguments);
+        run("ca-server audit", command).await
+    }
+
+    /// The public key that checks the audit log.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn log_key(&self) -> Result<String> {
+        let config = self.path("config.toml");
+        let shown = self.audit(&["key", "--config", &config.to_string_lossy()]).await?;
+        Ok(shown.success()?.trim().to_owned())
+    }
+
+    /// Runs `ca-server audit verify` on the store, with a remembered checkpoint if one is named.
+    ///
+    /// # Errors
+    /// If it cannot be started; how it ended is in the answer.
+    pub async fn verify_log(&self, checkpoint: Option<&Path>) -> Result<Finished> {
+        let (store, key) = (self.path("jit-ssh.redb"), self.log_key().await?);
+        let (store, checkpoint) = (store.to_string_lossy(), checkpoint.map(Path::to_string_lossy));
+        let mut arguments = vec!["verify", "--store", &store, "--key", &key];
+        if let Some(checkpoint) = &checkpoint {
+            arguments.extend(["--checkpoint", checkpoint]);
+        }
+        self.audit(&arguments).await
     }
 
     /// A file in it.

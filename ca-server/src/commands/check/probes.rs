@@ -1,16 +1,19 @@
 //! One look at each thing that a start needs.
 
 use super::{Report, Weight};
+use crate::commands::init::PLACEHOLDER;
 use ca_server::{
-    clock::SystemClock,
-    config::Config,
+    clock::{Clock, SystemClock},
+    config::{Config, Keys},
     custody::CaKey,
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
+    sinks::Sinks,
+    store::redb::examine,
 };
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
-/// The CA keys: there, ours alone, of the right kind, opened by the passphrase, and two.
+/// The keys: there, ours alone, of the right kind, opened by the passphrase, and each in one role.
 pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
     let passphrase = match config.keys.passphrase() {
         Ok(passphrase) => passphrase,
@@ -25,18 +28,24 @@ pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
         }
     };
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
-    let mut public = Vec::new();
-    for (key, file) in [("user_ca", &config.keys.user_ca), ("host_ca", &config.keys.host_ca)] {
-        match CaKey::load(file, passphrase) {
-            Ok(held) => public.push(held.public().key_data().clone()),
-            Err(error) => report.add(Weight::Error, ("keys", key), error.to_string(), ""),
+    let mut known: Vec<(&str, CaKey)> = Vec::new();
+    let Keys { user_ca, host_ca, log, .. } = &config.keys;
+    for (name, file) in [("user_ca", user_ca), ("host_ca", host_ca), ("log", log)] {
+        let held = match CaKey::load(file, passphrase) {
+            Ok(held) => held,
+            Err(error) => {
+                let older = name == "log" && !file.exists();
+                let hint =
+                    if older { "an install that is older than its log key: `ca-server init --missing`" } else { "" };
+                report.add(Weight::Error, ("keys", name), error.to_string(), hint);
+                continue;
+            }
+        };
+        if let Some((other, _)) = known.iter().find(|(_, other)| other.verifying_key() == held.verifying_key()) {
+            let hint = "give each role its own: `ca-server init` makes three";
+            report.add(Weight::Error, ("keys", name), format!("{other} and {name} are one key"), hint);
         }
-    }
-    if let [user, host] = public.as_slice()
-        && user == host
-    {
-        let hint = "give each role its own: `ca-server init` makes two";
-        report.add(Weight::Error, ("keys", "host_ca"), "user_ca and host_ca are one key", hint);
+        known.push((name, held));
     }
 }
 
@@ -48,21 +57,33 @@ pub(super) fn tls(config: &Config, report: &mut Report<'_>) {
     }
     if fs::metadata(key).is_ok_and(|found| found.mode() & 0o007 != 0) {
         let message = format!("everybody on this machine can read or change {}", key.display());
-        report.add(
-            Weight::Error,
-            ("listen", "tls_key"),
-            message,
-            "run `chmod o= FILE`, and replace the key if others had it",
-        );
+        let hint = format!("run `chmod o= {}`, and replace the key if others had it", key.display());
+        report.add(Weight::Error, ("listen", "tls_key"), message, &hint);
     }
 }
 
-/// The store: sound as far as reading tells, or still to be made where it can be.
-pub(super) fn store(config: &Config, report: &mut Report<'_>) {
+/// The audience: a name of ours, not that of the example.
+pub(super) fn audience(config: &Config, report: &mut Report<'_>) {
+    if config.audience.get_ref().as_str() == PLACEHOLDER {
+        let message = format!("the audience is still the example's, {PLACEHOLDER}");
+        report.add(Weight::Warning, ("", "audience"), message, "name the URL by which your people reach this server");
+    }
+}
+
+/// The sinks: secrets, certificates and URLs can be used. Nothing is opened and nobody is asked.
+pub(super) fn sinks(config: &Config, report: &mut Report<'_>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    for fault in Sinks::faults(&config.sink, config.audience.get_ref().host(), &clock) {
+        report.add(Weight::Error, ("sink", "name"), fault, "docs/SINKS.md describes each kind");
+    }
+}
+
+/// The store: every page as it was written, or still to be made where it can be. Whether a server has it open.
+pub(super) fn store(config: &Config, report: &mut Report<'_>) -> bool {
     let path = config.store.path.as_path();
     let at = ("store", "path");
     match fs::metadata(path) {
-        Ok(found) => existing_store(path, &found, report),
+        Ok(_there) => return existing_store(path, report),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if rustix::fs::access(parent, rustix::fs::Access::WRITE_OK).is_err() {
@@ -72,55 +93,40 @@ pub(super) fn store(config: &Config, report: &mut Report<'_>) {
         }
         Err(error) => report.add(Weight::Error, at, format!("the store cannot be looked at: {error}"), ""),
     }
+    false
 }
 
-fn existing_store(path: &Path, found: &fs::Metadata, report: &mut Report<'_>) {
+fn existing_store(path: &Path, report: &mut Report<'_>) -> bool {
     let at = ("store", "path");
-    if !found.is_file() || found.len() == 0 {
-        let message = format!("{} is no store", path.display());
-        return report.add(Weight::Error, at, message, "restore it from the backup; never delete it to get going");
-    }
-    if found.mode() & 0o077 != 0 {
-        let message = format!("others can read or change the store {}", path.display());
-        report.add(Weight::Error, at, message, "run `chmod 600 FILE`");
-    }
-    match redb::Builder::new().open_read_only(path) {
-        Ok(_sound) => {}
-        Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
-            report.add(Weight::Warning, at, "the store is in use: a server runs, so it was not looked into", "");
-        }
-        Err(redb::DatabaseError::RepairAborted) => {
-            report.add(Weight::Warning, at, "the store was not closed; the next start repairs it", "");
+    match examine(path) {
+        Ok(()) => {}
+        Err(error) if error.in_use() => {
+            let message = "the store is in use: a server runs, so it was not looked into";
+            report.add(Weight::Warning, at, message, "");
+            return true;
         }
         Err(error) => {
-            let hint = "keep the file, restore the newest backup, and see \"store corrupt\" in docs/OPERATIONS.md";
-            report.add(Weight::Error, at, format!("the store cannot be opened: {error}"), hint);
+            let message = format!("{}: {}", path.display(), error.problem());
+            report.add(Weight::Error, at, message, error.remedy());
         }
     }
+    false
 }
 
-/// The policy directory: whoever can write it decides who gets in.
-pub(super) fn policy_directory(config: &Config, report: &mut Report<'_>) {
-    let directory = &config.policy.directory;
-    if fs::metadata(directory).is_ok_and(|found| found.mode() & 0o002 != 0) {
-        let message = format!("everybody on this machine can change the policies in {}", directory.display());
-        report.add(Weight::Error, ("policy", "directory"), message, "run `chmod -R o-w DIRECTORY`");
-    }
-}
-
-/// The addresses: ours to listen on.
-pub(super) fn addresses(config: &Config, report: &mut Report<'_>) {
+/// The addresses: ours to listen on. `serving` says that a server has this store open: then it is the one that listens.
+pub(super) fn addresses(config: &Config, serving: bool, report: &mut Report<'_>) {
     for (key, address) in [("address", *config.listen.address.get_ref()), ("ops", config.listen.ops)] {
         match bind(address) {
             Ok(_free) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && serving => {
+                let message = format!("{address} is in use, and so is the store");
+                report.add(Weight::Warning, ("listen", key), message, "fine if both are the running server's");
+            }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let message = format!("{address} is in use");
-                report.add(
-                    Weight::Warning,
-                    ("listen", key),
-                    message,
-                    "fine if the server runs; else end what listens there",
-                );
+                let message = format!("{address} is in use, and not by a server that has this store open");
+                let hint =
+                    format!("name a free port, or end what listens there: `ss -ltnp 'sport = :{}'`", address.port());
+                report.add(Weight::Error, ("listen", key), message, &hint);
             }
             Err(error) => {
                 let message = format!("cannot listen on {address}: {error}");

@@ -1,7 +1,7 @@
 use super::{bind, serve};
 use crate::{
     config::Config,
-    fixture::{AUDIENCE, Stage},
+    fixture::{AUDIENCE, NOW, Stage, seal, session_key},
     http::{
         Door, Listener,
         door::Shared,
@@ -26,6 +26,9 @@ const QUICK: &str =
     "header_timeout = \"1s\"\nhandshake_timeout = \"1s\"\nrequest_timeout = \"1s\"\nidle_timeout = \"1s\"\n";
 
 struct Served {
+    /// Two requests of whoever is logged in.
+    signed: String,
+    another: String,
     address: SocketAddr,
     door: Door,
     stop: watch::Sender<bool>,
@@ -35,13 +38,20 @@ struct Served {
 async fn served(limits: &str, tls: Option<Arc<Tls>>) -> Served {
     let text = format!("audience = \"{AUDIENCE}\"\n[limits]\n{limits}");
     let config = Config::parse("c.toml", &text, Path::new("/")).unwrap();
-    let stage = Stage::new(Arc::new(MemoryStore::new()));
+    let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
+    stage.login(1, "ann").await;
+    let request = api::signature::Request { audience: AUDIENCE, method: "GET", path: "/v1/session", body: b"" };
+    let id = policy::SessionId::from_random([1; 12]);
+    let [signed, another] = [(), ()].map(|()| {
+        let header = request.sign(&session_key(1), &id, NOW.as_secs() * 1000, stage.nonce());
+        format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: {header}\r\n\r\n")
+    });
     let door = Door::new(Arc::new(Shared::new(Arc::new(stage.app), &config).unwrap()), Listener::Api);
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(serve(listener, door.clone(), tls, stopped));
-    Served { address, door, stop, task }
+    Served { signed, another, address, door, stop, task }
 }
 
 /// Everything the server says before it closes; an error of the connection counts as closed.
@@ -118,10 +128,10 @@ async fn a_body_without_end_is_refused_before_it_arrives() {
 async fn one_client_holds_no_more_than_its_share_of_connections() {
     let served = served("connections_per_client = 2\n", None).await;
     let mut held = Vec::new();
-    for _ in 0..2 {
+    for signed in [&served.signed, &served.another] {
         let mut stream = connect(&served).await;
-        stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        assert!(stream.read(&mut [0; 512]).await.unwrap() > 0);
+        stream.write_all(signed.as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 2048]).await.unwrap() > 0);
         held.push(stream);
     }
     assert_eq!(all(&mut connect(&served).await).await, "", "the third is closed without an answer");
@@ -212,5 +222,33 @@ async fn tls_speaks_http_1_and_http_2() {
         let answer = client.get(url).send().await.unwrap();
         assert_eq!((answer.version(), answer.status().as_u16()), (expected, 200), "{protocol}");
         assert_eq!(answer.json::<api::About>().await.unwrap().audience, AUDIENCE);
+    }
+}
+
+/// The first bytes of an answer on a connection that stays open.
+async fn health(stream: &mut TcpStream) -> bool {
+    let sent = stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    sent.is_ok() && matches!(timeout(PATIENCE, stream.read(&mut [0; 512])).await, Ok(Ok(1..)))
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_the_oldest_stranger_goes_and_who_is_logged_in_stays() {
+    for limits in ["connections = 3\n", "connections_per_client = 3\n"] {
+        let served = served(limits, None).await;
+        let mut known = connect(&served).await;
+        known.write_all(served.signed.as_bytes()).await.unwrap();
+        assert!(known.read(&mut [0; 2048]).await.unwrap() > 0);
+        let mut strangers = [connect(&served).await, connect(&served).await];
+        for stranger in &mut strangers {
+            assert!(health(stranger).await);
+        }
+        let mut newcomer = connect(&served).await;
+        assert!(health(&mut newcomer).await, "{limits}: there is a place");
+        assert_eq!(all(&mut strangers[0]).await, "", "{limits}: the oldest stranger's");
+        assert!(health(&mut strangers[1]).await && health(&mut known).await, "{limits}");
+        let mut another = connect(&served).await;
+        assert!(health(&mut another).await);
+        assert_eq!(all(&mut strangers[1]).await, "", "{limits}: and the next");
+        assert!(health(&mut known).await, "{limits}");
     }
 }

@@ -39,7 +39,7 @@ impl House {
     async fn new(settings: &str) -> Self {
         let text = format!("audience = \"{AUDIENCE}\"\n{settings}");
         let config = Config::parse("c.toml", &text, Path::new("/")).unwrap();
-        let stage = Stage::new(Arc::new(MemoryStore::new()));
+        let stage = Stage::new(Arc::new(MemoryStore::new(crate::fixture::seal())));
         stage.login(1, "ann").await;
         let shared = Shared::new(Arc::new(stage.app), &config).unwrap();
         Self { door: Door::new(Arc::new(shared), Listener::Api), nonces: AtomicU8::new(0) }
@@ -120,7 +120,8 @@ async fn no_route_that_needs_a_login_answers_without_one() {
             (route.path != "/v1/session" || route.method != "GET").then_some(taken.as_str()),
         ];
         for header in headers {
-            let answer = house.ask(plain(route.method.as_str(), &path, b"{}", header)).await;
+            let body: &[u8] = if route.method == "POST" { b"{}" } else { b"" };
+            let answer = house.ask(plain(route.method.as_str(), &path, body, header)).await;
             let (status, code) = refusal(answer).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {path} {header:?}: {code:?}", route.method);
             assert!(matches!(code, Code::LoginRequired | Code::BadSignature), "{path} {header:?}: {code:?}");
@@ -330,4 +331,105 @@ fn each_code_has_the_status_that_is_documented() {
         checked += 1;
     }
     assert_eq!(checked, crate::http::metrics::CODES.len());
+}
+
+/// A body that never comes: whoever reads it waits until the request's time is up.
+struct Never;
+
+impl hyper::body::Body for Never {
+    type Data = hyper::body::Bytes;
+    type Error = std::io::Error;
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_is_waited_for_before_somebody_known_asks() {
+    let house = House::new(LOOSE).await;
+    let header = |request: Request<Body>| request.headers()["authorization"].to_str().unwrap().to_owned();
+    let (good, unknown) =
+        (header(house.signed(1, "POST", "/v1/explain", b"{}")), header(house.signed(9, "POST", "/v1/explain", b"{}")));
+    let late = good.replace(&format!("time={}", NOW.as_secs() * 1000), "time=1");
+    for (authorization, expected) in [
+        (None, Code::LoginRequired),
+        (Some("JitSSH1 session=x"), Code::BadSignature),
+        (Some(&unknown), Code::LoginRequired),
+        (Some(&late), Code::ClockSkew),
+        (Some(&good), Code::Timeout),
+    ] {
+        let mut request = plain("POST", "/v1/explain", b"", authorization);
+        *request.body_mut() = Body::new(Never);
+        assert_eq!(refusal(house.ask(request).await).await.1, expected, "{authorization:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_without_a_body_takes_none() {
+    let house = House::new(LOOSE).await;
+    for (method, path) in [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("GET", "/v1/about"), ("GET", "/health")]
+    {
+        for length in [None, Some("2")] {
+            let mut request = house.signed(1, method, path, b"{}");
+            if let Some(length) = length {
+                request.headers_mut().insert("content-length", length.parse().unwrap());
+                *request.body_mut() = Body::new(Never);
+            }
+            assert_eq!(refusal(house.ask(request).await).await.1, Code::BadRequest, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_are_waited_for_are_bounded_together_and_strangers_use_up_no_ones_but_strangers() {
+    let house = Arc::new(House::new(LOOSE).await);
+    let mut waiting = tokio::task::JoinSet::new();
+    for n in 0..2_000u16 {
+        let house = Arc::clone(&house);
+        waiting.spawn(async move {
+            let mut request = plain("POST", "/v1/login", b"", None);
+            *request.body_mut() = Body::new(Never);
+            house.ask_from(&format!("192.0.2.{}:{n}", n % 250), request).await
+        });
+    }
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    let answer = house.ask(house.signed(1, "POST", "/v1/explain", br#"{"target":"deploy@db-1"}"#)).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(house.door.shared().bodies.free_for_strangers(), 0);
+    while waiting.join_next().await.is_some() {}
+    assert_eq!(refusal(house.ask(plain("POST", "/v1/login", b"{}", None)).await).await.1, Code::BadRequest);
+}
+
+#[tokio::test]
+async fn a_cause_says_where_and_nothing_of_what_was_sent() {
+    let parse = |body: &[u8]| {
+        crate::http::routes::from_json::<api::LoginRequest>(&hyper::HeaderMap::new(), body).err().unwrap()
+    };
+    let secret = format!("{{\"token\":\"\",\"session_key\":\"\",\"proof\":\"\",\"{}\":1}}", "eyJhbGciOi".repeat(6_000));
+    let cause = parse(secret.as_bytes()).cause.unwrap();
+    assert!(!cause.contains("eyJ") && cause.contains("line 1 column "), "{cause}");
+    assert!(parse(b"{\"token\":").cause.unwrap().contains("line 1 column 9"));
+}
+
+#[tokio::test]
+async fn being_asked_often_whether_it_is_ready_costs_the_store_little() {
+    let home = tempfile::tempdir().unwrap();
+    let store =
+        Arc::new(crate::store::redb::RedbStore::open(&home.path().join("s.redb"), &crate::fixture::seal()).unwrap());
+    let config = Config::parse("c.toml", &format!("audience = \"{AUDIENCE}\"\n{LOOSE}"), Path::new("/")).unwrap();
+    let shared = Arc::new(Shared::new(Arc::new(Stage::new(store).app), &config).unwrap());
+    let door = Door::new(shared, Listener::Api);
+    let size = || std::fs::metadata(home.path().join("s.redb")).unwrap().modified().unwrap();
+    let ask = || door.answer("192.0.2.7:1".parse().unwrap(), plain("GET", "/ready", b"", None));
+    assert_eq!(ask().await.status(), 200);
+    let before = size();
+    for _ in 0..5 {
+        assert_eq!(ask().await.status(), 200);
+    }
+    assert_eq!(size(), before, "nothing was written for the others");
 }

@@ -1,6 +1,6 @@
 //! Requests in memory.
 
-use super::{Facts, MemoryStore};
+use super::MemoryStore;
 use crate::{
     audit::Entry,
     store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
@@ -64,7 +64,7 @@ impl Requests for MemoryStore {
         entry: Entry,
     ) -> Result<Filed, StoreError> {
         let mut facts = self.facts()?;
-        let Facts { asked, entries, .. } = &mut *facts;
+        let asked = &mut facts.asked;
         if let Some(Idempotency { key, body }) = idempotency {
             let owner = records::owner(&request.requester.issuer, &request.requester.subject);
             match asked.keys.get(&(owner, key)) {
@@ -75,7 +75,7 @@ impl Requests for MemoryStore {
         }
         asked.filed.insert(request.id.clone(), request.filed);
         asked.kept.insert((request.filed, request.id.clone()), KeptRequest { request, steps: Vec::new() });
-        entries.push(entry);
+        facts.append(entry);
         Ok(Filed::Yes)
     }
 
@@ -129,7 +129,7 @@ impl Requests for MemoryStore {
             return Ok(Stepped::Changed);
         }
         facts.asked.step(id, step);
-        facts.entries.push(entry);
+        facts.append(entry);
         Ok(Stepped::Yes)
     }
 

@@ -1,13 +1,21 @@
 //! The file: made whole or not at all, opened only if it is ours, sound and of a version we know.
 
-use super::tables::{META, SCHEMA, Tables};
+use super::{
+    head,
+    overlay::Overlay,
+    requests::Asked,
+    tables::{META, SCHEMA, Tables, WITHOUT_TREE},
+};
+use crate::audit::{checkpoint::Seal, tree::Frontier};
 use ::redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError, backends::FileBackend,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError,
+    backends::FileBackend,
 };
 use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -21,11 +29,27 @@ pub struct OpenError {
     path: PathBuf,
     problem: String,
     remedy: String,
+    in_use: bool,
 }
 
 impl OpenError {
-    fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    pub(super) fn new(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), problem: problem.into(), remedy: remedy.into(), in_use: false }
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
+    /// Whether all that is known is that another process has the store open.
+    pub fn in_use(&self) -> bool {
+        self.in_use
     }
 
     fn io(path: &Path, error: &io::Error) -> Self {
@@ -37,19 +61,47 @@ impl OpenError {
     }
 }
 
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
-    match path.symlink_metadata() {
-        Ok(_) => {
-            let database = open_existing(path)?;
-            complete(path, &database)?;
-            Ok(database)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
-        Err(error) => Err(OpenError::io(path, &error)),
+/// Makes the store if there is none, brings an older one up to date, and looks at the head of its audit log. Answers what
+/// seals this log.
+pub(super) fn prepare(path: &Path, seal: &Seal) -> Result<Seal, OpenError> {
+    let database = match path.symlink_metadata() {
+        Ok(_) => open_existing(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, seal)?,
+        Err(error) => return Err(OpenError::io(path, &error)),
+    };
+    if schema(path, &database)? == WITHOUT_TREE {
+        head::plant(&database, seal).map_err(|error| OpenError::new(path, error.to_string(), RESTORE))?;
     }
+    let seal = head::check(path, &database, seal)?;
+    complete(path, &database)?;
+    Ok(seal)
 }
 
 pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
+    ours(path)?;
+    guarded(path, || {
+        let database = builder().open(path).map_err(|error| refused(path, error))?;
+        schema(path, &database)?;
+        Ok(database)
+    })
+}
+
+/// Reads every page of the store at `path` and compares it with its checksum. What redb would repair is repaired in
+/// memory: the file stays as it is.
+///
+/// # Errors
+/// If the file is damaged, of a newer version, open for writing in a process, or readable by others.
+pub fn examine(path: &Path) -> Result<(), OpenError> {
+    ours(path)?;
+    guarded(path, || {
+        let backend = Overlay::over(path).map_err(|error| OpenError::io(path, &error))?;
+        let checked = builder().set_check_integrity_on_open(true).create_with_backend(backend);
+        schema(path, &checked.map_err(|error| refused(path, error))?).map(drop)
+    })
+}
+
+/// The file as the operating system shows it: there, private, not empty.
+fn ours(path: &Path) -> Result<(), OpenError> {
     let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
     if !about.is_file() {
         return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
@@ -62,9 +114,7 @@ pub(super) fn open_existing(path: &Path) -> Result<Database, OpenError> {
     if about.len() == 0 {
         return Err(OpenError::new(path, "the file is empty", RESTORE));
     }
-    let database = builder().open(path).map_err(|error| refused(path, error))?;
-    check_schema(path, &database)?;
-    Ok(database)
+    Ok(())
 }
 
 /// Makes the tables that came after the file was made, empty as they would have been.
@@ -72,20 +122,29 @@ fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    drop(Tables::open(&transaction).map_err(failed)?);
+    drop(Asked::open(&transaction).map_err(failed)?);
     transaction.commit().map_err(|error| failed(error.into()))
 }
 
-const RESTORE: &str = "restore the store from a backup, or move the file away to begin a new one";
+/// redb trusts a file that was closed well, and panics at pages that make no sense.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_panic| Err(OpenError::new(path, "the store is damaged (a page makes no sense)", RESTORE)))
+}
 
-fn builder() -> Builder {
+/// In the words of docs/OPERATIONS.md.
+pub(super) const RESTORE: &str = "keep the file and restore the newest backup (docs/OPERATIONS.md, \"store corrupt\"); never delete it to get going: a \
+     new store forgets who was logged in and what was issued";
+
+/// One process writes; others may read meanwhile, as `ca-server audit` does.
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE);
+    builder.set_cache_size(CACHE).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
 }
 
 /// A new store appears under its name only once it is whole.
-fn create(path: &Path) -> Result<Database, OpenError> {
+fn create(path: &Path, seal: &Seal) -> Result<Database, OpenError> {
     let half = path.with_extension("new");
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the path and the free space");
     match std::fs::remove_file(&half) {
@@ -98,7 +157,7 @@ fn create(path: &Path) -> Result<Database, OpenError> {
     let database = builder().create_with_backend(backend).map_err(|error| refused(path, error))?;
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    drop(Tables::open(&transaction).map_err(failed)?);
+    Tables::open(&transaction, Some(Frontier::default())).and_then(|mut tables| tables.sign(seal)).map_err(failed)?;
     {
         let mut meta = transaction.open_table(META).map_err(|error| failed(error.into()))?;
         meta.insert("schema", SCHEMA).map_err(|error| failed(error.into()))?;
@@ -114,7 +173,7 @@ fn create(path: &Path) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
+fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
     let unreadable =
         |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
     let read = database.begin_read().map_err(|error| unreadable(&error))?;
@@ -127,7 +186,7 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
     };
     let schema = meta.get("schema").map_err(|error| unreadable(&error))?.map(|schema| schema.value());
     match schema {
-        Some(SCHEMA) => Ok(()),
+        Some(known @ (SCHEMA | WITHOUT_TREE)) => Ok(known),
         Some(newer) if newer > SCHEMA => Err(OpenError::new(
             path,
             format!("a newer ca-server wrote this store (schema {newer}, this one knows {SCHEMA})"),
@@ -140,7 +199,8 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
 pub(super) fn refused(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::new(path, "another process has this store open", "stop the other ca-server first")
+            let problem = "another process has this store open";
+            OpenError { in_use: true, ..OpenError::new(path, problem, "stop the other ca-server first") }
         }
         DatabaseError::UpgradeRequired(version) => {
             OpenError::new(path, format!("the file format {version} is too old"), RESTORE)

@@ -4,7 +4,10 @@
 use super::tables::{Tables, owned_by, proofs_of};
 use crate::{
     audit::Entry,
-    store::{Claim, KeyBinding, LoginSession, Opened, Recorded, TokenUse, most_sessions, records},
+    store::{
+        Claim, KeyBinding, LoginSession, Opened, Recorded, StoreError, TokenUse, made_room, most_sessions, records,
+        run_out,
+    },
 };
 use ::redb::{Error, ReadableTable as _, StorageError};
 use policy::{SessionId, UnixTime};
@@ -36,15 +39,17 @@ pub(super) fn open_session(
         let (_, started, id) = key.value();
         theirs.push((UnixTime::from_secs(started), id.parse::<SessionId>().map_err(corrupt)?));
     }
-    for surplus in most_sessions(theirs, most) {
-        remove_session(tables, surplus.as_str())?;
-    }
     tables.append(entry)?;
+    for surplus in most_sessions(theirs, most) {
+        if let Some(ended) = remove_session(tables, surplus.as_str())? {
+            tables.append(&made_room(&ended, session).map_err(unrecorded)?)?;
+        }
+    }
     Ok(Opened::Yes)
 }
 
 pub(super) fn end_session(tables: &mut Tables<'_>, id: &SessionId, entry: &Entry) -> Result<bool, Error> {
-    let was_there = remove_session(tables, id.as_str())?;
+    let was_there = remove_session(tables, id.as_str())?.is_some();
     if was_there {
         tables.append(entry)?;
     }
@@ -123,7 +128,9 @@ fn prune_sessions(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error
         over.push(row?.0.value().1.to_owned());
     }
     for id in &over {
-        remove_session(tables, id)?;
+        if let Some(session) = remove_session(tables, id)? {
+            tables.append(&run_out(&session, now).map_err(unrecorded)?)?;
+        }
     }
     Ok(over.len())
 }
@@ -155,14 +162,18 @@ fn prune_keys(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error> {
     Ok(over.len())
 }
 
-fn remove_session(tables: &mut Tables<'_>, id: &str) -> Result<bool, Error> {
-    let Some(json) = tables.sessions.remove(id)?.map(|json| json.value().to_vec()) else { return Ok(false) };
+fn remove_session(tables: &mut Tables<'_>, id: &str) -> Result<Option<LoginSession>, Error> {
+    let Some(json) = tables.sessions.remove(id)?.map(|json| json.value().to_vec()) else { return Ok(None) };
     let session = decode(&json)?;
     let owner = records::owner(&session.identity.issuer, &session.identity.subject);
     tables.owned.remove((&owner, session.started.as_secs(), id))?;
     tables.ending.remove((session.expires.as_secs(), id))?;
     tables.proofs.retain_in(proofs_of(id), |_, ()| false)?;
-    Ok(true)
+    Ok(Some(session))
+}
+
+fn unrecorded(error: StoreError) -> Error {
+    StorageError::Io(std::io::Error::other(error)).into()
 }
 
 fn encode(session: &LoginSession) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,7 @@
 //! Requests in the file: their tables, what a write does to them, and how they are read.
 
 use super::{
-    RedbStore, failed,
+    RedbStore, failed, reading,
     tables::{Owner, Tables},
 };
 use crate::{
@@ -197,13 +197,15 @@ impl Requests for RedbStore {
         subject: &Subject,
         key: &[u8; 32],
     ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
-        let keys = self.live.read()?.open_table(KEYS).map_err(failed)?;
-        let used = keys.get((&records::owner(issuer, subject), key)).map_err(failed)?;
-        used.map(|used| Ok((*used.value().0, used.value().1.parse().map_err(failed)?))).transpose()
+        reading(|| {
+            let keys = self.live.read()?.open_table(KEYS).map_err(failed)?;
+            let used = keys.get((&records::owner(issuer, subject), key)).map_err(failed)?;
+            used.map(|used| Ok((*used.value().0, used.value().1.parse().map_err(failed)?))).transpose()
+        })
     }
 
     async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
-        Reader::new(&self.live.read()?)?.request(id.as_str())
+        reading(|| Reader::new(&self.live.read()?)?.request(id.as_str()))
     }
 
     async fn requests(
@@ -212,58 +214,62 @@ impl Requests for RedbStore {
         after: Option<&RequestId>,
         most: usize,
     ) -> Result<Vec<KeptRequest>, StoreError> {
-        let read = self.live.read()?;
-        let reader = Reader::new(&read)?;
-        let before = match after {
-            None => (u64::MAX, LAST.to_owned()),
-            Some(after) => match reader.request(after.as_str())? {
-                Some(kept) => (kept.request.filed.as_secs(), after.as_str().to_owned()),
-                None => return Ok(Vec::new()),
-            },
-        };
-        let before = (before.0, before.1.as_str());
-        let mut listed = Vec::new();
-        match which {
-            Which::Of(issuer, subject) => {
-                let owner = records::owner(issuer, subject);
-                let table = read.open_table(OF).map_err(failed)?;
-                let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
-                for row in rows.rev().take(most) {
-                    listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-                }
-            }
-            Which::All => {
-                let table = read.open_table(FILED).map_err(failed)?;
-                for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
-                    listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
-                }
-            }
-            Which::Waiting(now) => {
-                let table = read.open_table(WAITING).map_err(failed)?;
-                for row in table.range((0, "")..before).map_err(failed)?.rev() {
-                    let (key, expires) = row.map_err(failed)?;
-                    if now.as_secs() < expires.value() {
-                        listed.extend(reader.request(key.value().1)?);
-                    }
-                    if listed.len() >= most {
-                        break;
+        reading(|| {
+            let read = self.live.read()?;
+            let reader = Reader::new(&read)?;
+            let before = match after {
+                None => (u64::MAX, LAST.to_owned()),
+                Some(after) => match reader.request(after.as_str())? {
+                    Some(kept) => (kept.request.filed.as_secs(), after.as_str().to_owned()),
+                    None => return Ok(Vec::new()),
+                },
+            };
+            let before = (before.0, before.1.as_str());
+            let mut listed = Vec::new();
+            match which {
+                Which::Of(issuer, subject) => {
+                    let owner = records::owner(issuer, subject);
+                    let table = read.open_table(OF).map_err(failed)?;
+                    let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
+                    for row in rows.rev().take(most) {
+                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
                     }
                 }
-                listed.truncate(most);
+                Which::All => {
+                    let table = read.open_table(FILED).map_err(failed)?;
+                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
+                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
+                    }
+                }
+                Which::Waiting(now) => {
+                    let table = read.open_table(WAITING).map_err(failed)?;
+                    for row in table.range((0, "")..before).map_err(failed)?.rev() {
+                        let (key, expires) = row.map_err(failed)?;
+                        if now.as_secs() < expires.value() {
+                            listed.extend(reader.request(key.value().1)?);
+                        }
+                        if listed.len() >= most {
+                            break;
+                        }
+                    }
+                    listed.truncate(most);
+                }
             }
-        }
-        Ok(listed)
+            Ok(listed)
+        })
     }
 
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
-        let read = self.live.read()?;
-        let reader = Reader::new(&read)?;
-        let table = read.open_table(PROLONGING).map_err(failed)?;
-        let mut prolonging = Vec::new();
-        for row in table.range((id.as_str(), 0, "")..=(id.as_str(), u64::MAX, LAST)).map_err(failed)? {
-            prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-        }
-        Ok(prolonging)
+        reading(|| {
+            let read = self.live.read()?;
+            let reader = Reader::new(&read)?;
+            let table = read.open_table(PROLONGING).map_err(failed)?;
+            let mut prolonging = Vec::new();
+            for row in table.range((id.as_str(), 0, "")..=(id.as_str(), u64::MAX, LAST)).map_err(failed)? {
+                prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+            }
+            Ok(prolonging)
+        })
     }
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
@@ -272,14 +278,18 @@ impl Requests for RedbStore {
     }
 
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
-        let expiries = self.live.read()?.open_table(EXPIRIES).map_err(failed)?;
-        Ok(expiries.get(id.as_str()).map_err(failed)?.map(|last| UnixTime::from_secs(last.value())))
+        reading(|| {
+            let expiries = self.live.read()?.open_table(EXPIRIES).map_err(failed)?;
+            Ok(expiries.get(id.as_str()).map_err(failed)?.map(|last| UnixTime::from_secs(last.value())))
+        })
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
-        let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
-        let known = latest.get(&records::owner(issuer, subject)).map_err(failed)?;
-        known.map(|json| decode(json.value()).map_err(failed)).transpose()
+        reading(|| {
+            let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
+            let known = latest.get(&records::owner(issuer, subject)).map_err(failed)?;
+            known.map(|json| decode(json.value()).map_err(failed)).transpose()
+        })
     }
 }
 

@@ -1,11 +1,14 @@
 //! The tables of the file, and how keys are laid out in them.
 
-use super::requests::Asked;
-use ::redb::{Error, ReadableTableMetadata as _, Table, TableDefinition, WriteTransaction};
+use super::{head, requests::Asked};
+use crate::audit::{Entry, checkpoint::Seal, tree, tree::Frontier};
+use ::redb::{Error, ReadableTableMetadata as _, StorageError, Table, TableDefinition, WriteTransaction};
 use std::ops::RangeInclusive;
 
 /// The version of everything below.
-pub(super) const SCHEMA: u64 = 1;
+pub(super) const SCHEMA: u64 = 2;
+/// The version before: the audit log had no tree.
+pub(super) const WITHOUT_TREE: u64 = 1;
 
 /// An owner of sessions and keys: see [`crate::store::records`].
 pub(super) type Owner = [u8; 32];
@@ -31,6 +34,12 @@ pub(super) const PROVEN: TableDefinition<'_, (u64, &[u8; 32]), ()> = TableDefini
 pub(super) const PROOFS: TableDefinition<'_, (&str, &[u8; 32]), ()> = TableDefinition::new("proofs");
 /// Index → the exact bytes of an audit entry. Never changed, never removed.
 pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+/// Place → a hash of the tree over the entries: see [`crate::audit::tree`]. Never changed, never removed.
+pub(super) const TREE: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("audit_tree");
+/// `latest` → the signed checkpoint of exactly these entries.
+pub(super) const CHECKPOINT: TableDefinition<'_, &str, &str> = TableDefinition::new("audit_checkpoint");
+/// The one key in [`CHECKPOINT`].
+pub(super) const LATEST: &str = "latest";
 
 /// The keys in [`OWNED`] of one owner.
 pub(super) fn owned_by(owner: &Owner) -> RangeInclusive<(&Owner, u64, &str)> {
@@ -45,6 +54,8 @@ pub(super) fn proofs_of(session: &str) -> RangeInclusive<(&str, &'static [u8; 32
 
 /// All tables, open for writing in one transaction.
 pub(super) struct Tables<'t> {
+    /// The transaction itself, for tables that few writes touch.
+    pub transaction: &'t WriteTransaction,
     pub sessions: Table<'t, &'static str, &'static [u8]>,
     pub owned: Table<'t, OwnedKey, ()>,
     pub ending: Table<'t, (u64, &'static str), ()>,
@@ -53,13 +64,24 @@ pub(super) struct Tables<'t> {
     pub keys: Table<'t, &'static [u8; 32], (&'static Owner, u64)>,
     pub proven: Table<'t, (u64, &'static [u8; 32]), ()>,
     pub proofs: Table<'t, (&'static str, &'static [u8; 32]), ()>,
-    pub audit: Table<'t, u64, &'static [u8]>,
     pub asked: Asked<'t>,
+    audit: Table<'t, u64, &'static [u8]>,
+    tree: Table<'t, u64, &'static [u8; 32]>,
+    checkpoint: Table<'t, &'static str, &'static str>,
+    frontier: Frontier,
+    grown: bool,
 }
 
 impl<'t> Tables<'t> {
-    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
+    /// `frontier` is that of the tree as it was last committed; read from the file where it is not known.
+    pub(super) fn open(transaction: &'t WriteTransaction, frontier: Option<Frontier>) -> Result<Self, Error> {
+        let (audit, tree) = (transaction.open_table(AUDIT)?, transaction.open_table(TREE)?);
+        let frontier = match frontier {
+            Some(frontier) => frontier,
+            None => head::frontier(&tree, audit.len()?)?,
+        };
         Ok(Self {
+            transaction,
             sessions: transaction.open_table(SESSIONS)?,
             owned: transaction.open_table(OWNED)?,
             ending: transaction.open_table(ENDING)?,
@@ -68,15 +90,45 @@ impl<'t> Tables<'t> {
             keys: transaction.open_table(KEYS)?,
             proven: transaction.open_table(PROVEN)?,
             proofs: transaction.open_table(PROOFS)?,
-            audit: transaction.open_table(AUDIT)?,
             asked: Asked::open(transaction)?,
+            audit,
+            tree,
+            checkpoint: transaction.open_table(CHECKPOINT)?,
+            frontier,
+            grown: false,
         })
     }
 
-    /// Appends an entry. Entries are never removed, so their number is the next index.
-    pub(super) fn append(&mut self, entry: &crate::audit::Entry) -> Result<(), Error> {
+    /// Appends an entry, to the log and to the tree over it. Entries are never removed, so their number is the next index.
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<(), Error> {
         let next = self.audit.len()?;
+        if next != self.frontier.size() {
+            return Err(StorageError::Corrupted("the audit log and its tree disagree".to_owned()).into());
+        }
         self.audit.insert(next, entry.as_bytes())?;
+        self.grown = true;
+        self.plant(entry)
+    }
+
+    /// Puts an entry that is in the log into the tree.
+    pub(super) fn plant(&mut self, entry: &Entry) -> Result<(), Error> {
+        let Self { tree, frontier, .. } = self;
+        Ok(frontier.push(tree::leaf(entry.as_bytes()), |place, hash| tree.insert(place, hash).map(drop))?)
+    }
+
+    /// Signs what was appended, so that it is never durable without a signature. Answers the frontier from here on, once this
+    /// is committed.
+    pub(super) fn seal(mut self, seal: &Seal) -> Result<Frontier, Error> {
+        if self.grown {
+            self.sign(seal)?;
+        }
+        Ok(self.frontier)
+    }
+
+    /// Signs the tree as it is.
+    pub(super) fn sign(&mut self, seal: &Seal) -> Result<(), Error> {
+        let note = seal.checkpoint(self.frontier.size(), self.frontier.root());
+        self.checkpoint.insert(LATEST, note.as_str())?;
         Ok(())
     }
 }

@@ -1,7 +1,11 @@
-use super::{RedbStore, file, live::Live};
-use crate::store::{
-    KeyBinding, Opened, Recorded, Store as _,
-    conformance::{self, NOW, entry, open, session},
+use super::{LogReader, RedbStore, file, live::Live};
+use crate::{
+    audit::checkpoint::{Checkpoint, Seal},
+    fixture::seal,
+    store::{
+        KeyBinding, Opened, Recorded, Store as _,
+        conformance::{self, NOW, entry, open, session},
+    },
 };
 use ::redb::{Builder, Database, StorageBackend, TableDefinition, backends::FileBackend};
 use std::{
@@ -22,13 +26,13 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn refusal(path: &Path) -> String {
-    RedbStore::open(path).err().unwrap().to_string()
+    RedbStore::open(path, &seal()).err().unwrap().to_string()
 }
 
 #[tokio::test]
 async fn the_promises_hold() {
     let (_home, path) = place();
-    conformance::run(Arc::new(RedbStore::open(&path).unwrap())).await;
+    conformance::run(Arc::new(RedbStore::open(&path, &seal()).unwrap())).await;
 }
 
 #[tokio::test]
@@ -36,12 +40,12 @@ async fn what_was_written_is_there_after_reopening() {
     let (_home, path) = place();
     let ann = session(1, "ann");
     {
-        let store = RedbStore::open(&path).unwrap();
+        let store = RedbStore::open(&path, &seal()).unwrap();
         open(&store, ann.clone(), 1).await;
         let binding = Some(KeyBinding { key: [9; 32], at: NOW });
         assert_eq!(store.record_issue(&ann.id, binding, None, entry("one")).await.unwrap(), Recorded::Yes);
     }
-    let store = RedbStore::open(&path).unwrap();
+    let store = RedbStore::open(&path, &seal()).unwrap();
     assert_eq!(store.session(&ann.id).await.unwrap(), Some(ann.clone()));
     assert!(store.key_proven(&ann.id, &[9; 32]).await.unwrap());
     assert_eq!(open(&store, session(2, "ann"), 1).await, Opened::TokenUsed);
@@ -54,7 +58,7 @@ async fn what_was_written_is_there_after_reopening() {
 #[tokio::test]
 async fn what_was_answered_survives_a_crash_right_after() {
     let (home, path) = place();
-    let store = RedbStore::open(&path).unwrap();
+    let store = RedbStore::open(&path, &seal()).unwrap();
     open(&store, session(1, "ann"), 1).await;
     for n in 0..20 {
         assert_eq!(
@@ -63,7 +67,7 @@ async fn what_was_answered_survives_a_crash_right_after() {
         );
         let crashed = home.path().join(format!("crashed-{n}.redb"));
         fs::copy(&path, &crashed).unwrap();
-        let found = RedbStore::open(&crashed).unwrap();
+        let found = RedbStore::open(&crashed, &seal()).unwrap();
         assert_eq!(found.entry_count().await.unwrap(), n + 2);
         assert_eq!(found.entries(n + 1, 1).await.unwrap(), [entry(&format!("{n}"))]);
         assert!(found.session(&session(1, "ann").id).await.unwrap().is_some());
@@ -74,7 +78,7 @@ async fn what_was_answered_survives_a_crash_right_after() {
 #[tokio::test]
 async fn the_file_is_its_owners_alone() {
     let (_home, path) = place();
-    drop(RedbStore::open(&path).unwrap());
+    drop(RedbStore::open(&path, &seal()).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
     assert!(refusal(&path).contains("chmod 600"));
@@ -83,7 +87,7 @@ async fn the_file_is_its_owners_alone() {
 #[tokio::test]
 async fn a_second_process_is_told_so() {
     let (_home, path) = place();
-    let _held = RedbStore::open(&path).unwrap();
+    let _held = RedbStore::open(&path, &seal()).unwrap();
     assert!(refusal(&path).contains("stop the other ca-server first"), "{}", refusal(&path));
 }
 
@@ -97,20 +101,20 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
         assert_eq!(fs::read(&path).unwrap(), damage);
     }
     let (_home, path) = place();
-    drop(RedbStore::open(&path).unwrap());
+    drop(RedbStore::open(&path, &seal()).unwrap());
     let mut bytes = fs::read(&path).unwrap();
     bytes.truncate(bytes.len() / 2);
     fs::write(&path, &bytes).unwrap();
-    assert!(RedbStore::open(&path).is_err());
+    assert!(RedbStore::open(&path, &seal()).is_err());
 }
 
 #[tokio::test]
 async fn a_newer_schema_and_a_strange_database_are_refused() {
     let (_home, path) = place();
-    drop(RedbStore::open(&path).unwrap());
+    drop(RedbStore::open(&path, &seal()).unwrap());
     let database = Database::open(&path).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(super::tables::META).unwrap().insert("schema", 2).unwrap();
+    write.open_table(super::tables::META).unwrap().insert("schema", 3).unwrap();
     write.commit().unwrap();
     drop(database);
     assert!(refusal(&path).contains("newer ca-server"), "{}", refusal(&path));
@@ -129,7 +133,7 @@ async fn a_newer_schema_and_a_strange_database_are_refused() {
 #[tokio::test]
 async fn a_write_that_fails_leaves_nothing_and_the_store_goes_on() {
     let (_home, path) = place();
-    let store = RedbStore::open(&path).unwrap();
+    let store = RedbStore::open(&path, &seal()).unwrap();
     let failing = store.writer.write(|tables| {
         tables.append(&entry("half"))?;
         Err::<(), _>(::redb::StorageError::Corrupted("for the test".to_owned()).into())
@@ -145,7 +149,7 @@ async fn a_write_that_fails_leaves_nothing_and_the_store_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_is_full_refuses_at_once() {
     let (_home, path) = place();
-    let store = Arc::new(RedbStore::open(&path).unwrap());
+    let store = Arc::new(RedbStore::open(&path, &seal()).unwrap());
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (entered, inside) = tokio::sync::oneshot::channel();
     let blocked = tokio::spawn({
@@ -181,13 +185,13 @@ async fn a_use_is_in_the_file_a_minute_later() {
     let (_home, path) = place();
     let later = NOW.plus(policy::Seconds::new(30));
     {
-        let store = RedbStore::open(&path).unwrap();
+        let store = RedbStore::open(&path, &seal()).unwrap();
         open(&store, session(1, "ann"), 1).await;
         store.touch_session(&session(1, "ann").id, NOW).await.unwrap();
         store.touch_session(&session(1, "ann").id, later).await.unwrap();
         store.prune(NOW).await.unwrap();
     }
-    let store = RedbStore::open(&path).unwrap();
+    let store = RedbStore::open(&path, &seal()).unwrap();
     assert_eq!(store.session(&session(1, "ann").id).await.unwrap().unwrap().used, later);
 }
 
@@ -235,7 +239,7 @@ impl StorageBackend for Disk {
 async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
     for fault in [WRITING, SYNCING, WRITING | SYNCING] {
         let (_home, path) = place();
-        drop(file::open(&path).unwrap());
+        let seal = file::prepare(&path, &seal()).unwrap();
         let broken = Arc::new(AtomicU8::new(0));
         let (again, switch) = (path.clone(), Arc::clone(&broken));
         let live = Live::open(move || {
@@ -243,7 +247,7 @@ async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
             let disk = Disk { file: FileBackend::new(file).unwrap(), broken: Arc::clone(&switch) };
             Builder::new().create_with_backend(disk).map_err(|error| file::refused(&again, error))
         });
-        let store = RedbStore::around(&path, live.unwrap()).unwrap();
+        let store = RedbStore::around(&path, live.unwrap(), seal).unwrap();
         open(&store, session(1, "ann"), 1).await;
         for round in 0..3 {
             broken.store(fault, Ordering::SeqCst);
@@ -259,15 +263,75 @@ async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
         }
         assert!(store.session(&session(1, "ann").id).await.unwrap().is_some());
         drop(store);
-        assert_eq!(RedbStore::open(&path).unwrap().entries(0, 99).await.unwrap(), kept);
+        assert_eq!(RedbStore::open(&path, &crate::fixture::seal()).unwrap().entries(0, 99).await.unwrap(), kept);
     }
+}
+
+/// A store from before the tree: it gets one, once, over the entries that are there.
+#[tokio::test]
+async fn a_log_without_a_tree_gets_one() {
+    use super::tables::{CHECKPOINT, META, TREE};
+    let (_home, path) = place();
+    {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        for n in 0..11 {
+            store.append(entry(&n.to_string())).await.unwrap();
+        }
+    }
+    let grown = {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        store.checkpoint().await.unwrap()
+    };
+    let database = Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.delete_table(TREE).unwrap();
+    write.delete_table(CHECKPOINT).unwrap();
+    write.open_table(META).unwrap().insert("schema", 1).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let store = RedbStore::open(&path, &seal()).unwrap();
+    assert_eq!(store.checkpoint().await.unwrap(), grown, "the same entries, the same tree");
+    store.append(entry("11")).await.unwrap();
+    drop(store);
+    RedbStore::open(&path, &seal()).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_of_another_key_is_refused_and_a_moved_server_keeps_its_log() {
+    let (_home, path) = place();
+    RedbStore::open(&path, &seal()).unwrap().append(entry("one")).await.unwrap();
+    let other = Seal::new("ssh-ca.example.com", Arc::new(crate::fixture::ca_key(4))).unwrap();
+    let error = RedbStore::open(&path, &other).err().unwrap().to_string();
+    assert!(error.contains("another key than keys.log"), "{error}");
+    assert_eq!(LogReader::open(&path).unwrap().head().unwrap().1, 1, "nothing was appended");
+
+    let moved = seal().of("new.example.com").unwrap();
+    let store = RedbStore::open(&path, &moved).unwrap();
+    store.append(entry("two")).await.unwrap();
+    let checkpoint = Checkpoint::verify(&store.checkpoint().await.unwrap(), seal().verifier()).unwrap();
+    assert_eq!((checkpoint.origin.as_str(), checkpoint.size), ("ssh-ca.example.com", 2));
+}
+
+/// Another process reads while the server writes, and sees what was committed; a second writer is still refused.
+#[tokio::test]
+async fn the_log_can_be_read_while_the_server_writes() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path, &seal()).unwrap();
+    let reader = LogReader::open(&path).unwrap();
+    for n in 0..5 {
+        store.append(entry(&n.to_string())).await.unwrap();
+        let (note, end) = reader.head().unwrap();
+        assert_eq!((note.unwrap(), end), (store.checkpoint().await.unwrap(), n + 1));
+        assert_eq!(reader.entries(n, 9).unwrap(), [(n, entry(&n.to_string()))]);
+    }
+    assert!(refusal(&path).contains("stop the other ca-server first"), "{}", refusal(&path));
 }
 
 /// Sessions read lately are kept in memory; one that ended is gone from there too, even if whoever ended it has left.
 #[tokio::test]
 async fn an_ended_session_is_gone_even_if_nobody_waits_for_its_end() {
     let (_home, path) = place();
-    let store = RedbStore::open(&path).unwrap();
+    let store = RedbStore::open(&path, &seal()).unwrap();
     open(&store, session(1, "ann"), 1).await;
     assert!(store.session(&session(1, "ann").id).await.unwrap().is_some());
     let id = session(1, "ann").id;
@@ -278,4 +342,26 @@ async fn an_ended_session_is_gone_even_if_nobody_waits_for_its_end() {
     }
     store.append(entry("after")).await.unwrap();
     assert_eq!(store.session(&id).await.unwrap(), None);
+}
+
+/// Pruning forgets in memory what the file has; nothing that was read before may then stand for the file.
+#[tokio::test]
+async fn a_last_use_outlives_being_forgotten_in_memory() {
+    let (_home, path) = place();
+    let store = RedbStore::open(&path, &crate::fixture::seal()).unwrap();
+    let ann = crate::store::LoginSession {
+        expires: NOW.plus(policy::Seconds::new(43_200)),
+        idle_seconds: 7_200,
+        ..session(1, "ann")
+    };
+    open(&store, ann.clone(), 1).await;
+    let at = |seconds: u64| NOW.plus(policy::Seconds::new(u32::try_from(seconds).unwrap()));
+    for used in [10, 40, 3_000, 3_030] {
+        assert!(store.session(&ann.id).await.unwrap().is_some());
+        store.touch_session(&ann.id, at(used)).await.unwrap();
+    }
+    for now in [3_040, 6_640, 6_820] {
+        store.prune(at(now)).await.unwrap();
+        assert_eq!(store.session(&ann.id).await.unwrap().unwrap().used, at(3_030), "at {now}");
+    }
 }

@@ -44,13 +44,10 @@ impl LastUse {
         }
     }
 
-    /// Uses that the file may not have.
+    /// Every use in memory. Those that were written may not have been: nobody waited for it. The file takes what is newer.
     pub(super) fn snapshot(&self) -> Vec<(SessionId, UnixTime)> {
         let uses = self.uses();
-        uses.iter()
-            .filter(|(_, known)| known.written < known.last)
-            .map(|(id, known)| (id.clone(), known.last))
-            .collect()
+        uses.iter().map(|(id, known)| (id.clone(), known.last)).collect()
     }
 
     pub(super) fn forget(&self, id: &SessionId) {
@@ -66,5 +63,22 @@ impl LastUse {
 
     fn uses(&self) -> MutexGuard<'_, HashMap<SessionId, Use>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LastUse;
+    use policy::{SessionId, UnixTime};
+
+    /// What is written later may never be written: the queue was full, the disk failed.
+    #[test]
+    fn what_is_about_to_be_forgotten_is_handed_out_to_be_written_first() {
+        let uses = LastUse::default();
+        let id = SessionId::from_random([1; 12]);
+        assert!(uses.touch(&id, UnixTime::from_secs(100)));
+        assert_eq!(uses.snapshot(), [(id.clone(), UnixTime::from_secs(100))]);
+        uses.forget_before(UnixTime::from_secs(100 + 3_600));
+        assert!(uses.snapshot().is_empty());
     }
 }

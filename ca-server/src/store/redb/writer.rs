@@ -1,7 +1,11 @@
 //! The one thread that writes. It takes what is waiting, runs it in one transaction, commits once, then answers all.
 
 use super::{live::Live, tables::Tables};
-use crate::{fault, store::StoreError};
+use crate::{
+    audit::{checkpoint::Seal, tree::Frontier},
+    fault,
+    store::StoreError,
+};
 use ::redb::{Database, Error};
 use std::{io, sync::Arc, thread};
 use tokio::sync::{mpsc, oneshot};
@@ -23,10 +27,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(live: Arc<Live>) -> io::Result<Self> {
+    /// `seal` signs what is appended to the audit log.
+    pub(super) fn start(live: Arc<Live>, seal: Seal) -> io::Result<Self> {
         let (send, receive) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || run(&live, receive))?;
+        let thread = thread.spawn(move || run(&live, receive, &seal))?;
         Ok(Self { queue: Some(send), thread: Some(thread) })
     }
 
@@ -91,13 +96,20 @@ fn gone() -> StoreError {
     StoreError("the write was given up before it was done; the log says why".to_owned())
 }
 
-fn run(live: &Live, mut waiting: mpsc::Receiver<Write>) {
+fn run(live: &Live, mut waiting: mpsc::Receiver<Write>, seal: &Seal) {
+    // Where the tree ended at the last commit; read from the file again when that failed, for then nobody knows.
+    let mut known: Option<Frontier> = None;
     let mut batch = Vec::with_capacity(BATCH);
     // Everything that arrived while the last batch was committed shares the next commit.
     while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
         let mut answers = Vec::with_capacity(batch.len());
         let writes = std::mem::take(&mut batch);
-        let outcome = live.write(|database| commit(database, writes, &mut answers).map_err(|error| error.to_string()));
+        let frontier = known.take();
+        let outcome = live.write(|database| {
+            let committed = commit(database, writes, &mut answers, frontier, seal);
+            known = Some(committed.map_err(|error| error.to_string())?);
+            Ok(())
+        });
         if let Err(error) = &outcome {
             tracing::error!(%error, writes = answers.len(), "the store could not commit");
         }
@@ -111,25 +123,35 @@ fn run(live: &Live, mut waiting: mpsc::Receiver<Write>) {
 }
 
 /// All of the batch or nothing. An error of one write is an error of the disk, never a refusal, so it ends them all.
-fn commit(database: &Database, batch: Vec<Write>, answers: &mut Vec<Answer>) -> Result<(), Box<Error>> {
+fn commit(
+    database: &Database,
+    batch: Vec<Write>,
+    answers: &mut Vec<Answer>,
+    frontier: Option<Frontier>,
+    seal: &Seal,
+) -> Result<Frontier, Box<Error>> {
     let mut transaction = database.begin_write().map_err(|error| Box::new(error.into()))?;
     // Otherwise a start after a crash walks the whole file.
     transaction.set_quick_repair(true);
     let mut failure = None;
-    {
-        let mut tables = Tables::open(&transaction).map_err(Box::new)?;
+    let sealed = {
+        let mut tables = Tables::open(&transaction, frontier).map_err(Box::new)?;
         for write in batch {
             let (answer, outcome) = write(&mut tables);
             answers.push(answer);
             failure = failure.or(outcome.err());
         }
-    }
-    if let Some(error) = failure {
-        transaction.abort().map_err(|error| Box::new(error.into()))?;
-        return Err(Box::new(error));
-    }
+        tables.seal(seal)
+    };
+    let frontier = match failure.map_or(sealed, Err) {
+        Ok(frontier) => frontier,
+        Err(error) => {
+            transaction.abort().map_err(|error| Box::new(error.into()))?;
+            return Err(Box::new(error));
+        }
+    };
     fault::point("store.before-commit");
     transaction.commit().map_err(|error| Box::new(error.into()))?;
     fault::point("store.after-commit");
-    Ok(())
+    Ok(frontier)
 }

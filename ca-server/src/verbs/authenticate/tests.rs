@@ -1,6 +1,6 @@
 use super::authenticate;
 use crate::{
-    fixture::{AUDIENCE, NOW, Stage, origin, session_key},
+    fixture::{AUDIENCE, NOW, Stage, origin, seal, session_key},
     refusal::Refusal,
     store::memory::MemoryStore,
 };
@@ -13,7 +13,7 @@ const PATH: &str = "/v1/certificates";
 const BODY: &[u8] = b"{\"target\":\"deploy@web-1\"}";
 
 async fn stage() -> Stage {
-    let stage = Stage::new(Arc::new(MemoryStore::new()));
+    let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
     stage.login(1, "ann").await;
     stage.login(2, "bob").await;
     stage

@@ -16,14 +16,22 @@ pub(super) async fn of(
         let proven = app.store.key_proven(&caller.session.id, key.digest()).await?;
         return if proven { Ok(None) } else { Err(answer::proof_required()) };
     };
+    verify(key, unverified_proof, &user_key_proof(&app.audience, &caller.session.id))?;
+    Ok(Some(KeyBinding { key: *key.digest(), at: app.clock.now() }))
+}
+
+/// Whether whoever holds `key` has signed `message` for our purpose; with a security key: by a touch.
+///
+/// # Errors
+/// `proof_required`, with the cause for the log.
+pub fn verify(key: &UserKey, unverified_proof: &str, message: &[u8]) -> Result<(), Refusal> {
     let unverified = SshSig::from_pem(unverified_proof).map_err(answer::proof_refused)?;
-    let message = user_key_proof(&app.audience, &caller.session.id);
     // Checks that key and namespace are the ones we mean, then the signature.
-    key.public().verify(USER_KEY_NAMESPACE, &message, &unverified).map_err(answer::proof_refused)?;
+    key.public().verify(USER_KEY_NAMESPACE, message, &unverified).map_err(answer::proof_refused)?;
     if !touched(&unverified) {
         return Err(answer::proof_refused("the security key was not touched"));
     }
-    Ok(Some(KeyBinding { key: *key.digest(), at: app.clock.now() }))
+    Ok(())
 }
 
 /// A security key's signature ends in a byte of flags and a counter; the lowest flag says that somebody was there.

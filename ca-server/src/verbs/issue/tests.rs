@@ -1,7 +1,7 @@
 use super::issue;
 use crate::{
-    audit::Entry,
-    fixture::{Stage, ca_key, certificate_request, session_key, user_key},
+    audit::{Entry, tree::Hash},
+    fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
         Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
         StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
@@ -19,7 +19,7 @@ use std::sync::{
 };
 
 async fn stage() -> Stage {
-    let stage = Stage::new(Arc::new(MemoryStore::new()));
+    let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
     stage.login(1, "ann").await;
     stage
 }
@@ -253,6 +253,12 @@ impl Store for Faulty {
     async fn entry_count(&self) -> Result<u64, StoreError> {
         self.inner.entry_count().await
     }
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        self.inner.checkpoint().await
+    }
+    async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
+        self.inner.tree_hashes(places).await
+    }
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError> {
         self.inner.prune(now).await
     }
@@ -270,7 +276,7 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
         for fault in [Fault::Failed, Fault::FailedButPersisted] {
             for at in 0..12 {
                 let home = tempfile::tempdir().unwrap();
-                let inner = RedbStore::open(&home.path().join("store")).unwrap();
+                let inner = RedbStore::open(&home.path().join("store"), &seal()).unwrap();
                 let store = Arc::new(Faulty { inner, at, fault, calls: AtomicUsize::new(0) });
                 let stage = Stage::new(Arc::clone(&store) as _);
                 stage.login(1, "ann").await;
@@ -323,7 +329,7 @@ async fn whole(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_at_once_each_has_its_own_serial_grant_and_record() {
     let home = tempfile::tempdir().unwrap();
-    let stage = Arc::new(Stage::new(Arc::new(RedbStore::open(&home.path().join("store")).unwrap())));
+    let stage = Arc::new(Stage::new(Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap())));
     stage.login(1, "ann").await;
     let callers: Vec<_> = (0..100u8)
         .map(|n| {
@@ -345,4 +351,60 @@ async fn of_many_at_once_each_has_its_own_serial_grant_and_record() {
     let recorded: std::collections::BTreeSet<u64> =
         recorded.iter().filter_map(|entry| entry["serial"].as_u64()).collect();
     assert_eq!(recorded, serials);
+}
+
+/// How many entries of each code there are.
+async fn counted(stage: &Stage, code: &str) -> usize {
+    entries(&*stage.app.store).await.iter().filter(|entry| entry["code"] == code).count()
+}
+
+#[tokio::test]
+async fn denials_without_end_do_not_fill_the_log() {
+    let stage = stage().await;
+    stage.login(2, "bob").await;
+    stage.login(3, "ann").await;
+    let mut codes = Vec::new();
+    for n in 0..40 {
+        let session = if n % 2 == 0 { 1 } else { 3 };
+        let request = certificate_request("deploy@db-1", &user_key(3), Some(session));
+        codes.push(issue(&stage.app, &stage.caller(session).await, request).await.unwrap_err().code);
+    }
+    assert_eq!(codes[..30], [Code::Denied; 30]);
+    assert_eq!(codes[30..], [Code::RateLimited; 10], "all sessions of one identity share one allowance");
+    assert_eq!(counted(&stage, "decision.refused").await, 30, "each decision is on record");
+    assert_eq!(counted(&stage, "decision.limited").await, 1, "and that more was asked");
+    let request = certificate_request("deploy@db-1", &user_key(4), Some(2));
+    assert_eq!(refused(&stage, 2, request).await, Code::Denied, "others have their own");
+}
+
+#[tokio::test]
+async fn certificates_use_up_no_allowance() {
+    let stage = stage().await;
+    for _ in 0..60 {
+        let request = certificate_request("deploy@web-1", &user_key(3), Some(1));
+        issue(&stage.app, &stage.caller(1).await, request).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_on_record() {
+    let stage = stage().await;
+    stage.login(2, "bob").await;
+    let key = user_key(3);
+    issue(&stage.app, &stage.caller(1).await, certificate_request("deploy@web-1", &key, Some(1))).await.unwrap();
+    for (proof_for, refusal) in [(2, "key_refused"), (1, "proof_required")] {
+        refused(&stage, 2, certificate_request("deploy@web-1", &key, Some(proof_for))).await;
+        let record = entries(&*stage.app.store).await.pop().unwrap();
+        assert_eq!((&record["code"], &record["refusal"]), (&"key.refused".into(), &refusal.into()), "{record}");
+        assert_eq!(record["actor"]["subject"], "bob");
+        assert_eq!(record["target"], "deploy@web-1");
+        assert!(record["user_key"].as_str().unwrap().starts_with("SHA256:"), "{record}");
+    }
+    let before = entries(&*stage.app.store).await.len();
+    refused(&stage, 2, certificate_request("deploy@web-1", &user_key(9), None)).await;
+    assert_eq!(entries(&*stage.app.store).await.len(), before, "to be asked for a proof is everyday");
+    for _ in 0..40 {
+        refused(&stage, 2, certificate_request("deploy@web-1", &key, Some(1))).await;
+    }
+    assert_eq!(counted(&stage, "key.refused").await, 30, "they share the allowance of denials");
 }

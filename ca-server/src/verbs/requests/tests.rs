@@ -72,7 +72,7 @@ impl House {
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
-        let stage = Stage::with(Arc::new(MemoryStore::new()), &format!("{POLICY}{more}"));
+        let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), &format!("{POLICY}{more}"));
         let people = [
             (ANN, "ann", "ops"),
             (LEA, "lea", "leads"),

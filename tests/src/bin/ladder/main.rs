@@ -1,6 +1,7 @@
 //! The ladder: how fast each step of an issue is, as a ratio of raw Ed25519 signatures on the same cores in the same run.
 //! `./x bench` builds and runs it; `--quick` takes seconds and is good for a comparison only.
 
+mod audit;
 mod certificate;
 mod client;
 mod decision;
@@ -18,11 +19,11 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcde"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdef"));
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcde".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdef".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -42,6 +43,9 @@ fn main() -> Result<()> {
     if rungs.contains('c') {
         verb::climb(&effort, place.path(), &mut report)?;
         report.raw(raw::signatures_per_second(&effort)?);
+    }
+    if rungs.contains('f') {
+        audit::climb(&effort, &beside, place.path(), &mut report)?;
     }
     if !rungs.contains(['d', 'e']) {
         report.print();

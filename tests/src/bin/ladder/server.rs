@@ -7,7 +7,10 @@ use crate::{
     stage::{self, AUDIENCE, Person},
 };
 use anyhow::{Context as _, Result, bail};
-use ca_server::{custody, store::redb::RedbStore};
+use ca_server::{
+    custody::{self, CaKey},
+    store::redb::RedbStore,
+};
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
@@ -24,7 +27,8 @@ pub fn climb(effort: &Effort, programs: &Path, place: &Path, report: &mut Report
         let people: Vec<Arc<Person>> = (0..64).map(|n| Arc::new(Person::new(n))).collect();
         install(&home)?;
         {
-            let store = RedbStore::open(&home.join("jit-ssh.redb"))?;
+            let store =
+                RedbStore::open(&home.join("jit-ssh.redb"), &stage::seal(CaKey::load(&home.join("keys/log"), None)?)?)?;
             for person in &people {
                 person.log_in(&store).await?;
             }

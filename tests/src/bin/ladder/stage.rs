@@ -3,8 +3,12 @@
 use anyhow::{Result, bail};
 use api::signature::{Nonce, Request, USER_KEY_NAMESPACE, user_key_proof};
 use ca_server::{
-    audit::Entry,
+    audit::{
+        Entry,
+        checkpoint::{self, Seal},
+    },
     clock::{Clock as _, SystemClock},
+    custody::CaKey,
     store::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse},
 };
 use ed25519_dalek::SigningKey;
@@ -14,11 +18,19 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 use std::{
     fmt::Write as _,
     net::IpAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 pub const AUDIENCE: &str = "http://127.0.0.1:8443";
 pub const PATH: &str = api::paths::CERTIFICATES;
+
+/// What signs the audit log.
+pub fn seal(key: CaKey) -> Result<Seal> {
+    Ok(Seal::new(checkpoint::origin(AUDIENCE), Arc::new(key))?)
+}
 
 /// A set of `count` policies: one team each, a forbid for root, 100 hosts in 100 groups.
 pub fn sources(count: usize) -> Result<Sources> {

@@ -14,7 +14,7 @@ use ca_server::{
     oidc::Issuers,
     policies::LivePolicies,
     store::redb::RedbStore,
-    verbs::{authenticate::authenticate, issue::issue, replay::Replay},
+    verbs::{authenticate::authenticate, issue::issue, refusals::Refusals, replay::Replay},
 };
 use policy::Seconds;
 use std::{net::IpAddr, path::Path, sync::Arc, time::Instant};
@@ -41,16 +41,18 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
 fn app(store: &Path) -> Result<App> {
     let clock: Arc<dyn ca_server::clock::Clock> = Arc::new(SystemClock);
     Ok(App {
+        sinks: ca_server::sinks::Sinks::default(),
         audience: AUDIENCE.to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
-        store: Arc::new(RedbStore::open(store)?),
+        store: Arc::new(RedbStore::open(store, &stage::seal(CaKey::from_seed([5; 32].into()))?)?),
         authority: Authority::new(CaKey::from_seed([7; 32].into())),
         host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
         policies: LivePolicies::from_sources(stage::sources(100)?)?,
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
         waiting: ca_server::verbs::waiting::Waiting::default(),
+        refusals: Refusals::default(),
         clock,
     })
 }

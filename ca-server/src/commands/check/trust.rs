@@ -1,0 +1,84 @@
+//! What a configuration may say and yet opens more than was meant.
+
+use super::{Report, Weight};
+use ca_server::{config::Config, config::issuer::IssuerKind, policies};
+use policy::Network;
+use std::collections::BTreeSet;
+
+/// Proxies: whoever is one may claim any address.
+pub(super) fn proxies(config: &Config, report: &mut Report<'_>) {
+    for network in config.listen.trusted_proxies.iter().filter(|network| is_broad(network)) {
+        let message = format!("listen.trusted_proxies names {network}: every machine there may claim any address");
+        let hint = "name the addresses of your own proxies";
+        report.add(Weight::Warning, ("listen", "trusted_proxies"), message, hint);
+    }
+}
+
+fn is_broad(network: &Network) -> bool {
+    let text = network.to_string();
+    let bits = text.rsplit_once('/').and_then(|(_, bits)| bits.parse::<u8>().ok()).unwrap_or(0);
+    bits < if text.contains(':') { 32 } else { 8 }
+}
+
+/// Files in the policy directory that others can write: the server would not start with them.
+pub(super) fn policy_files(config: &Config, report: &mut Report<'_>) {
+    for finding in policies::writable_by_others(&config.policy.directory) {
+        let file = config.policy.directory.join(&finding.file).display().to_string();
+        report.findings.push((Weight::Error, policy::Finding { file, ..finding }));
+    }
+}
+
+/// Tags of workloads that policies look at and no token brings: a permit never permits, and a forbid never forbids.
+pub(super) fn tags(config: &Config, report: &mut Report<'_>) {
+    let issuers: Vec<_> = config.issuer.iter().filter(|issuer| issuer.kind == IssuerKind::Workload).collect();
+    let Ok(sources) = policies::read(&config.policy.directory) else { return };
+    if issuers.is_empty() {
+        return;
+    }
+    let used: BTreeSet<String> = sources.policies.iter().flat_map(|source| tags_in(&source.text)).collect();
+    for tag in used {
+        let lacking: Vec<_> =
+            issuers.iter().filter(|issuer| !issuer.claims.contains(&tag)).map(|issuer| issuer.url.as_str()).collect();
+        if !lacking.is_empty() {
+            let message = format!(
+                "policies look at the tag \"{}\" of workloads, but these issuers do not list that claim: {}",
+                tag.escape_debug(),
+                lacking.join(", ")
+            );
+            let hint = "add it to their `claims`: without it a forbid that looks at it never fires";
+            report.add(Weight::Warning, ("issuer", "claims"), message, hint);
+        }
+    }
+}
+
+/// The names in `hasTag("…")` and `getTag("…")`, comments left out.
+fn tags_in(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let names = code.split("Tag(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+    names.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_broad, tags_in};
+
+    #[test]
+    fn tags_are_found_where_policies_look_at_them() {
+        let text = "permit (principal, action, resource)\n// .hasTag(\"no\")\nwhen { principal.hasTag( \"ref\") && \
+                    principal.getTag(\"a.b\") == \"x\" && principal.hasTag(context.x) };";
+        assert_eq!(tags_in(text), ["ref", "a.b"]);
+    }
+
+    #[test]
+    fn a_network_is_broad_that_nobody_owns() {
+        for (network, broad) in [
+            ("10.0.0.0/8", false),
+            ("8.0.0.0/7", true),
+            ("2001:db8::/32", false),
+            ("2000::/3", true),
+            ("::1/128", false),
+        ] {
+            assert_eq!(is_broad(&network.parse().unwrap()), broad, "{network}");
+        }
+    }
+}

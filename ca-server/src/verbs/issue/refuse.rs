@@ -1,0 +1,77 @@
+//! A refusal is a fact too, and on record before it is answered.
+
+use super::answer;
+use crate::{
+    app::App,
+    audit::{Actor, Entry, Event},
+    ca::UserKey,
+    refusal::Refusal,
+    verbs::{authenticate::Caller, refusals::Allowance},
+};
+use api::{Code, DecisionBody};
+use policy::{Ask, Decision, Target};
+
+/// Nothing is decided for whom a refusal could not be recorded any more.
+pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Result<(), Refusal> {
+    let identity = &caller.session.identity;
+    let limited = Refusal::new(Code::RateLimited, "too many refusals within a minute; this was not decided")
+        .hint("wait a minute; `jit-ssh explain` says what policy wants without asking for it");
+    match app.refusals.allowance(identity) {
+        Allowance::Left => return Ok(()),
+        Allowance::UsedUp => {}
+        Allowance::JustUsedUp => {
+            let (session, source) = (&caller.session.id, caller.origin.source);
+            record(app, caller, &Event::DecisionLimited { actor: identity.into(), session, source }).await?;
+        }
+    }
+    Err(limited)
+}
+
+/// Records that policy said no.
+pub(in crate::verbs) async fn decision(
+    app: &App,
+    caller: &Caller,
+    ask: &Ask,
+    no: &Decision,
+    policy_digest: &str,
+) -> Refusal {
+    app.refusals.charge(&ask.identity);
+    let decision = DecisionBody::from(no);
+    let event = Event::DecisionRefused {
+        actor: Actor::from(&ask.identity),
+        session: &caller.session.id,
+        target: &ask.target,
+        reason: ask.reason.as_ref().map(policy::Reason::as_str),
+        ticket: ask.ticket.as_ref().map(policy::Ticket::as_str),
+        decision: &decision,
+        policy_digest,
+        source: ask.source,
+    };
+    match record(app, caller, &event).await {
+        Ok(()) => answer::no(decision),
+        Err(error) => error,
+    }
+}
+
+/// Records that `key` was refused, and answers `no`.
+pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserKey, no: Refusal) -> Refusal {
+    let identity = &caller.session.identity;
+    app.refusals.charge(identity);
+    let event = Event::KeyRefused {
+        actor: identity.into(),
+        session: &caller.session.id,
+        target,
+        user_key: key.fingerprint(),
+        refusal: no.code,
+        source: caller.origin.source,
+    };
+    match record(app, caller, &event).await {
+        Ok(()) => no,
+        Err(error) => error,
+    }
+}
+
+async fn record(app: &App, caller: &Caller, event: &Event<'_>) -> Result<(), Refusal> {
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, event).map_err(Refusal::internal)?;
+    Ok(app.store.append(entry).await?)
+}
