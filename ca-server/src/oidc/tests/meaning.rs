@@ -446,13 +446,13 @@ async fn the_suggested_issuers_are_sound_and_let_no_pull_request_in() {
     let world = World::with(|config| *config = IssuerConfig { url: config.url.clone(), ..ci.clone() }).await;
     let job = |event: &str, owner: &str| {
         let aud = ci.audience.clone();
-        world.token_but(json!({ "aud": aud, "nonce": null, "repository_owner": owner, "event_name": event }))
+        world.token_but(json!({ "aud": aud, "nonce": null, "repository_owner_id": owner, "event_name": event }))
     };
-    assert!(world.verify(&job("push", "example")).await.is_ok());
+    assert!(world.verify(&job("push", "9919")).await.is_ok());
     for (event, owner) in [
-        ("pull_request", "example"),
-        ("pull_request_target", "example"),
-        ("issue_comment", "example"),
+        ("pull_request", "9919"),
+        ("pull_request_target", "9919"),
+        ("issue_comment", "9919"),
         ("push", "evil"),
     ] {
         assert_eq!(world.verify(&job(event, owner)).await.unwrap_err(), Code::TokenRefused, "{event} {owner}");
