@@ -449,12 +449,9 @@ async fn the_suggested_issuers_are_sound_and_let_no_pull_request_in() {
         world.token_but(json!({ "aud": aud, "nonce": null, "repository_owner_id": owner, "event_name": event }))
     };
     assert!(world.verify(&job("push", "9919")).await.is_ok());
-    for (event, owner) in [
-        ("pull_request", "9919"),
-        ("pull_request_target", "9919"),
-        ("issue_comment", "9919"),
-        ("push", "evil"),
-    ] {
+    for (event, owner) in
+        [("pull_request", "9919"), ("pull_request_target", "9919"), ("issue_comment", "9919"), ("push", "evil")]
+    {
         assert_eq!(world.verify(&job(event, owner)).await.unwrap_err(), Code::TokenRefused, "{event} {owner}");
     }
 }
