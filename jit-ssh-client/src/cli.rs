@@ -249,5 +249,9 @@ pub struct Doctor {
 /// # Errors
 /// If it is no target.
 pub fn target(text: &str) -> Result<Target, Failure> {
-    text.parse().map_err(|error: policy::WordError| Failure::usage(error.to_string()).hint("write it as account@host"))
+    const FORM: &str = "write it as account@host";
+    text.parse().map_err(|error: policy::WordError| {
+        let failure = Failure::usage(error.to_string());
+        if failure.message.contains(FORM) { failure } else { failure.hint(FORM) }
+    })
 }
