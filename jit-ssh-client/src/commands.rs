@@ -9,6 +9,7 @@ mod hosts;
 mod login;
 mod logout;
 mod man;
+mod sessions;
 mod setup;
 mod ssh;
 mod status;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Ensure(args) => return ensure::run(&globals, &args),
         Verb::Certificate(args) => certificate::run(&globals, &args),
         Verb::Status(args) => status::run(&globals, &args),
+        Verb::Sessions(args) => sessions::run(&globals, &args),
         Verb::Hosts(args) => hosts::run(&globals, &args),
         Verb::Explain(args) => explain::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
