@@ -10,10 +10,11 @@ use crate::{
 };
 use api::{
     About, CertificateRequest, CertificateResponse, Code, ErrorBody, ErrorDetail, ExplainRequest, ExplainResponse,
-    HostsResponse, LoginRequest, LoginResponse, SessionEntry, paths,
+    HostsResponse, LoginRequest, LoginResponse, SessionEntry, SessionsResponse, paths,
     signature::{Nonce, Request},
 };
 use ed25519_dalek::SigningKey;
+use policy::SessionId;
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use std::{cell::RefCell, path::Path, time::Duration};
@@ -148,6 +149,24 @@ impl CaClient {
     /// If the server does not know it any more, or does not answer.
     pub fn end_session(&self, session: &Session) -> Result<(), Failure> {
         let _ended: serde_json::Value = self.signed(session, Method::DELETE, paths::SESSION, Vec::new())?;
+        Ok(())
+    }
+
+    /// The caller's live login sessions, on all machines.
+    ///
+    /// # Errors
+    /// If the login session is over.
+    pub fn sessions(&self, session: &Session) -> Result<SessionsResponse, Failure> {
+        self.signed(session, Method::GET, paths::SESSIONS, Vec::new())
+    }
+
+    /// Ends any one of the caller's login sessions.
+    ///
+    /// # Errors
+    /// If the caller has no such login session, or the server does not answer.
+    pub fn end_session_by_id(&self, session: &Session, id: &SessionId) -> Result<(), Failure> {
+        let path = format!("{}/{id}", paths::SESSIONS);
+        let _ended: serde_json::Value = self.signed(session, Method::DELETE, &path, Vec::new())?;
         Ok(())
     }
 

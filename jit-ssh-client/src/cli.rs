@@ -2,7 +2,7 @@
 
 use crate::{error::Failure, issuance::Wish};
 use clap::{Args, Parser, Subcommand, ValueHint};
-use policy::{Reason, Seconds, Target, Ticket};
+use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
 mod requests;
@@ -43,6 +43,8 @@ pub enum Verb {
     Certificate(Certificate),
     /// Who is logged in, until when, and which certificates are live
     Status(Status),
+    /// Where you are logged in, and ending a login from elsewhere
+    Sessions(Sessions),
     /// What may be reached, and on which terms
     Hosts(Hosts),
     /// Why access is granted or not, and what would have to change
@@ -204,6 +206,25 @@ pub struct Status {
     pub offline: bool,
 }
 
+/// `sessions`
+#[derive(Debug, Args)]
+pub struct Sessions {
+    /// Instead of listing them
+    #[command(subcommand)]
+    pub what: Option<OfSessions>,
+}
+
+/// What to do with a login session.
+#[derive(Debug, Subcommand)]
+pub enum OfSessions {
+    /// End one, on whichever machine it is
+    End {
+        /// Which, as `jit-ssh sessions` names it
+        #[arg(value_name = "ID")]
+        session: SessionId,
+    },
+}
+
 /// `hosts`
 #[derive(Debug, Args)]
 pub struct Hosts {
@@ -255,5 +276,9 @@ pub struct Doctor {
 /// # Errors
 /// If it is no target.
 pub fn target(text: &str) -> Result<Target, Failure> {
-    text.parse().map_err(|error: policy::WordError| Failure::usage(error.to_string()).hint("write it as account@host"))
+    const FORM: &str = "write it as account@host";
+    text.parse().map_err(|error: policy::WordError| {
+        let failure = Failure::usage(error.to_string());
+        if failure.message.contains(FORM) { failure } else { failure.hint(FORM) }
+    })
 }

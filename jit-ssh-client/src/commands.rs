@@ -18,6 +18,7 @@ mod request;
 mod requests;
 mod review;
 mod revoke;
+mod sessions;
 mod setup;
 mod show;
 mod ssh;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Ensure(args) => return ensure::run(&globals, &args),
         Verb::Certificate(args) => certificate::run(&globals, &args),
         Verb::Status(args) => status::run(&globals, &args),
+        Verb::Sessions(args) => sessions::run(&globals, &args),
         Verb::Hosts(args) => hosts::run(&globals, &args),
         Verb::Explain(args) => explain::run(&globals, &args),
         Verb::Request(args) => request::run(&globals, &args),

@@ -2,7 +2,7 @@
 
 use crate::terminal;
 use api::{DecisionBody, ErrorDetail};
-use policy::UnmetTerm;
+use policy::{Cause, UnmetTerm};
 use std::{fmt, process::ExitCode};
 
 /// How the program ends when it does not succeed.
@@ -123,18 +123,26 @@ impl Failure {
 
     /// One line for ssh's terminal, where more would be noise.
     pub fn brief(&self) -> String {
+        let cause = self.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
         let advice = self.decision().and_then(|decision| decision.advice.first());
         let why = advice.filter(|advice| self.hint.as_ref() != Some(advice)).map(|advice| format!(" ({advice})"));
         let next = self.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        terminal::plain(&format!("jit-ssh: {}{}{next}", self.message, why.unwrap_or_default())).into_owned()
+        terminal::plain(&format!("jit-ssh: {}{cause}{}{next}", self.message, why.unwrap_or_default())).into_owned()
+    }
+
+    fn cause(&self) -> Option<&'static str> {
+        self.decision()?.cause.map(cause_sentence)
     }
 
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} {}", terminal::red("jit-ssh:"), terminal::plain(&self.message))];
+        lines.extend(self.cause().map(|cause| format!("  cause: {cause}")));
         if let Some(decision) = self.decision() {
             lines.extend(decision_lines(decision));
         }
-        if let Some(hint) = &self.hint {
+        // The server's hint may be the policy's advice, which stands above already.
+        let advised = |hint: &&String| self.decision().is_some_and(|decision| decision.advice.contains(hint));
+        if let Some(hint) = self.hint.as_ref().filter(|hint| !advised(hint)) {
             lines.push(format!("  {} {}", terminal::bold("next:"), terminal::plain(hint)));
         }
         if let Some(id) = self.refusal.as_ref().map(|detail| &detail.request_id).filter(|id| !id.is_empty()) {
@@ -163,6 +171,20 @@ pub fn decision_lines(decision: &DecisionBody) -> Vec<String> {
     lines
 }
 
+/// Why policy says no.
+pub fn cause_sentence(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Forbidden => "a policy forbids it",
+        Cause::NoPermit => "no policy permits it",
+        Cause::TermsUnmet => "a policy would permit it on terms that are not met",
+        Cause::UnknownTarget => "the inventory has no such host, or no such account on it",
+        Cause::NotRequested => "your request does not hold it",
+        Cause::NotYet => "your request begins later",
+        Cause::RequestOver => "your request is over",
+        Cause::EvaluationFailed => "a policy could not be evaluated",
+    }
+}
+
 fn unmet_sentence(term: UnmetTerm) -> String {
     match term {
         UnmetTerm::Reason => "needs a reason: --reason '…'".to_owned(),
@@ -180,5 +202,42 @@ impl fmt::Display for Failure {
 impl From<policy::WordError> for Failure {
     fn from(error: policy::WordError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(cause: &str, advice: &[&str], hint: &str) -> Failure {
+        let decision = serde_json::json!({
+            "outcome": "denied", "policies": [], "cause": cause, "advice": advice, "unmet": [],
+        });
+        let refusal = serde_json::json!({
+            "code": "denied", "message": "policy does not allow this", "request_id": "r-1", "decision": decision,
+        });
+        let refusal: ErrorDetail = serde_json::from_value(refusal).unwrap();
+        let failure = Failure::new(Exit::Denied, refusal.message.clone()).hint(hint);
+        Failure { refusal: Some(Box::new(refusal)), ..failure }
+    }
+
+    #[test]
+    fn a_denial_names_its_cause() {
+        let failure = denied("unknown-target", &[], "jit-ssh explain says more");
+        let told = failure.lines();
+        assert_eq!(told[1], "  cause: the inventory has no such host, or no such account on it");
+        assert_eq!(told[2], "  next: jit-ssh explain says more");
+        let brief = "jit-ssh: policy does not allow this: the inventory has no such host, or no such account on it; ";
+        assert!(failure.brief().starts_with(brief), "{}", failure.brief());
+    }
+
+    #[test]
+    fn advice_is_given_once() {
+        let failure = denied("forbidden", &["Ask the database team."], "Ask the database team.");
+        let told = failure.lines().join("\n");
+        assert_eq!(told.matches("Ask the database team.").count(), 1, "{told}");
+        assert_eq!(failure.brief().matches("Ask the database team.").count(), 1);
+        let other = denied("forbidden", &["Ask the database team."], "jit-ssh explain").lines().join("\n");
+        assert!(other.contains("advice: Ask") && other.contains("next: jit-ssh explain"), "{other}");
     }
 }

@@ -71,7 +71,7 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
 
 /// Nobody answered, or somebody whom we cannot tell from an impostor.
 pub fn unreachable_by(error: &reqwest::Error) -> Failure {
-    let whom = error.url().and_then(url::Url::host_str).unwrap_or("the server").to_owned();
+    let whom = error.url().and_then(whom).unwrap_or_else(|| "the server".to_owned());
     let reason = reason(error);
     if reason.contains("invalid peer certificate") {
         return Failure::unreachable(format!("{whom} cannot prove that it is {whom}: {reason}"))
@@ -79,6 +79,12 @@ pub fn unreachable_by(error: &reqwest::Error) -> Failure {
     }
     Failure::unreachable(format!("{whom} does not answer: {reason}"))
         .hint("check network and VPN; jit-ssh doctor looks at each step")
+}
+
+/// Host and port, also where the port is the scheme's own: a firewall is asked for both.
+fn whom(url: &url::Url) -> Option<String> {
+    let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}{port}", url.host_str()?))
 }
 
 /// The innermost cause, which names what happened; those around it name the library's parts.
@@ -91,4 +97,17 @@ fn reason(error: &reqwest::Error) -> String {
         innermost = cause;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whom;
+
+    #[test]
+    fn who_does_not_answer_is_named_with_the_port() {
+        let named = |url: &str| whom(&url.parse().unwrap()).unwrap();
+        assert_eq!(named("https://ca.example.com/v1/about"), "ca.example.com:443");
+        assert_eq!(named("https://ca.example.com:8443/"), "ca.example.com:8443");
+        assert_eq!(named("http://[::1]:80/"), "[::1]:80");
+    }
 }

@@ -51,6 +51,8 @@ fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
         &["ssh", "deploy@web-1"],
         &["certificate", "deploy@web-1"],
         &["hosts"],
+        &["sessions"],
+        &["sessions", "end", "s-010101010101010101010101"],
         &["explain", "deploy@web-1"],
         &["setup", "--dry-run"],
         &["request", "deploy@web-1", "--reason", "x"],
@@ -81,10 +83,14 @@ fn errors_are_json_too_when_json_is_asked_for() {
     assert_eq!(json(&output)["error"]["exit"], 4);
     let output = home.jit_ssh(&["ensure", "--json", "no target"]);
     assert_eq!((code(&output), &json(&output)["error"]["code"]), (2, &Value::from("usage")));
+    let twice = String::from_utf8(home.jit_ssh(&["explain", "bad"]).stderr).unwrap();
+    assert_eq!(twice.matches("write it as account@host").count(), 1, "{twice}");
+    assert_eq!(code(&home.jit_ssh(&["sessions", "end", "../session"])), 2);
     let output = home.jit_ssh(&["--json", "no-such-verb"]);
     assert_eq!((code(&output), &json(&output)["error"]["code"]), (2, &Value::from("usage")));
     let output = home.jit_ssh(&["login", "--json", "--server", "http://127.0.0.1:1"]);
     assert_eq!((code(&output), &json(&output)["error"]["code"]), (6, &Value::from("unreachable")));
+    assert!(json(&output)["error"]["message"].as_str().unwrap().contains("127.0.0.1:1 does"));
 }
 
 /// What a hostile repository, link or inventory could put where a host or an account belongs.

@@ -105,6 +105,8 @@ pub(super) async fn append(store: &Arc<dyn Outbox>, codes: &[&str]) {
 pub(super) fn secret(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
     std::fs::write(&path, text).unwrap();
+    // A secret that others can read is refused.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     path.display().to_string()
 }
 

@@ -1,7 +1,6 @@
 use super::*;
 use api::signature::Authorization;
 use ed25519_dalek::VerifyingKey;
-use policy::SessionId;
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
@@ -81,6 +80,19 @@ fn a_wrong_clock_is_corrected_once_by_the_servers() {
     assert_ne!(authorization_in(&heard[0]).nonce, second.nonce);
     let request = Request { audience: "https://ca.example.com", method: "GET", path: paths::HOSTS, body: b"" };
     assert!(request.verify(&key, &second));
+}
+
+#[test]
+fn a_login_session_is_ended_by_its_id_and_signed_for() {
+    let (server, heard) = serving(vec![answer("204 No Content", "")]);
+    let (session, key) = session(&server);
+    let lost = SessionId::from_random([9; 12]);
+    CaClient::new(server, None).unwrap().end_session_by_id(&session, &lost).unwrap();
+    let heard = heard.join().unwrap();
+    let path = format!("/v1/sessions/{lost}");
+    assert!(heard[0].starts_with(&format!("DELETE {path} HTTP/1.1\r\n")), "{}", heard[0]);
+    let request = Request { audience: "https://ca.example.com", method: "DELETE", path: &path, body: b"" };
+    assert!(request.verify(&key, &authorization_in(&heard[0])));
 }
 
 #[test]

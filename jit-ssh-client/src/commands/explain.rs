@@ -3,11 +3,11 @@
 use super::Globals;
 use crate::{
     cli,
-    error::{Failure, decision_lines},
+    error::{Failure, cause_sentence, decision_lines},
     terminal,
 };
 use api::{ExplainRequest, ExplainResponse, Outcome};
-use policy::{Cause, Target};
+use policy::Target;
 
 /// Explains.
 ///
@@ -38,7 +38,9 @@ fn lines(target: &Target, answer: &ExplainResponse) -> Vec<String> {
     let headline = match decision.outcome {
         Outcome::Granted => terminal::green("granted"),
         Outcome::NeedsApproval => terminal::bold("needs approval"),
-        Outcome::Denied => terminal::red(&format!("denied ({})", decision.cause.map_or("no cause given", cause))),
+        Outcome::Denied => {
+            terminal::red(&format!("denied ({})", decision.cause.map_or("no cause given", cause_sentence)))
+        }
     };
     let mut lines = vec![format!("{target}: {headline}")];
     lines.extend(decision_lines(decision));
@@ -71,17 +73,4 @@ fn lines(target: &Target, answer: &ExplainResponse) -> Vec<String> {
         lines.extend(near.changes.iter().map(|change| format!("    {}", terminal::plain(change))));
     }
     lines
-}
-
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Forbidden => "a policy forbids it",
-        Cause::NoPermit => "no policy permits it",
-        Cause::TermsUnmet => "a policy would permit it on terms that are not met",
-        Cause::UnknownTarget => "the inventory has no such host, or no such account on it",
-        Cause::NotRequested => "your request does not hold it",
-        Cause::NotYet => "your request begins later",
-        Cause::RequestOver => "your request is over",
-        Cause::EvaluationFailed => "a policy could not be evaluated",
-    }
 }

@@ -19,10 +19,18 @@ pub fn run(globals: &Globals) -> Result<(), Failure> {
     let session = Session::load(&state).unwrap_or_default();
     let removed = session.as_ref().map_or(0, |session| remove_from_agent(&session.user_ca));
     let ended = session.as_ref().map(end);
-    Certs::open(&state)?.clear()?;
-    Session::forget(&state)?;
+    wipe(&state)?;
     report(globals, session.is_some(), removed, ended);
     Ok(())
+}
+
+/// Gone from this machine.
+///
+/// # Errors
+/// If a file stays.
+pub fn wipe(state: &StateDir) -> Result<(), Failure> {
+    Certs::open(state)?.clear()?;
+    Session::forget(state)
 }
 
 /// Before a new login takes its place: the same, silently.
@@ -38,7 +46,8 @@ pub fn forget_former(state: &StateDir) {
     }
 }
 
-fn remove_from_agent(user_ca: &[String]) -> usize {
+/// How many of our certificates the agent held.
+pub fn remove_from_agent(user_ca: &[String]) -> usize {
     let Ok(mut agent) = Agent::connect() else { return 0 };
     let ours = agent.ours(user_ca).unwrap_or_default();
     ours.iter().filter(|entry| agent.remove(&entry.blob).is_ok()).count()

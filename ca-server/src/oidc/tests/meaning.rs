@@ -450,7 +450,7 @@ async fn the_suggested_issuers_are_sound_and_let_no_pull_request_in() {
     };
     assert!(world.verify(&job("push", "9919")).await.is_ok());
     for (event, owner) in
-        [("pull_request", "9919"), ("pull_request_target", "9919"), ("issue_comment", "9919"), ("push", "9918")]
+        [("pull_request", "9919"), ("pull_request_target", "9919"), ("issue_comment", "9919"), ("push", "evil")]
     {
         assert_eq!(world.verify(&job(event, owner)).await.unwrap_err(), Code::TokenRefused, "{event} {owner}");
     }

@@ -1,12 +1,11 @@
 //! A file that is read and never written: what redb writes while it looks at it stays in memory.
 
-use ::redb::{BackendError, StorageBackend};
+use ::redb::{BackendError, DatabaseError, StorageBackend, StorageError, backends::FileBackend};
 use std::{
     collections::BTreeMap,
-    fs::{File, TryLockError},
+    fs::File,
     io,
     ops::Bound,
-    os::unix::fs::FileExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -17,7 +16,7 @@ const BLOCK: u64 = 4096;
 /// A file below, and what was written above it.
 #[derive(Debug)]
 pub(super) struct Overlay {
-    file: File,
+    file: FileBackend,
     above: Mutex<Above>,
 }
 
@@ -31,8 +30,9 @@ struct Above {
 
 impl Overlay {
     pub(super) fn over(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
+        // Open for writing only because an exclusive lock wants that; nothing here writes.
+        let file = FileBackend::new(File::options().read(true).write(true).open(path)?).map_err(as_io)?;
+        let len = file.len()?;
         Ok(Self { file, above: Mutex::new(Above { len, below: len, blocks: BTreeMap::new() }) })
     }
 
@@ -49,7 +49,7 @@ impl Overlay {
         let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];
         let there = usize::try_from(above.below.saturating_sub(start).min(BLOCK)).unwrap_or_default();
         if let Some(there) = block.get_mut(..there) {
-            self.file.read_exact_at(there, start)?;
+            self.file.read(start, there)?;
         }
         Ok(block)
     }
@@ -88,7 +88,7 @@ impl StorageBackend for Overlay {
             return Err(outside());
         }
         if above.blocks.is_empty() && end.is_some_and(|end| end <= above.below) {
-            return self.file.read_exact_at(out, offset);
+            return self.file.read(offset, out);
         }
         for (number, within, part) in pieces(offset, out.len())? {
             let block = self.block(&above, number)?;
@@ -130,17 +130,40 @@ impl StorageBackend for Overlay {
         Ok(())
     }
 
-    /// Shared: nothing is written, and a server that has the file open keeps its lock to itself.
-    fn try_lock_range(&self, _start: Bound<u64>, _end: Bound<u64>) -> Result<bool, BackendError> {
-        match self.file.try_lock_shared() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
+    // Locks are those of the file below: who has it open for writing keeps us out, and we keep them out while we look.
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
     }
 
-    fn unlock_range(&self, _start: Bound<u64>, _end: Bound<u64>) -> Result<(), BackendError> {
-        Ok(self.file.unlock()?)
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+fn as_io(error: DatabaseError) -> io::Error {
+    match error {
+        DatabaseError::Storage(StorageError::Io(error)) => error,
+        other => io::Error::other(other),
     }
 }
 
