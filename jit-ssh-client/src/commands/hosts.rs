@@ -21,7 +21,8 @@ pub fn run(globals: &Globals, args: &cli::Hosts) -> Result<(), Failure> {
         return Ok(());
     }
     if answer.hosts.is_empty() {
-        terminal::say("No host is in your reach. jit-ssh explain ACCOUNT@HOST says why.");
+        let why = if args.filter.is_some() { "No host in your reach matches." } else { "No host is in your reach." };
+        terminal::say(&format!("{why} jit-ssh explain ACCOUNT@HOST says why."));
         return Ok(());
     }
     let rows = answer.hosts.iter().flat_map(|entry| entry.accounts.iter().map(move |reach| row(entry, reach)));
