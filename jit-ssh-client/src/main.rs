@@ -13,6 +13,7 @@ mod issuance;
 mod keys;
 mod oidc;
 mod quoting;
+mod route;
 mod settings;
 mod state;
 mod terminal;

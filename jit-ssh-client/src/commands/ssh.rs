@@ -1,7 +1,7 @@
 //! `jit-ssh ssh`: a certificate first, then stock ssh takes this process's place.
 
 use super::Globals;
-use crate::{cli, error::Failure, issuance, quoting, state::StateDir};
+use crate::{cli, error::Failure, issuance, quoting, route, state::StateDir};
 use policy::{Account, HostName, Target};
 use std::{
     ffi::OsString,
@@ -19,8 +19,10 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
     let ready = issuance::asking(&args.why.wish(), |wish| issuance::ensure(&state, &target, wish, false))?;
+    let target = &ready.entry.target;
     let error = Command::new("ssh")
         .args(options(&quoting::config_path(&ready.path)?))
+        .args(route::to(&state, target, ready.kept)?.options(target.host()))
         .arg(destination.typed)
         .args(&args.args)
         .exec();
