@@ -17,6 +17,12 @@ pub struct HostEntry {
     /// Other names people type for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<HostName>,
+    /// Where to connect, if not to the name: a host name or an IP address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Where its sshd listens, if not on port 22.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Its groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<HostGroup>,

@@ -4,7 +4,7 @@ use crate::{
     clock,
     error::{Exit, Failure},
     keys,
-    settings::Server,
+    settings::{self, Server},
     state::session::Session,
     web,
 };
@@ -46,12 +46,12 @@ impl CaClient {
         Ok(Self { runtime: web::runtime()?, http, server, interrupts: RefCell::new(None) })
     }
 
-    /// The one for `session`.
+    /// The one for `session`, with the roots named now, else those named at login.
     ///
     /// # Errors
     /// If TLS cannot be set up.
     pub fn for_session(session: &Session) -> Result<Self, Failure> {
-        Self::new(session.server()?, session.ca_file.as_deref())
+        Self::new(session.server()?, settings::ca_file_named().or(session.ca_file.as_deref()))
     }
 
     /// The server's address.

@@ -42,7 +42,30 @@ pub fn offset_ms(server_ms: u64) -> i64 {
     i64::try_from(server_ms).unwrap_or(i64::MAX).saturating_sub(ours)
 }
 
+/// Now by a clock that is `offset_ms` ahead. To the millisecond before it is cut to seconds: cut twice, twelve hours
+/// are left as `12h1s`.
+pub fn at_server(offset_ms: i64) -> UnixTime {
+    at(now_ms(), offset_ms)
+}
+
+fn at(now_ms: u64, offset_ms: i64) -> UnixTime {
+    UnixTime::from_secs(now_ms.saturating_add_signed(offset_ms) / 1000)
+}
+
 /// `time` on a clock that is `offset_ms` ahead.
 pub fn shifted(time: UnixTime, offset_ms: i64) -> UnixTime {
     UnixTime::from_secs(time.as_secs().saturating_add_signed(offset_ms / 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_hours_are_twelve_hours() {
+        // 100.8 s here, 101.2 s there, where twelve hours began at 101.1 s.
+        let expires = UnixTime::from_secs(101 + 12 * 3600);
+        assert_eq!(left(at(100_800, 400), expires), "12h");
+        assert_eq!(left(at(101_600, -400), expires), "12h");
+    }
 }

@@ -28,7 +28,7 @@ use crate::{
     ca_client::CaClient,
     cli::{Cli, Verb},
     error::Failure,
-    settings::{Server, Settings},
+    settings::{self, Server, Settings},
     state::{StateDir, session::Session},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -46,6 +46,10 @@ pub struct Globals {
 /// # Errors
 /// The verb's.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    // A login keeps it for its own session; the former one, perhaps at another CA, is ended with its own.
+    if let Some(path) = cli.ca_file.as_ref().filter(|_| !matches!(cli.verb, Verb::Login(_))) {
+        settings::insist_on_ca_file(path)?;
+    }
     let globals = Globals { json: cli.json, server: cli.server, ca_file: cli.ca_file };
     let done = match cli.verb {
         Verb::Login(args) => login::run(&globals, &args),

@@ -134,7 +134,7 @@ fn renewed(
 }
 
 /// The certificate we have, if it is still good enough and the agent really holds it. A wish that differs from what it
-/// was issued for (another ticket) wants a new one.
+/// was issued for (another ticket, another duration) wants a new one.
 fn held(
     certs: &Certs,
     target: &Target,
@@ -142,10 +142,7 @@ fn held(
     good: impl FnOnce(&Entry, UnixTime) -> bool,
 ) -> Result<Option<Ready>, Failure> {
     let Some((entry, text)) = certs.load(target) else { return Ok(None) };
-    let same = (wish.request.is_none() || wish.request == entry.request)
-        && (wish.reason.is_none() || wish.reason == entry.reason)
-        && (wish.ticket.is_none() || wish.ticket == entry.ticket);
-    if !same || !good(&entry, clock::now()) {
+    if !suits(wish, &entry) || !good(&entry, clock::now()) {
         return Ok(None);
     }
     let Some(blob) = certificate::parse(&text).and_then(|certificate| certificate.to_bytes().ok()) else {
@@ -155,12 +152,18 @@ fn held(
     Ok(Agent::connect()?.holds(&blob)?.then_some(Ready { entry, certificate: text, path, kept: true }))
 }
 
+fn suits(wish: &Wish, entry: &Entry) -> bool {
+    (wish.request.is_none() || wish.request == entry.request)
+        && (wish.duration.is_none() || wish.duration == entry.duration)
+        && (wish.reason.is_none() || wish.reason == entry.reason)
+        && (wish.ticket.is_none() || wish.ticket == entry.ticket)
+}
+
 /// A renewal says again why, as long as the grant it was said for lives, and never asks beyond that grant's end.
 pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
-    let former = certs
-        .load(target)
-        .map(|(entry, _)| entry)
-        .filter(|entry| entry.limited || entry.reason.is_some() || entry.ticket.is_some() || entry.request.is_some());
+    let former = certs.load(target).map(|(entry, _)| entry).filter(|entry| {
+        entry.duration.is_some() || entry.reason.is_some() || entry.ticket.is_some() || entry.request.is_some()
+    });
     let Some(former) = former.filter(|_| *wish == Wish::default()) else { return wish.clone() };
     if former.request.is_some() {
         return Wish { request: former.request, ..Wish::default() };
@@ -215,7 +218,7 @@ pub fn issue(
         expires: answer.expires,
         until: answer.until,
         clock_offset_ms: clock::offset_ms(answer.now.as_secs().saturating_mul(1000)),
-        limited: wish.duration.is_some(),
+        duration: wish.duration,
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
         request: wish.request.clone(),

@@ -14,6 +14,7 @@ mod issuance;
 mod keys;
 mod oidc;
 mod quoting;
+mod route;
 mod screen;
 mod settings;
 mod state;

@@ -4,8 +4,27 @@ use crate::error::Failure;
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 use url::{Host, Url};
+
+/// What `--ca-file` said. Set once, before anything reads it: every connection to the CA is meant, however deep.
+static CA_FILE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Roots named on the command line win over those of the login session.
+///
+/// # Errors
+/// If `path` is relative and there is no working directory.
+pub fn insist_on_ca_file(path: &Path) -> Result<(), Failure> {
+    let path = std::path::absolute(path).map_err(|error| Failure::usage(format!("--ca-file: {error}")))?;
+    CA_FILE.get_or_init(|| path);
+    Ok(())
+}
+
+/// The roots named on the command line.
+pub fn ca_file_named() -> Option<&'static Path> {
+    CA_FILE.get().map(PathBuf::as_path)
+}
 
 /// A server's address: https, or http on a loopback address; no path, query or credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -152,6 +152,25 @@ fn a_session_file_that_is_damaged_asks_for_a_login_and_quotes_nothing() {
 }
 
 #[test]
+fn roots_that_are_named_win_over_those_of_the_login() {
+    let home = Home::new();
+    assert_eq!(code(&home.jit_ssh(&["status"])), 4);
+    let file = home.path().join("state/session.json");
+    let session = serde_json::json!({
+        "version": 1, "server": "https://127.0.0.1:1", "ca_file": "/nowhere/of-login.pem", "audience": "https://a",
+        "session": "s-010101010101010101010101", "key": "", "expires": u32::MAX, "idle_seconds": 60, "user_ca": [],
+        "identity": { "kind": "user", "issuer": "https://i", "subject": "a", "groups": [], "mfa": false },
+        "clock_offset_ms": 0,
+    });
+    std::fs::write(&file, session.to_string()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let told = |args: &[&str]| String::from_utf8(home.jit_ssh(args).stderr).unwrap();
+    assert!(told(&["hosts"]).contains("ca_file /nowhere/of-login.pem"), "{}", told(&["hosts"]));
+    let named = told(&["hosts", "--ca-file", "/nowhere/named.pem"]);
+    assert!(named.contains("ca_file /nowhere/named.pem") && !named.contains("of-login"), "{named}");
+}
+
+#[test]
 fn a_quiet_ensure_says_one_line() {
     let output = Home::new().jit_ssh(&["ensure", "--quiet", "deploy@web-1"]);
     assert_eq!(code(&output), 4);
@@ -209,8 +228,10 @@ fn completions_and_man_pages_are_made() {
     }
     let pages = home.path().join("man");
     assert_eq!(code(&home.jit_ssh(&["man", pages.to_str().unwrap()])), 0);
-    for page in ["jit-ssh.1", "jit-ssh-login.1", "jit-ssh-ensure.1", "jit-ssh-approve.1"] {
-        assert!(std::fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
+    for page in ["jit-ssh.1", "jit-ssh-login.1", "jit-ssh-ensure.1", "jit-ssh-approve.1", "jit-ssh-sessions-end.1"] {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        let source = concat!("\"jit-ssh ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(text.lines().any(|line| line.starts_with(".TH") && line.contains(source)), "{page}: {text}");
     }
 }
 

@@ -79,6 +79,38 @@ async fn stock_ssh_scp_rsync_and_git_just_work() -> Result<()> {
     Ok(())
 }
 
+/// The inventory says address and port; ssh is told of neither by anybody else.
+#[tokio::test]
+async fn a_host_is_found_where_the_inventory_says() -> Result<()> {
+    let world = World::new().await?;
+    let hosts = world.path().join("ca/policy/hosts.toml");
+    let (first, port) = (&world.accounts.first, world.web.port);
+    let web = "name = \"web-1\"\n";
+    let moved = fs::read_to_string(&hosts)?.replace(web, &format!("{web}address = \"127.0.0.1\"\nport = {port}\n"));
+    ensure!(moved.contains("address"), "{moved}");
+    fs::write(&hosts, moved)?;
+    let (target, block) = (format!("{first}@web-1"), world.web.client_block()?);
+    let known = block.lines().filter(|line| line.contains("KnownHosts") || line.contains("Checking"));
+    let config = known.collect::<Vec<_>>().join("\n") + "\n";
+    let world = world.restart_server().await?;
+    let alice = world.person("alice").await?;
+    let file = alice.home.join(".ssh/config");
+    fs::write(&file, &config)?;
+    let plain = alice.home.join("plain_config").display().to_string();
+    fs::write(&plain, &config)?;
+
+    for _first_and_kept in 0..2 {
+        let said = alice.run(&["ssh", &target, "-F", &plain, "echo", "in"]).await?;
+        assert_eq!((said.code, said.out.trim()), (Some(0), "in"), "{said:?}");
+    }
+    let set_up = alice.run(&["setup", "--yes"]).await?;
+    ensure!(set_up.code == Some(0), "{set_up:?}");
+    let desk = Desk { world, alice, config: file };
+    let said = desk.tool("ssh", &["-F", &desk.config.display().to_string(), &target, "echo in"]).await?;
+    assert_eq!((said.code, said.out.trim()), (Some(0), "in"), "{said:?}");
+    Ok(())
+}
+
 /// `%h` and `%r` come from whoever typed or generated the host name; they reach a shell in `Match exec`.
 #[tokio::test]
 async fn hostile_names_run_nothing() -> Result<()> {

@@ -88,6 +88,8 @@ fn entry(host: &Host, accounts: Vec<Reach>) -> HostEntry {
     HostEntry {
         host: host.name().clone(),
         aliases: host.aliases().to_vec(),
+        address: host.address().map(str::to_owned),
+        port: Some(host.port()).filter(|port| *port != 22),
         groups: host.groups().to_vec(),
         labels: host.labels().clone(),
         accounts,

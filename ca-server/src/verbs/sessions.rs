@@ -72,5 +72,5 @@ fn entry(session: &LoginSession, caller: &Caller) -> SessionEntry {
 }
 
 fn not_found() -> Refusal {
-    Refusal::new(Code::NotFound, "you have no such login session").hint("`jit-ssh status` lists your login sessions")
+    Refusal::new(Code::NotFound, "you have no such login session").hint("`jit-ssh sessions` lists your login sessions")
 }

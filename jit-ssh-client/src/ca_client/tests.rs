@@ -59,7 +59,7 @@ pub fn session(server: &Server) -> (Session, VerifyingKey) {
         expires: policy::UnixTime::from_secs(u64::from(u32::MAX)),
         idle_seconds: 60,
     };
-    (Session::new(server, None, &about, login, &key), key.verifying_key())
+    (Session::new(server, None, &about, login, &key, 0), key.verifying_key())
 }
 
 fn authorization_in(heard: &str) -> Authorization {

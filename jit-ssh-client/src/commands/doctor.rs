@@ -9,6 +9,7 @@ use crate::{
     cli, clock,
     error::{Exit, Failure},
     issuance::{self, Ready, Wish},
+    route,
     state::{StateDir, certs::Certs, session::Session},
     terminal,
 };
@@ -49,7 +50,9 @@ fn examine(globals: &Globals, destination: Option<&Destination>, chart: &mut Cha
     let target = chart.check("account", || destination.target(&[]), Target::to_string)?;
     chart.check("policy", || policy(&ca, &session, &state, &target), |policy| format!("granted by {policy}"))?;
     let ready = chart.check("certificate", || issuance::ensure(&state, &target, &Wish::default(), false), content)?;
-    chart.check("sshd", || sshd::answer(destination, &ready.path), |()| "lets us in".to_owned())
+    let target = &ready.entry.target;
+    let way = route::to(&state, target, ready.kept)?.options(target.host());
+    chart.check("sshd", || sshd::answer(destination, &ready.path, &way), |()| "lets us in".to_owned())
 }
 
 fn server(globals: &Globals, state: &StateDir) -> Result<CaClient, Failure> {

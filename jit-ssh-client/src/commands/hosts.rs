@@ -1,7 +1,7 @@
 //! `jit-ssh hosts`: what may be reached, and on which terms.
 
 use super::Globals;
-use crate::{cli, error::Failure, terminal};
+use crate::{cli, error::Failure, route::Route, terminal};
 use api::{HostEntry, Outcome, Reach};
 
 /// Lists them.
@@ -21,11 +21,12 @@ pub fn run(globals: &Globals, args: &cli::Hosts) -> Result<(), Failure> {
         return Ok(());
     }
     if answer.hosts.is_empty() {
-        terminal::say("No host is in your reach. jit-ssh explain ACCOUNT@HOST says why.");
+        let why = if args.filter.is_some() { "No host in your reach matches." } else { "No host is in your reach." };
+        terminal::say(&format!("{why} jit-ssh explain ACCOUNT@HOST says why."));
         return Ok(());
     }
     let rows = answer.hosts.iter().flat_map(|entry| entry.accounts.iter().map(move |reach| row(entry, reach)));
-    let heads = ["TARGET", "ACCESS", "LONGEST", "NEEDS", "POLICY", "GROUPS"].map(str::to_owned);
+    let heads = ["TARGET", "ACCESS", "LONGEST", "NEEDS", "POLICY", "GROUPS", "ADDRESS"].map(str::to_owned);
     terminal::table(&std::iter::once(heads).chain(rows).collect::<Vec<_>>());
     Ok(())
 }
@@ -37,7 +38,7 @@ fn speaks_of(entry: &HostEntry, filter: &str) -> bool {
     names.chain(groups).chain(labels).any(|text| text.to_lowercase().contains(filter))
 }
 
-fn row(entry: &HostEntry, reach: &Reach) -> [String; 6] {
+fn row(entry: &HostEntry, reach: &Reach) -> [String; 7] {
     let access = match reach.outcome {
         Outcome::Granted => "granted",
         Outcome::NeedsApproval => "needs approval",
@@ -60,6 +61,7 @@ fn row(entry: &HostEntry, reach: &Reach) -> [String; 6] {
         reach.max_duration.to_string(),
         if needs.is_empty() { "-".to_owned() } else { needs.join(", ") },
         reach.policy.to_string(),
-        groups.join(", "),
+        if groups.is_empty() { "-".to_owned() } else { groups.join(", ") },
+        Route::of(entry).map_or_else(|failure| failure.message, |route| route.to_string()),
     ]
 }

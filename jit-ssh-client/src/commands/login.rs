@@ -26,6 +26,7 @@ pub fn run(globals: &Globals, args: &cli::Login) -> Result<(), Failure> {
     let state = StateDir::open()?;
     let ca = CaClient::new(globals.server()?, globals.ca_file()?.as_deref())?;
     let about = ca.about()?;
+    let clock_offset_ms = clock::offset_ms(about.time_ms);
     let key = keys::session_key()?;
     let token = token(globals, args, &ca, &about, &key)?;
     let proof = key.sign(&login_proof(&about.audience, &token));
@@ -36,7 +37,7 @@ pub fn run(globals: &Globals, args: &cli::Login) -> Result<(), Failure> {
     })?;
     // The former session would live on unseen at its server, and its certificates in the agent.
     logout::forget_former(&state);
-    let session = Session::new(ca.server(), globals.ca_file()?, &about, answer, &key);
+    let session = Session::new(ca.server(), globals.ca_file()?, &about, answer, &key, clock_offset_ms);
     session.save(&state)?;
     if globals.server.is_some() {
         Settings::remember(ca.server())?;
@@ -110,6 +111,6 @@ fn report(globals: &Globals, session: &Session) {
     if !groups.is_empty() {
         terminal::say(&format!("  groups: {}", terminal::plain(&groups.join(", "))));
     }
-    let left = clock::left(clock::shifted(clock::now(), session.clock_offset_ms), session.expires);
+    let left = clock::left(clock::at_server(session.clock_offset_ms), session.expires);
     terminal::say(&format!("  until {} (in {left})", clock::rfc3339(session.expires)));
 }

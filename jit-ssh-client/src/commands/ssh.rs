@@ -1,7 +1,7 @@
 //! `jit-ssh ssh`: a certificate first, then stock ssh takes this process's place.
 
 use super::Globals;
-use crate::{access, cli, error::Failure, quoting, state::StateDir};
+use crate::{access, cli, error::Failure, quoting, route, state::StateDir};
 use policy::{Account, HostName, Target};
 use std::{
     ffi::OsString,
@@ -19,8 +19,10 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
     let ready = access::ensure(&state, &target, &args.why.wish())?;
+    let target = &ready.entry.target;
     let error = Command::new("ssh")
         .args(options(&quoting::config_path(&ready.path)?))
+        .args(route::to(&state, target, ready.kept)?.options(target.host()))
         .arg(destination.typed)
         .args(&args.args)
         .exec();

@@ -112,7 +112,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
 fn print(session: &Session, certificates: &[(Entry, bool)]) {
     let identity = &session.identity;
     let name = identity.email.as_ref().map_or(identity.subject.as_str(), |email| email.as_str());
-    let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    let now = clock::at_server(session.clock_offset_ms);
     let factors = if identity.mfa { ", more than one factor" } else { "" };
     terminal::print(&format!("{} at {}{factors}", terminal::bold(&terminal::plain(name)), session.server));
     let groups: Vec<&str> = identity.groups.iter().map(policy::Group::as_str).collect();

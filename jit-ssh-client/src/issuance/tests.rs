@@ -31,7 +31,7 @@ fn issued(target: &Target, grant: u8, issued: u64, expires: u64) -> (Issued, Use
         expires: UnixTime::from_secs(expires),
         until: UnixTime::from_secs(expires + HOUR),
         clock_offset_ms: 0,
-        limited: false,
+        duration: None,
         reason: None,
         ticket: None,
         request: None,
@@ -97,6 +97,25 @@ fn a_renewal_repeats_what_was_said_and_stays_within_its_grant() {
     first.entry.until = UnixTime::from_secs(now - 1);
     certs.save(&first.entry, &first.text).unwrap();
     assert_eq!(with_former(&certs, &web, &Wish::default()), Wish::default(), "that grant is over");
+}
+
+#[test]
+fn what_is_held_serves_a_wish_that_does_not_differ() {
+    let outer = tempfile::tempdir().unwrap();
+    let certs = Certs::open(&StateDir::at(outer.path().join("state")).unwrap()).unwrap();
+    let web = target("deploy@web-1");
+    let (mut first, _) = issued(&web, 1, 1000, 1300);
+    first.entry.duration = Some(Seconds::new(1800));
+    first.entry.ticket = Some("OPS-1".parse().unwrap());
+    certs.save(&first.entry, &first.text).unwrap();
+
+    let serves = |wish: Wish| suits(&wish, &certs.load(&web).unwrap().0);
+    let of = |seconds| Wish { duration: Some(Seconds::new(seconds)), ..Wish::default() };
+    assert!(serves(Wish::default()), "nothing is said");
+    assert!(serves(of(1800)), "the same is said again");
+    assert!(!serves(of(3600)), "longer");
+    assert!(!serves(of(60)), "shorter");
+    assert!(!serves(Wish { ticket: Some("OPS-2".parse().unwrap()), ..Wish::default() }), "another ticket");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The public certificates we hold and what is known of each, so that `ensure` decides without a network.
 
 use super::StateDir;
-use crate::{clock, error::Failure};
-use policy::{GrantId, HostName, PolicyId, Reason, RequestId, Serial, Target, Ticket, UnixTime};
+use crate::{clock, error::Failure, route::Route};
+use policy::{GrantId, HostName, PolicyId, Reason, RequestId, Seconds, Serial, Target, Ticket, UnixTime};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
@@ -27,9 +27,9 @@ pub struct Entry {
     pub until: UnixTime,
     /// Server's clock less ours, at issue.
     pub clock_offset_ms: i64,
-    /// Whether a duration was asked for: renewals then stay within `until`.
-    #[serde(default)]
-    pub limited: bool,
+    /// The duration asked for: renewals then stay within `until`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Seconds>,
     /// The reason given, for renewals until `until`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -124,6 +124,19 @@ impl Certs {
         self.0.write(&format!("{}.json", stem(&entry.target)), &json)
     }
 
+    /// The way to the target's host as it was last known.
+    pub fn route(&self, target: &Target) -> Option<Route> {
+        Route::from_json(&self.0.read(&format!("{}.route", stem(target))).ok()??)
+    }
+
+    /// Remembers it, until logout.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn keep_route(&self, target: &Target, route: &Route) -> Result<(), Failure> {
+        self.0.write(&format!("{}.route", stem(target)), &route.to_json()?)
+    }
+
     /// Every entry that can be read, by target.
     pub fn all(&self) -> Vec<(Entry, String)> {
         let names = self.0.names();
@@ -190,7 +203,7 @@ mod tests {
             expires: UnixTime::from_secs(expires),
             until: UnixTime::from_secs(until),
             clock_offset_ms: 0,
-            limited: false,
+            duration: None,
             reason: None,
             ticket: None,
             request: None,

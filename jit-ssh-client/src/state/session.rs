@@ -37,13 +37,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// What `answer` left for `key`.
+    /// What `answer` left for `key`. The offset was measured when `about` came: a login in the browser takes minutes.
     pub fn new(
         server: &Server,
         ca_file: Option<PathBuf>,
         about: &api::About,
         answer: api::LoginResponse,
         key: &SigningKey,
+        clock_offset_ms: i64,
     ) -> Self {
         Self {
             version: VERSION,
@@ -56,7 +57,7 @@ impl Session {
             expires: answer.expires,
             idle_seconds: answer.idle_seconds,
             user_ca: about.user_ca.clone(),
-            clock_offset_ms: clock::offset_ms(about.time_ms),
+            clock_offset_ms,
         }
     }
 

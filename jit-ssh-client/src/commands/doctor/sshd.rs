@@ -6,6 +6,7 @@ use crate::{
     quoting,
 };
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Command, Stdio},
@@ -15,10 +16,11 @@ use std::{
 ///
 /// # Errors
 /// With what sshd or the way to it said.
-pub fn answer(destination: &Destination, certificate: &Path) -> Result<(), Failure> {
+pub fn answer(destination: &Destination, certificate: &Path, way: &[OsString]) -> Result<(), Failure> {
     let mut child = Command::new("ssh")
         .args(["-v", "-N", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"])
         .args(ssh::options(&quoting::config_path(certificate)?))
+        .args(way)
         .arg(destination.typed())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,7 +1,7 @@
 //! What is written for ssh. It names hosts and accounts letter by letter, from the CA's list: no `%h`, `%n` or `%r` is
 //! ever put before a shell, for those carry whatever a hostile URL or submodule says (CVE-2023-51385, CVE-2025-61984).
 
-use crate::{error::Failure, quoting, state::certs::Certs};
+use crate::{error::Failure, quoting, route::Route, state::certs::Certs};
 use api::HostEntry;
 use policy::Target;
 use std::{fmt::Write as _, path::Path};
@@ -20,7 +20,7 @@ pub fn is_ours(text: &str) -> bool {
 /// if the block were not there.
 ///
 /// # Errors
-/// If the state directory or the program lies where ssh_config cannot name it.
+/// If the state directory or the program lies where ssh_config cannot name it, or an address is none.
 pub fn text(server: &str, hosts: &[HostEntry], certs: &Certs, program: &Path) -> Result<String, Failure> {
     let program = quoting::shell_word(program).ok_or_else(|| {
         Failure::failed("jit-ssh lies at a path that a shell would have to be told about")
@@ -31,6 +31,7 @@ pub fn text(server: &str, hosts: &[HostEntry], certs: &Certs, program: &Path) ->
     );
     for entry in hosts {
         let names: Vec<&str> = [&entry.host].into_iter().chain(&entry.aliases).map(policy::HostName::as_str).collect();
+        text.push_str(&way(&names.join(","), entry)?);
         for reach in &entry.accounts {
             let target = Target::new(reach.account.clone(), entry.host.clone());
             let block = block(&names.join(","), &target, &quoting::config_path(&certs.path(&target))?, program);
@@ -38,6 +39,18 @@ pub fn text(server: &str, hosts: &[HostEntry], certs: &Certs, program: &Path) ->
         }
     }
     Ok(text)
+}
+
+/// Where the host is, if its name does not say. A block of its own: ssh has settled `HostName` before `Match final`.
+fn way(names: &str, entry: &HostEntry) -> Result<String, Failure> {
+    let mut block = String::new();
+    for (name, value) in Route::of(entry)?.directives(&entry.host) {
+        if block.is_empty() {
+            let _infallible = write!(block, "\nMatch originalhost {names}\n");
+        }
+        let _infallible = writeln!(block, "    {name} {value}");
+    }
+    Ok(block)
 }
 
 /// Every name in it has passed a parser of policy's, which lets no quote, blank, pattern or `%` through.

@@ -18,6 +18,8 @@ fn hosts() -> Vec<HostEntry> {
     vec![HostEntry {
         host: "web-1".parse().unwrap(),
         aliases: vec!["www".parse().unwrap()],
+        address: None,
+        port: None,
         groups: Vec::new(),
         labels: std::collections::BTreeMap::default(),
         accounts: vec![reach("deploy"), reach("ops@corp.example")],
@@ -81,6 +83,48 @@ fn stock_ssh_asks_for_the_right_target() {
     }
     let (_, calls) = scene.asked(&["ops@corp.example@web-1"]);
     assert_eq!(calls, "ensure --quiet ops@corp.example@web-1\n");
+}
+
+/// Asked of stock ssh, because it settles some words before `Match final` and some not.
+#[test]
+fn stock_ssh_goes_to_the_address_of_the_inventory() {
+    let scene = scene(0);
+    let settled = |address: Option<&str>, port: Option<u16>, args: &[&str]| {
+        let mut hosts = hosts();
+        hosts[0].address = address.map(str::to_owned);
+        hosts[0].port = port;
+        let text = ssh_config::text("https://ca.example.com", &hosts, &scene.certs, &scene.program).unwrap();
+        drop(fs::create_dir(&scene.home.0));
+        fs::write(scene.home.0.join("config"), text + "\nHost *\n    User deploy\n").unwrap();
+        let (config, calls) = scene.asked(args);
+        let word = |name: &str| {
+            config.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim_start().to_owned()
+        };
+        (word("hostname "), word("port "), word("hostkeyalias "), calls.contains("deploy@web-1"))
+    };
+    let is = |hostname: &str, port: &str, alias: &str, called: bool| {
+        (hostname.to_owned(), port.to_owned(), alias.to_owned(), called)
+    };
+    assert_eq!(settled(Some("192.0.2.11"), Some(2222), &["web-1"]), is("192.0.2.11", "2222", "web-1", true));
+    assert_eq!(settled(Some("2001:db8::1"), None, &["www"]), is("2001:db8::1", "22", "web-1", true));
+    assert_eq!(settled(Some("web.example.com"), None, &["WEB-1"]), is("web.example.com", "22", "web-1", true));
+    assert_eq!(settled(None, Some(2222), &["web-1"]), is("web-1", "2222", "web-1", true));
+    assert_eq!(settled(None, None, &["web-1"]), is("web-1", "22", "", true));
+    assert_eq!(settled(Some("192.0.2.11"), Some(2222), &["web-10"]), is("web-10", "22", "", false));
+    assert_eq!(settled(Some("192.0.2.11"), Some(2222), &["root@web-1"]), is("192.0.2.11", "2222", "web-1", false));
+}
+
+#[test]
+fn an_address_that_is_none_is_never_written() {
+    let scene = scene(0);
+    for address in ["a\n    ProxyCommand id", "-oProxyCommand=id", "%h", "$(id)", "a b", "", "\"a\""] {
+        let mut hosts = hosts();
+        hosts[0].address = Some(address.to_owned());
+        assert!(ssh_config::text("https://ca", &hosts, &scene.certs, &scene.program).is_err(), "{address:?}");
+    }
+    let mut hosts = hosts();
+    hosts[0].port = Some(0);
+    assert!(ssh_config::text("https://ca", &hosts, &scene.certs, &scene.program).is_err());
 }
 
 #[test]
