@@ -120,6 +120,10 @@ fn ours(path: &Path) -> Result<(), OpenError> {
 /// Makes the tables that came after the file was made, empty as they would have been.
 fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
+    let read = database.begin_read().map_err(|error| failed(error.into()))?;
+    if Asked::are_there(&read).map_err(failed)? {
+        return Ok(());
+    }
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
     drop(Asked::open(&transaction).map_err(failed)?);

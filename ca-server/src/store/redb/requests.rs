@@ -8,7 +8,9 @@ use crate::{
     audit::Entry,
     store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
 };
-use ::redb::{Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, WriteTransaction};
+use ::redb::{
+    Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, TableError, WriteTransaction,
+};
 use async_trait::async_trait;
 use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
 use std::ops::RangeInclusive;
@@ -52,6 +54,15 @@ pub(super) struct Asked<'t> {
 }
 
 impl<'t> Asked<'t> {
+    /// Whether the file has these tables: all of them were made in one transaction.
+    pub(super) fn are_there(read: &ReadTransaction) -> Result<bool, Error> {
+        match read.open_table(LATEST) {
+            Ok(_) => Ok(true),
+            Err(TableError::TableDoesNotExist(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
         Ok(Self {
             requests: transaction.open_table(REQUESTS)?,
