@@ -87,7 +87,8 @@ async fn cve_2025_44005_a_store_that_fails_issues_nothing() -> Result<()> {
     let mut world = World::new().await?;
     let alice = Caller::login(&world.server, &world.idp, "alice").await?;
     let home = world.server.stop().await?;
-    let room = fs::metadata(home.path("jit-ssh.redb"))?.len();
+    // Room for the record of the start, and for some certificates.
+    let room = fs::metadata(home.path("jit-ssh.redb"))?.len() + 512 * 1024;
     world.server = home.start_with_files_up_to(room).await?;
     let mut released = Vec::new();
     let failed = loop {
