@@ -219,7 +219,7 @@ async fn an_interrupted_wait_goes_on_later() -> Result<()> {
 /// A person's `jit-ssh ssh` in a terminal of its own.
 fn on_a_terminal(world: &World, person: &Client, target: &str) -> Result<Process> {
     let config = world.ssh(person)?.config;
-    let line = format!("jit-ssh ssh {target} -F {} 'echo connected $((40 + 2))'", config.display());
+    let line = format!("exec jit-ssh ssh {target} -F {} 'echo connected $((40 + 2))'", config.display());
     let mut command = Command::new("script");
     command.args(["-qfec", &line, "/dev/null"]).stdin(Stdio::piped());
     person.dress(&mut command);
