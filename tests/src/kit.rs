@@ -8,6 +8,7 @@ pub mod chance;
 pub mod client;
 pub mod idp;
 pub mod keygen;
+pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod ssh;

@@ -5,10 +5,12 @@ use crate::{
     audit::{Entry, Event},
     http::{door::Shared, tls::Tls},
     sinks::Pace,
+    store::Hint,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::broadcast,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -34,8 +36,22 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>) -> Background {
         tasks.spawn(sink);
     }
     tasks.spawn(prune(Arc::clone(app)));
+    if let Some(hints) = app.store.hints() {
+        tasks.spawn(listen(Arc::clone(app), hints));
+    }
     tasks.spawn(watch(Arc::clone(shared), tls));
     Background(tasks)
+}
+
+/// Wakes whoever waits for what another server did.
+async fn listen(app: Arc<App>, mut hints: broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Request(id)) => app.waiting.wake(&id),
+            Ok(Hint::Anything) | Err(broadcast::error::RecvError::Lagged(_)) => app.waiting.wake_all(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn prune(app: Arc<App>) {

@@ -1,7 +1,7 @@
 //! What every store promises, as one suite that runs on each.
 
 pub(crate) mod outbox;
-mod requests;
+pub(crate) mod requests;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
 use crate::{

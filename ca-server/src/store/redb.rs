@@ -12,13 +12,12 @@ mod reader;
 mod recent;
 mod requests;
 mod tables;
-mod used;
 mod writer;
 
 pub use file::{OpenError, examine};
 pub use reader::LogReader;
 
-use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
+use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, used::LastUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
@@ -31,7 +30,6 @@ use std::{
     sync::Arc,
 };
 use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
-use used::LastUse;
 use writer::Writer;
 
 /// A store in the file that [`RedbStore::open`] was given.

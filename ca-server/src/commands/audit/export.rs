@@ -11,7 +11,7 @@ use ca_server::{
         checkpoint::Checkpoint,
         tree::{self, Plan},
     },
-    store::redb::LogReader,
+    store::LogReader,
 };
 use std::{
     io::{self, BufWriter, Write},

@@ -2,7 +2,7 @@
 
 use super::{super::print, super::run::on_runtime, CHUNK};
 use crate::cli::Tail;
-use ca_server::{audit::Entry, store::redb::LogReader};
+use ca_server::{audit::Entry, store::LogReader};
 use serde_json::Value;
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 

@@ -14,7 +14,7 @@ use ca_server::{
         tree,
         verify::{Examination, Fault},
     },
-    store::redb::LogReader,
+    store::LogReader,
 };
 use std::{
     fmt::Write as _,

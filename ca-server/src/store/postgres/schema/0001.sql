@@ -1,0 +1,104 @@
+-- Text is compared byte by byte, as the other backends do. Whatever a stranger may have written is bytea.
+
+-- The audit log. Rows are only ever added to the first two.
+CREATE TABLE jit_ssh.audit (
+    idx bigint PRIMARY KEY CHECK (idx >= 0),
+    entry bytea NOT NULL
+);
+CREATE TABLE jit_ssh.audit_tree (
+    place bigint PRIMARY KEY CHECK (place >= 0),
+    hash bytea NOT NULL CHECK (octet_length(hash) = 32)
+);
+-- One row: how many entries there are, the right edge of the tree over them, and the checkpoint that signs both. Whoever
+-- appends changes it, so all that is appended has one order whoever appends it.
+CREATE TABLE jit_ssh.audit_head (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    size bigint NOT NULL CHECK (size >= 0),
+    peaks bytea[] NOT NULL,
+    checkpoint text NOT NULL
+);
+
+CREATE TABLE jit_ssh.sessions (
+    id text COLLATE "C" PRIMARY KEY,
+    owner bytea NOT NULL,
+    started bigint NOT NULL,
+    expires bigint NOT NULL,
+    used bigint NOT NULL,
+    session bytea NOT NULL
+);
+CREATE INDEX sessions_by_owner ON jit_ssh.sessions (owner, started, id);
+CREATE INDEX sessions_by_end ON jit_ssh.sessions (expires, id);
+CREATE TABLE jit_ssh.tokens (
+    digest bytea PRIMARY KEY,
+    forget bigint NOT NULL
+);
+CREATE INDEX tokens_by_time ON jit_ssh.tokens (forget);
+CREATE TABLE jit_ssh.keys (
+    key bytea PRIMARY KEY,
+    owner bytea NOT NULL,
+    proven bigint NOT NULL
+);
+CREATE INDEX keys_by_time ON jit_ssh.keys (proven);
+CREATE TABLE jit_ssh.proofs (
+    session text COLLATE "C" NOT NULL,
+    key bytea NOT NULL,
+    PRIMARY KEY (session, key)
+);
+CREATE TABLE jit_ssh.latest_identities (
+    owner bytea PRIMARY KEY,
+    identity bytea NOT NULL
+);
+
+-- A request never changes; beside it stands what follows from its steps.
+CREATE TABLE jit_ssh.requests (
+    id text COLLATE "C" PRIMARY KEY,
+    owner bytea NOT NULL,
+    filed bigint NOT NULL,
+    expires bigint NOT NULL,
+    extends text COLLATE "C",
+    request bytea NOT NULL,
+    steps integer NOT NULL DEFAULT 0,
+    waiting boolean NOT NULL DEFAULT true,
+    last_expiry bigint
+);
+CREATE INDEX requests_by_time ON jit_ssh.requests (filed, id);
+CREATE INDEX requests_by_requester ON jit_ssh.requests (owner, filed, id);
+CREATE INDEX requests_waiting ON jit_ssh.requests (filed, id) WHERE waiting;
+CREATE INDEX requests_to_expire ON jit_ssh.requests (expires) WHERE waiting;
+CREATE INDEX requests_by_prolonged ON jit_ssh.requests (extends, filed, id) WHERE extends IS NOT NULL;
+CREATE TABLE jit_ssh.request_steps (
+    request text COLLATE "C" NOT NULL,
+    place integer NOT NULL CHECK (place >= 0),
+    step bytea NOT NULL,
+    PRIMARY KEY (request, place)
+);
+CREATE TABLE jit_ssh.request_keys (
+    owner bytea NOT NULL,
+    key bytea NOT NULL,
+    body bytea NOT NULL,
+    request text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner, key)
+);
+
+CREATE TABLE jit_ssh.sink_cursors (
+    sink bytea PRIMARY KEY,
+    next bigint NOT NULL
+);
+CREATE TABLE jit_ssh.sink_dead_letters (
+    sink bytea NOT NULL,
+    idx bigint NOT NULL,
+    letter bytea NOT NULL,
+    PRIMARY KEY (sink, idx)
+);
+
+-- Signed requests that some server took. Not logged, for the sake of speed: after a crash or on a standby that took over
+-- both tables are empty, and then nothing from before is taken.
+CREATE UNLOGGED TABLE jit_ssh.nonces (
+    nonce bytea PRIMARY KEY,
+    forget_ms bigint NOT NULL
+);
+CREATE INDEX nonces_by_time ON jit_ssh.nonces (forget_ms);
+CREATE UNLOGGED TABLE jit_ssh.nonces_known (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    since_ms bigint NOT NULL
+);
