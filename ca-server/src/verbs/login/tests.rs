@@ -11,8 +11,8 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
-        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, PolicyRecord, PolicySet, Recorded,
+        Requests, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
     },
 };
 use api::{Code, LoginRequest};
@@ -239,6 +239,16 @@ impl Requests for Burning {
         burning()
     }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl PolicyRecord for Burning {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        burning()
+    }
+    async fn record_policies(&self, _: Option<&str>, _: PolicySet, _: Vec<Entry>) -> Result<Stepped, StoreError> {
         burning()
     }
 }
