@@ -1,13 +1,15 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
-pub mod checkpoint;
-pub mod note;
-pub mod tree;
+pub mod policies;
 pub mod verify;
 pub mod witness;
 
+pub use api::proof::{checkpoint, note, tree};
 use api::{Code, DecisionBody};
-use policy::{Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
+use policy::{
+    Approval, EndReason, GrantId, Identity, Kind, Now, PolicyId, Request, RequestId, Seconds, SessionId, Target,
+    UnixTime,
+};
 use std::net::IpAddr;
 
 /// The version of the shape below.
@@ -67,6 +69,24 @@ impl<'a> From<&'a Identity> for Actor<'a> {
     }
 }
 
+/// Where a step stands in the life of its request.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Taken {
+    /// How many steps came before it.
+    pub step: usize,
+    /// The moment that policy judges it with.
+    pub decided: Now,
+}
+
+/// How many steps a request has.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Pinned<'a> {
+    /// The request.
+    pub id: &'a RequestId,
+    /// So many.
+    pub steps: usize,
+}
+
 /// What happened. `code` is stable; fields are only ever added.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "code")]
@@ -85,14 +105,10 @@ pub enum Event<'a> {
     },
     /// A policy set took the place of another.
     #[serde(rename = "policy.loaded")]
-    PolicyLoaded {
-        /// SHA-256 of the former set, hex.
-        from: &'a str,
-        /// SHA-256 of the new set, hex.
-        to: &'a str,
-        /// How many policies it holds.
-        policies: usize,
-    },
+    PolicyLoaded(policies::Loaded<'a>),
+    /// The text of a file of the policy set whose entry follows.
+    #[serde(rename = "policy.source")]
+    PolicySource(policies::Source<'a>),
     /// A login session was opened.
     #[serde(rename = "login.opened")]
     LoginOpened {
@@ -104,6 +120,8 @@ pub enum Event<'a> {
         groups: &'a [policy::Group],
         /// More than one factor.
         mfa: bool,
+        /// All that policies may ask of them, as the token said it.
+        identity: &'a Identity,
         /// From where.
         source: IpAddr,
         /// `nonce`, `device` or `workload`: what bound the token to the session key.
@@ -155,6 +173,14 @@ pub enum Event<'a> {
         /// Under which ticket.
         #[serde(skip_serializing_if = "Option::is_none")]
         ticket: Option<&'a str>,
+        /// For how long; absent where it was left open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<Seconds>,
+        /// The request that was named, if one was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        under: Option<&'a RequestId>,
+        /// The moment of the decision.
+        decided: Now,
         /// The decision.
         decision: &'a DecisionBody,
         /// SHA-256 of the policy set, hex.
@@ -223,6 +249,14 @@ pub enum Event<'a> {
         /// The request under which it was asked for; none for standing access.
         #[serde(skip_serializing_if = "Option::is_none")]
         under: Option<&'a RequestId>,
+        /// For how long it was asked for; absent where it was left open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<Seconds>,
+        /// The moment of the decision.
+        decided: Now,
+        /// How many steps the request, and each that prolongs it, has with this entry.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        pinned: &'a [Pinned<'a>],
         /// The exact to-be-signed bytes, standard base64. Ed25519 being deterministic, they and the CA key make the
         /// certificate.
         to_be_signed: &'a str,
@@ -240,6 +274,8 @@ pub enum Event<'a> {
         filed: &'a Request,
         /// Its digest, hex: what an approval names.
         digest: &'a str,
+        /// The moment of the decision that it may be filed.
+        decided: Now,
         /// SHA-256 of the policy set, hex.
         policy_digest: &'a str,
     },
@@ -252,6 +288,9 @@ pub enum Event<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, from 0, and when it was taken.
+        #[serde(flatten)]
+        step: Taken,
         /// The approval, with the digest that was approved.
         approval: &'a Approval,
         /// SHA-256 of the policy set, hex.
@@ -268,6 +307,9 @@ pub enum Event<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, from 0, and when it was taken.
+        #[serde(flatten)]
+        step: Taken,
         /// Its digest, hex.
         digest: &'a str,
         /// Why.
@@ -300,6 +342,9 @@ pub enum Event<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, from 0, and when it was taken.
+        #[serde(flatten)]
+        step: Taken,
         /// From where.
         source: IpAddr,
     },
@@ -312,6 +357,9 @@ pub enum Event<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, from 0, and when it was taken.
+        #[serde(flatten)]
+        step: Taken,
         /// Its digest, hex.
         digest: &'a str,
         /// The grant.
@@ -332,6 +380,9 @@ pub enum Event<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, from 0, and when it was taken.
+        #[serde(flatten)]
+        step: Taken,
         /// The grant.
         grant: &'a GrantId,
         /// Which kind of end.

@@ -8,7 +8,7 @@ mod under;
 use super::authenticate::Caller;
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Pinned},
     ca::{Unsigned, UserKey},
     clock, fault,
     policies::Loaded,
@@ -69,13 +69,14 @@ async fn attempt(
 ) -> Result<Option<CertificateResponse>, Refusal> {
     let loaded = app.policies.current();
     let now = app.clock.now();
-    let access = decide(app, caller, ask, named, &loaded, clock::moment(now, &app.zone)).await?;
+    let decided = clock::moment(now, &app.zone);
+    let access = decide(app, caller, ask, named, &loaded, decided).await?;
     fault::point("issue.decided");
 
     let (grant, id) = (access.grant(), access.id()?);
     let unsigned = app.authority.prepare(grant, &id, key, serial()?, now).map_err(answer::not_made)?;
-    let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest)?;
-    let claim = access.claim(app, caller, unsigned.expires(), now)?;
+    let claim = access.claim(app, caller, unsigned.expires(), decided)?;
+    let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest, decided, claim.as_ref())?;
     let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
 
     // The point of no return: once this record is durable, the certificate counts as issued, whatever happens after.
@@ -128,7 +129,7 @@ async fn decide(
     match found {
         Found::Granted(under) => Ok(Access::Under(under)),
         Found::No(no, waits) => {
-            let refusal = refuse::decision(app, caller, ask, &no, &loaded.digest).await;
+            let refusal = refuse::decision(app, caller, ask, &no, &loaded.digest, now, named).await;
             Err(under::refusal(refusal, ask, waits.as_ref()))
         }
     }
@@ -164,7 +165,7 @@ impl Access {
         })
     }
 
-    fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Option<Claim>, Refusal> {
+    fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: policy::Now) -> Result<Option<Claim>, Refusal> {
         match self {
             Self::Standing(_) => Ok(None),
             Self::Under(under) => under.claim(app, caller, expires, now).map(Some),
@@ -187,6 +188,8 @@ fn record(
     key: &UserKey,
     unsigned: &Unsigned<'_>,
     policy_digest: &str,
+    decided: policy::Now,
+    claim: Option<&Claim>,
 ) -> Result<Entry, Refusal> {
     let grant = access.grant();
     // What was approved is what counts, not what was said now.
@@ -207,9 +210,20 @@ fn record(
         user_key: key.fingerprint(),
         expires: unsigned.expires(),
         under: request.map(|request| &request.id),
+        duration: ask.duration.filter(|_| request.is_none()),
+        decided,
+        pinned: &pinned(claim),
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
     Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
+}
+
+/// What the decision under a request looked at: so many steps and no others, the first use among them if this is it.
+fn pinned(claim: Option<&Claim>) -> Vec<Pinned<'_>> {
+    let Some(claim) = claim else { return Vec::new() };
+    let request = Pinned { id: &claim.request, steps: claim.seen + usize::from(claim.step.is_some()) };
+    let prolonging = claim.extensions.iter().map(|(id, steps)| Pinned { id, steps: *steps });
+    std::iter::once(request).chain(prolonging).collect()
 }
 
 #[cfg(test)]
