@@ -3,8 +3,8 @@
 use crate::{
     app::App,
     audit::{
-        Entry, Event,
-        policies::{Change, File, Loaded as Told, Source, parts},
+        Entry, PolicyEvent,
+        policy::{Change, File, Loaded as Told, Source, parts},
     },
     policies::Loaded,
     store::{PolicyFile, PolicySet, Stepped, StoreError},
@@ -56,7 +56,7 @@ fn entries(
         let (sha256, parts) = (hex(&of_text(text)), parts(text));
         for (part, text) in parts.iter().enumerate() {
             let source = Source { name, sha256: &sha256, part, parts: parts.len(), text };
-            entries.push(Entry::new(time_ms, cause, &Event::PolicySource(source))?);
+            entries.push(Entry::new(time_ms, cause, &PolicyEvent::Source(source))?);
         }
     }
     let told = Told {
@@ -66,7 +66,7 @@ fn entries(
         files: set.files.iter().map(file).collect(),
         changes: changes(&former, &now),
     };
-    entries.push(Entry::new(time_ms, cause, &Event::PolicyLoaded(told))?);
+    entries.push(Entry::new(time_ms, cause, &PolicyEvent::Loaded(told))?);
     Ok(entries)
 }
 

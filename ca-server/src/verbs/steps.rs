@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     refusal::Refusal,
     store::Stepped,
@@ -134,16 +134,16 @@ fn entry(
     let (digest, grant, step) = (case::hex(&case.digest), id.grant(), case.taken(now));
     let event = match what {
         What::Approved(approval) => {
-            Event::RequestApproved { actor, session, id, step, approval, policy_digest, source }
+            RequestEvent::Approved { actor, session, id, step, approval, policy_digest, source }
         }
         What::Denied { reason } => {
             let (digest, reason) = (digest.as_str(), reason.as_str());
-            Event::RequestDenied { actor, session, id, step, digest, reason, policy_digest, source }
+            RequestEvent::Denied { actor, session, id, step, digest, reason, policy_digest, source }
         }
-        What::Cancelled => Event::RequestCancelled { actor, session, id, step, source },
+        What::Cancelled => RequestEvent::Cancelled { actor, session, id, step, source },
         What::Ended { why, reason } => {
             let reason = reason.as_ref().map(policy::Reason::as_str);
-            Event::GrantEnded { actor, session, id, step, grant: &grant, why: *why, reason, source }
+            RequestEvent::GrantEnded { actor, session, id, step, grant: &grant, why: *why, reason, source }
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
@@ -153,7 +153,7 @@ fn entry(
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> Refusal {
     app.refusals.charge(&caller.session.identity);
-    let event = Event::RequestRefused {
+    let event = RequestEvent::Refused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id,

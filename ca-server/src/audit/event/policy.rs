@@ -1,10 +1,25 @@
 //! What the log says of policy sets: which files one is of, their texts, and what changed, so that an outsider has every
 //! set that ever decided, byte for byte.
 
+use super::Fact;
 use serde::Serialize;
 
 /// The most bytes of a text in one entry; what is longer goes on in the next.
 pub const PART: usize = 16 * 1024;
+
+/// What happened to the policy set.
+#[derive(Debug, Serialize)]
+#[serde(tag = "code")]
+pub enum PolicyEvent<'a> {
+    /// A policy set took the place of another; before any decision rests on it.
+    #[serde(rename = "policy.loaded")]
+    Loaded(Loaded<'a>),
+    /// The text of a file of the set whose entry follows.
+    #[serde(rename = "policy.source")]
+    Source(Source<'a>),
+}
+
+impl Fact for PolicyEvent<'_> {}
 
 /// A policy set took the place of another.
 #[derive(Debug, Serialize)]
