@@ -9,7 +9,7 @@ use crate::{
     verbs::{authenticate::Caller, refusals::Allowance},
 };
 use api::{Code, DecisionBody};
-use policy::{Ask, Decision, Target};
+use policy::{Ask, Decision, Freeze, Target};
 
 /// Nothing is decided for whom a refusal could not be recorded any more.
 pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Result<(), Refusal> {
@@ -63,6 +63,24 @@ pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserK
         target,
         user_key: key.fingerprint(),
         refusal: no.code,
+        source: caller.origin.source,
+    };
+    match record(app, caller, &event).await {
+        Ok(()) => no,
+        Err(error) => error,
+    }
+}
+
+/// Records that a freeze stops this; answers so.
+pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze, target: Option<&Target>) -> Refusal {
+    app.refusals.charge(&caller.session.identity);
+    let no = answer::frozen(&freeze.what);
+    let event = Event::FreezeRefused {
+        actor: Actor::from(&caller.session.identity),
+        session: &caller.session.id,
+        id: &freeze.id,
+        target,
+        refusal: &no.message,
         source: caller.origin.source,
     };
     match record(app, caller, &event).await {
