@@ -2,9 +2,11 @@
 
 pub mod policy;
 mod request;
+mod revocation;
 
 pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
+pub use revocation::RevocationEvent;
 
 use super::Actor;
 use ::policy::{GrantId, Group, Identity, Now, PolicyId, RequestId, Seconds, SessionId, Target, UnixTime};

@@ -81,6 +81,8 @@ pub enum Recorded {
     SessionEnded,
     /// Something happened to the request, or to one that prolongs it, since it was decided.
     RequestChanged,
+    /// Something was frozen or thawed since it was decided.
+    FreezesChanged,
 }
 
 /// A request with all that happened to it. Its version is the number of its steps.

@@ -1,6 +1,6 @@
 //! What every store promises about requests.
 
-use super::{NOW, entry, open, session};
+use super::{NOW, entry, open, revocations::issued, session};
 use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which};
 use policy::{Approval, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, What};
 use std::{net::IpAddr, sync::Arc};
@@ -218,7 +218,9 @@ async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Stor
     store.add_step(&id(40), 0, approved(), entry("step")).await.unwrap();
     let before = store.entry_count().await.unwrap();
     let key = Some(KeyBinding { key: [60; 32], at: NOW });
-    let issue = async |key, claim| store.record_issue(&cleo, key, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |key, claim| {
+        store.record_issue(&cleo, key, Some(claim), issued(9, "x", "x"), entry("issued")).await.unwrap()
+    };
     for seen in [0, 2] {
         assert_eq!(issue(key, claim(40, seen)).await, Recorded::RequestChanged);
     }
@@ -253,7 +255,9 @@ async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
                 let (store, cleo) = (Arc::clone(store), cleo.clone());
                 tokio::spawn(async move {
                     if racer % 2 == 0 {
-                        let recorded = store.record_issue(&cleo, None, Some(claim(n, 0)), entry("issued")).await;
+                        let recorded = store
+                            .record_issue(&cleo, None, Some(claim(n, 0)), issued(13, "x", "x"), entry("issued"))
+                            .await;
                         recorded.unwrap() == Recorded::Yes
                     } else {
                         store.add_step(&id(n), 0, step(What::Cancelled), entry("end")).await.unwrap() == Stepped::Yes
@@ -282,7 +286,9 @@ async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {
     store.add_step(&id(71), 0, approved(), entry("step")).await.unwrap();
     let cleo = session(60, "cleo").id;
     let pinned = |seen| Claim { extensions: vec![(id(71), seen), (id(72), 0)], ..claim(70, 0) };
-    let issue = async |claim| store.record_issue(&cleo, None, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |claim| {
+        store.record_issue(&cleo, None, Some(claim), issued(10, "x", "x"), entry("issued")).await.unwrap()
+    };
     assert_eq!(issue(pinned(0)).await, Recorded::RequestChanged);
     assert_eq!(issue(pinned(1)).await, Recorded::Yes);
 }

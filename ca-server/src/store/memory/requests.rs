@@ -3,7 +3,9 @@
 use super::MemoryStore;
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{
+        Claim, Filed, Idempotency, KeptRequest, Requests, Selection, Stepped, StoreError, Which, records, revocations,
+    },
 };
 use async_trait::async_trait;
 use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
@@ -41,6 +43,10 @@ impl Asked {
         let (step, about) = step?;
         self.step(&request, step);
         Some(about)
+    }
+
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Identity> {
+        self.latest.values()
     }
 
     fn step(&mut self, id: &RequestId, step: Step) {
@@ -128,8 +134,14 @@ impl Requests for MemoryStore {
         if facts.asked.find(id).is_none_or(|kept| kept.steps.len() != seen) {
             return Ok(Stepped::Changed);
         }
-        facts.asked.step(id, step);
+        facts.asked.step(id, step.clone());
         facts.append(entry);
+        if records::ends(&step) {
+            let revoked = facts.ended.revoke(&Selection::Grant(id.grant()), step.at);
+            for entry in revocations::by_step(&step, &id.grant(), &revoked, facts.ended.version)? {
+                facts.append(entry);
+            }
+        }
         Ok(Stepped::Yes)
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records, revocations},
 };
 use ::redb::{
     Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, TableError, WriteTransaction,
@@ -188,7 +188,25 @@ fn add_step(
     }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;
+    if records::ends(step) {
+        let grant = id.grant();
+        let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
+        tables.append_all(revocations::by_step(step, &grant, &revoked, krl))?;
+    }
     Ok(Stepped::Yes)
+}
+
+/// Everybody who ever logged in and is `wanted`, as of then.
+pub(super) fn everybody(
+    read: &ReadTransaction,
+    wanted: impl Fn(&Identity) -> bool,
+) -> Result<Vec<Identity>, StoreError> {
+    let latest = read.open_table(LATEST).map_err(failed)?;
+    let mut found = Vec::new();
+    for row in latest.range::<&Owner>(..).map_err(failed)? {
+        found.extend(Some(decode(row.map_err(failed)?.1.value()).map_err(failed)?).filter(&wanted));
+    }
+    Ok(found)
 }
 
 #[async_trait]
