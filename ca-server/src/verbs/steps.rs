@@ -136,6 +136,10 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &s
             let reason = reason.as_ref().map(policy::Reason::as_str);
             Event::GrantEnded { actor, session, id, grant: &grant, why: *why, reason, source }
         }
+        What::Reviewed { verdict, reason } => {
+            let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
+            Event::BreakGlassReviewed { actor, session, id, digest, verdict, reason, source }
+        }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
     Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
