@@ -1,9 +1,11 @@
 //! What an entry can say. A family with more than a few facts has a file of its own beside this one.
 
+mod break_glass;
 pub mod policy;
 mod request;
 mod revocation;
 
+pub use break_glass::BreakGlassEvent;
 pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
 pub use revocation::RevocationEvent;
