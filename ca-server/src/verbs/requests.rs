@@ -12,7 +12,7 @@ pub(super) use view::{etag, shown};
 use super::{authenticate::Caller, case, case::Case, issue::refuse};
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     policies::Loaded,
     refusal::Refusal,
@@ -61,12 +61,13 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
     within_bounds(app, caller, &loaded, now).await?;
 
     let case = Case::filed(request.clone())?;
-    let event = Event::RequestFiled {
+    let event = RequestEvent::Filed {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
         filed: &request,
         digest: &case::hex(&case.digest),
+        decided: now,
         policy_digest: &loaded.digest,
     };
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;

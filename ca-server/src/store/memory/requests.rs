@@ -3,7 +3,9 @@
 use super::MemoryStore;
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{
+        Claim, Filed, Idempotency, KeptRequest, Requests, Selection, Stepped, StoreError, Which, records, revocations,
+    },
 };
 use async_trait::async_trait;
 use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
@@ -41,6 +43,10 @@ impl Asked {
         let (step, about) = step?;
         self.step(&request, step);
         Some(about)
+    }
+
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Identity> {
+        self.latest.values()
     }
 
     fn step(&mut self, id: &RequestId, step: Step) {
@@ -111,6 +117,7 @@ impl Requests for MemoryStore {
                 kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
             }
             Which::Waiting(now) => *now < kept.request.expires && !kept.steps.iter().any(records::ends),
+            Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
             Which::All => true,
         };
         let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));
@@ -128,8 +135,14 @@ impl Requests for MemoryStore {
         if facts.asked.find(id).is_none_or(|kept| kept.steps.len() != seen) {
             return Ok(Stepped::Changed);
         }
-        facts.asked.step(id, step);
+        facts.asked.step(id, step.clone());
         facts.append(entry);
+        if records::ends(&step) {
+            let revoked = facts.ended.revoke(&Selection::Grant(id.grant()), step.at);
+            for entry in revocations::by_step(&step, &id.grant(), &revoked, facts.ended.version)? {
+                facts.append(entry);
+            }
+        }
         Ok(Stepped::Yes)
     }
 
