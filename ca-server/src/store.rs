@@ -4,6 +4,7 @@
 mod conformance;
 mod log;
 pub mod memory;
+pub mod migrate;
 pub mod outbox;
 mod policies;
 pub mod postgres;

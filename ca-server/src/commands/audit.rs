@@ -1,6 +1,7 @@
 //! `ca-server audit`: read, check and watch the audit log.
 
 mod export;
+mod kept;
 mod key;
 mod line;
 mod tail;

@@ -5,10 +5,13 @@ mod change;
 mod connect;
 mod head;
 mod hints;
+pub(in crate::store) mod load;
 mod log;
 mod nonces;
 mod outbox;
+mod policies;
 mod requests;
+mod revocations;
 mod schema;
 mod sessions;
 mod writer;
@@ -17,8 +20,8 @@ pub use log::Log;
 pub use schema::{OpenError, grants, script};
 
 use super::{
-    Claim, Hint, KeyBinding, LoginSession, Opened, Recorded, Spent, Store, StoreError, TokenUse, made_room, records,
-    run_out, used::LastUse,
+    Claim, Hint, Issued, KeyBinding, LoginSession, Opened, Recorded, Spent, Store, StoreError, TokenUse, made_room,
+    records, run_out, used::LastUse,
 };
 use crate::{
     audit::{Entry, checkpoint::Seal, tree::Hash},
@@ -186,9 +189,10 @@ impl Store for PostgresStore {
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
-        let statement = sessions::record(session, key, claim.as_ref())?;
+        let statement = sessions::record(session, key, claim.as_ref(), &issued)?;
         self.writer.write(vec![statement], move |rows| sessions::recorded(rows, claim.as_ref(), &entry)).await
     }
 

@@ -1,7 +1,7 @@
 //! `ca-server audit export`.
 
 use super::{
-    CHUNK,
+    CHUNK, kept,
     line::{self, Line},
 };
 use crate::cli::Export;
@@ -19,7 +19,7 @@ use std::{
 };
 
 pub(super) fn export(asked: &Export) -> anyhow::Result<ExitCode> {
-    let log = LogReader::open(&asked.store)?;
+    let log = kept::open(&asked.kept)?;
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&log, asked.from, asked.to, &mut out) {
         Ok(()) => Ok(ExitCode::SUCCESS),

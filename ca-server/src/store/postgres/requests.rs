@@ -3,11 +3,14 @@
 use super::{
     PostgresStore,
     change::{Effect, big, bound, column, decode, encode, number, say},
+    revocations,
     sessions::place,
 };
 use crate::{
     audit::Entry,
-    store::{Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{
+        Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records, revocations::by_step as told,
+    },
 };
 use async_trait::async_trait;
 use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
@@ -15,13 +18,14 @@ use tokio_postgres::Row;
 
 const FILE: &str = "
 WITH before AS (SELECT body, request FROM request_keys WHERE owner = $2::bytea AND key = $7::bytea),
-    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request)
-        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea WHERE NOT EXISTS (SELECT FROM before)),
+    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request, unreviewed)
+        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea, $9::boolean WHERE NOT EXISTS (SELECT FROM before)),
     keyed AS (INSERT INTO request_keys (owner, key, body, request)
         SELECT $2, $7, $8::bytea, $1 WHERE $7 IS NOT NULL AND NOT EXISTS (SELECT FROM before))
 SELECT body, request FROM before";
 const STEP: &str = "
-WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean
+WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
+            unreviewed = unreviewed AND NOT $5::boolean
         WHERE id = $1 AND steps = $2 RETURNING id)
 INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped RETURNING 1";
 
@@ -53,6 +57,7 @@ macro_rules! page {
 
 const ALL: [&str; 2] = page!("true");
 const OF: [&str; 2] = page!("owner = $3");
+const UNREVIEWED: [&str; 2] = page!("unreviewed");
 const WAITING: [&str; 2] = page!("waiting AND expires > $3");
 
 #[async_trait]
@@ -74,6 +79,7 @@ impl Requests for PostgresStore {
             encode(&request)?,
             idempotency.map(|chosen| chosen.key.to_vec()),
             idempotency.map(|chosen| chosen.body.to_vec()),
+            request.break_glass.is_some(),
         );
         let filed = self.writer.write(vec![statement], move |rows| {
             let Some(before) = rows.first().and_then(|rows| rows.first()) else {
@@ -111,6 +117,7 @@ impl Requests for PostgresStore {
         let (after_id, most) = (after.map(RequestId::as_str), bound(u64::try_from(most).unwrap_or(u64::MAX)));
         let rows = match which {
             Which::All => self.rows(pick(ALL), &[&after_id, &most]).await?,
+            Which::Unreviewed => self.rows(pick(UNREVIEWED), &[&after_id, &most]).await?,
             Which::Of(issuer, subject) => {
                 self.rows(pick(OF), &[&after_id, &most, &records::owner(issuer, subject).as_slice()]).await?
             }
@@ -124,13 +131,24 @@ impl Requests for PostgresStore {
     }
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
-        let statement = say!(STEP, id.as_str().to_owned(), place(seen), encode(&step)?, records::ends(&step));
+        let (json, ends) = (encode(&step)?, records::ends(&step));
+        let reviews = records::reviews(&step);
+        let mut statements = vec![say!(STEP, id.as_str().to_owned(), place(seen), json.clone(), ends, reviews)];
+        if ends {
+            statements.extend(revocations::by_step(id, place(seen), json, step.at));
+        }
         let id = id.clone();
-        let stepped = self.writer.write(vec![statement], move |rows| {
-            Ok(match rows.first().is_some_and(|rows| !rows.is_empty()) {
-                true => Effect::on_record(Stepped::Yes, vec![entry.clone()]).to(&id),
-                false => Effect::only(Stepped::Changed),
-            })
+        let stepped = self.writer.write(statements, move |rows| {
+            let (taken, revoked) = rows.split_first().ok_or_else(|| StoreError("a step has no answer".to_owned()))?;
+            if taken.is_empty() {
+                return Ok(Effect::only(Stepped::Changed));
+            }
+            let mut entries = vec![entry.clone()];
+            if ends {
+                let (revoked, krl) = revocations::revoked(revoked)?;
+                entries.extend(told(&step, &id.grant(), &revoked, krl)?);
+            }
+            Ok(Effect::on_record(Stepped::Yes, entries).to(&id))
         });
         stepped.await
     }

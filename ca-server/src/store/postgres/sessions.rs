@@ -5,11 +5,13 @@
 use super::{
     PostgresStore,
     change::{Effect, Statement, big, bound, column, decode, encode, number, say},
-    made_room, records, run_out,
+    made_room, records, revocations, run_out,
 };
 use crate::{
     audit::Entry,
-    store::{Claim, KeyBinding, LoginSession, Opened, Recorded, StoreError, TokenUse},
+    store::{
+        Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, StoreError, TokenUse, revocations::AFTER_EXPIRY,
+    },
 };
 use policy::{SessionId, UnixTime};
 use tokio_postgres::Row;
@@ -19,8 +21,9 @@ const STEP: i64 = 500;
 
 const OPEN: &str = "
 WITH unused AS (INSERT INTO tokens (digest, forget) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1),
-    met AS (INSERT INTO latest_identities (owner, identity) SELECT $4, $9::bytea FROM unused
-        ON CONFLICT (owner) DO UPDATE SET identity = excluded.identity)
+    met AS (INSERT INTO latest_identities (owner, identity, subject, email)
+        SELECT $4, $9::bytea, $10::bytea, $11::bytea FROM unused
+        ON CONFLICT (owner) DO UPDATE SET identity = excluded.identity, email = excluded.email)
 INSERT INTO sessions (id, owner, started, expires, used, session)
     SELECT $3::text, $4::bytea, $5::bigint, $6::bigint, $7::bigint, $8::bytea FROM unused RETURNING id";
 /// Ends the oldest, if the session was opened.
@@ -42,6 +45,7 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
     verdict AS (SELECT CASE
         WHEN NOT EXISTS (SELECT FROM holder) THEN 'session ended'
         WHEN (SELECT count(*) FROM pinned) <> cardinality($4) THEN 'request changed'
+        WHEN NOT EXISTS (SELECT FROM revocation_counts WHERE freezes = $10) THEN 'freezes changed'
         WHEN EXISTS (SELECT FROM holder, known WHERE holder.owner <> known.owner) THEN 'key taken'
         ELSE 'yes' END AS said),
     bound AS (INSERT INTO keys (key, owner, proven)
@@ -53,7 +57,10 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
             waiting = waiting AND NOT $9::boolean
         FROM verdict WHERE said = 'yes' AND id = $6::text RETURNING id, steps),
     stepped AS (INSERT INTO request_steps (request, place, step)
-        SELECT id, steps - 1, $8 FROM claimed WHERE $8 IS NOT NULL)
+        SELECT id, steps - 1, $8 FROM claimed WHERE $8 IS NOT NULL),
+    issued AS (INSERT INTO certificates (expires, serial, owner, issuer, host, policy, under)
+        SELECT $11::bigint, $12::bigint, $13::bytea, $14::bytea, $15::bytea, $16::bytea, $17::text FROM verdict
+        WHERE said = 'yes')
 SELECT said FROM verdict";
 const NOTE_USES: &str = "
 UPDATE sessions SET used = greatest(sessions.used, noted.used)
@@ -88,6 +95,8 @@ pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Resu
             big(session.used.as_secs())?,
             encode(session)?,
             encode(&session.identity)?,
+            session.identity.subject.as_str().as_bytes().to_vec(),
+            session.identity.email.as_ref().map(|email| email.as_str().to_ascii_lowercase().into_bytes()),
         ),
         say!(MAKE_ROOM, owner, id, i64::try_from(most.max(1)).unwrap_or(i64::MAX)),
     ])
@@ -109,6 +118,7 @@ pub(super) fn record(
     session: &SessionId,
     key: Option<KeyBinding>,
     claim: Option<&Claim>,
+    issued: &Issued,
 ) -> Result<Statement, StoreError> {
     let (mut ids, mut seen) = (Vec::new(), Vec::new());
     if let Some(Claim { request, seen: first, extensions, .. }) = claim {
@@ -129,6 +139,14 @@ pub(super) fn record(
         claim.map(|claim| big(claim.expires.as_secs())).transpose()?,
         step.map(encode).transpose()?,
         step.is_some_and(records::ends),
+        bound(issued.freezes),
+        big(issued.expires.as_secs())?,
+        big(issued.serial.get())?,
+        records::owner(&issued.holder.0, &issued.holder.1).to_vec(),
+        revocations::digest(&issued.holder.0),
+        issued.host.as_str().as_bytes().to_vec(),
+        issued.policy.as_str().as_bytes().to_vec(),
+        issued.grant.as_str().to_owned(),
     ))
 }
 
@@ -142,6 +160,7 @@ pub(super) fn recorded(
         "yes" => Recorded::Yes,
         "session ended" => Recorded::SessionEnded,
         "key taken" => Recorded::KeyTaken,
+        "freezes changed" => Recorded::FreezesChanged,
         _ => Recorded::RequestChanged,
     };
     if recorded != Recorded::Yes {
@@ -197,6 +216,7 @@ impl PostgresStore {
             say!(PRUNE_TOKENS, end, STEP),
             say!(PRUNE_KEYS, keys, STEP),
             say!(PRUNE_WAITING, end, STEP),
+            say!(revocations::PRUNE, bound(now.minus(AFTER_EXPIRY).as_secs()), STEP, end),
         ];
         let step = usize::try_from(STEP).unwrap_or(usize::MAX);
         let pruned = self.writer.write(statements, move |rows| {

@@ -10,6 +10,8 @@ use crate::{
     store::{
         Hint, Recorded, Spent, Store as _,
         conformance::{self, NOW, entry, open, session},
+        migrate::migrate,
+        redb::RedbStore,
     },
 };
 use cluster::Cluster;
@@ -117,7 +119,18 @@ async fn two_servers_append_to_one_tree() {
     assert_eq!(open(&*other, session(2, "ann"), 1).await, crate::store::Opened::TokenUsed);
     assert!(other.end_session(&session(1, "ann").id, entry("ended")).await.unwrap());
     assert_eq!(one.session(&session(1, "ann").id).await.unwrap(), None, "no server remembers what another ended");
-    assert_eq!(one.record_issue(&session(1, "ann").id, None, None, entry("x")).await.unwrap(), Recorded::SessionEnded);
+    assert_eq!(
+        one.record_issue(
+            &session(1, "ann").id,
+            None,
+            None,
+            conformance::revocations::issued(1, "ann", "web-1"),
+            entry("x")
+        )
+        .await
+        .unwrap(),
+        Recorded::SessionEnded
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,6 +358,89 @@ async fn a_database_of_another_encoding_is_refused_with_the_way_out() {
     place.cluster.psql("postgres", &sql).unwrap();
     let refused = place.refusal().await;
     assert!(refused.contains("LATIN1") && refused.contains("ENCODING 'UTF8'"), "{refused}");
+}
+
+/// Whatever a file knows a database knows, once it was moved; and a server goes on there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_moves_from_a_file_to_a_database_whole() {
+    use crate::store::{PolicyRecord as _, Requests as _, Revocations as _, Selection, Which, outbox::Outbox as _};
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store.redb");
+    let place = Place::new();
+    {
+        let file = Arc::new(RedbStore::open(&path, &seal()).unwrap());
+        conformance::run(Arc::clone(&file) as _).await;
+        conformance::outbox::run(file).await;
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    {
+        let _served = RedbStore::open(&path, &seal()).unwrap();
+        let refused = migrate(&path, &place.settings(), &seal()).await.unwrap_err().to_string();
+        assert!(refused.contains("another process has this store open"), "{refused}");
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let moved = migrate(&path, &place.settings(), &seal()).await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes, "the file is as it was");
+    let refused = migrate(&path, &place.settings(), &seal()).await.unwrap_err().to_string();
+    assert!(refused.contains("holds something"), "{refused}");
+
+    let (file, there) = (RedbStore::open(&path, &seal()).unwrap(), place.open().await);
+    let size = file.entry_count().await.unwrap();
+    assert_eq!((moved.size, there.entry_count().await.unwrap()), (size, size));
+    assert_eq!(there.checkpoint().await.unwrap(), file.checkpoint().await.unwrap());
+    assert_eq!(there.entries(0, 9_999).await.unwrap(), file.entries(0, 9_999).await.unwrap());
+    let all = file.requests(&Which::All, None, 999).await.unwrap();
+    assert_eq!(there.requests(&Which::All, None, 999).await.unwrap(), all);
+    assert_eq!(moved.facts["requests"], u64::try_from(all.len()).unwrap());
+    for which in [Which::Unreviewed, Which::Waiting(NOW)] {
+        assert_eq!(
+            there.requests(&which, None, 999).await.unwrap(),
+            file.requests(&which, None, 999).await.unwrap(),
+            "{which:?}"
+        );
+    }
+    for kept in &all {
+        let id = &kept.request.id;
+        assert_eq!(there.last_expiry(id).await.unwrap(), file.last_expiry(id).await.unwrap());
+        assert_eq!(there.extensions_of(id).await.unwrap(), file.extensions_of(id).await.unwrap());
+        let who = &kept.request.requester;
+        let (issuer, subject) = (&who.issuer, &who.subject);
+        for key in 0..10 {
+            let used = file.filed_with(issuer, subject, &[key; 32]).await.unwrap();
+            assert_eq!(there.filed_with(issuer, subject, &[key; 32]).await.unwrap(), used);
+        }
+    }
+    for name in ["ann", "zoe", "rita", "ann@example.com", "nobody"] {
+        assert_eq!(there.known_as(name).await.unwrap(), file.known_as(name).await.unwrap(), "{name}");
+        let issuer = &session(1, name.split('@').next().unwrap()).identity.issuer;
+        let subject = name.parse().unwrap();
+        assert_eq!(
+            there.sessions_of(issuer, &subject).await.unwrap(),
+            file.sessions_of(issuer, &subject).await.unwrap()
+        );
+    }
+    assert_eq!(there.revoked(None).await.unwrap(), file.revoked(None).await.unwrap());
+    assert_eq!(there.freezes().await.unwrap(), file.freezes().await.unwrap());
+    assert_eq!(there.live(&Selection::All, NOW).await.unwrap(), file.live(&Selection::All, NOW).await.unwrap());
+    assert_eq!(there.recorded_policies().await.unwrap(), file.recorded_policies().await.unwrap());
+    assert_eq!(there.dead_letters("one", 0, 9).await.unwrap(), file.dead_letters("one", 0, 9).await.unwrap());
+    assert_eq!(there.sink_cursor("one").await.unwrap(), file.sink_cursor("one").await.unwrap());
+    there.append(entry("goes on")).await.unwrap();
+    place.open().await;
+
+    // A log that is not what was signed is moved nowhere.
+    drop(file);
+    {
+        let database = ::redb::Database::open(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        let table = ::redb::TableDefinition::<u64, &[u8]>::new("audit");
+        write.open_table(table).unwrap().insert(0, b"other".as_slice()).unwrap();
+        write.commit().unwrap();
+    }
+    let other = Place::new();
+    let refused = migrate(&path, &other.settings(), &seal()).await.unwrap_err().to_string();
+    assert!(refused.contains("entry 0"), "{refused}");
+    assert_eq!(other.psql("SELECT count(*) FROM jit_ssh.audit"), "0", "all or nothing");
 }
 
 /// Somebody else's transaction that holds something.

@@ -44,9 +44,9 @@ const MOST_PAUSE_MS: u32 = 50;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
 const HEAD: &str = "SELECT size, peaks FROM audit_head FOR UPDATE";
-const APPEND: &str = "INSERT INTO audit (idx, entry) SELECT $1 + place - 1, entry \
+pub(super) const APPEND: &str = "INSERT INTO audit (idx, entry) SELECT $1 + place - 1, entry \
                       FROM unnest($2::bytea[]) WITH ORDINALITY AS given (entry, place)";
-const PLANT: &str = "INSERT INTO audit_tree (place, hash) SELECT $1 + place - 1, hash \
+pub(super) const PLANT: &str = "INSERT INTO audit_tree (place, hash) SELECT $1 + place - 1, hash \
                      FROM unnest($2::bytea[]) WITH ORDINALITY AS given (hash, place)";
 const SEAL: &str = "UPDATE audit_head SET size = $1, peaks = $2, checkpoint = $3";
 const TELL: &str = "SELECT pg_notify('jit_ssh', $1)";
@@ -158,8 +158,8 @@ struct Desk {
 }
 
 /// A connection, and what was prepared on it.
-struct Open {
-    connection: Connection,
+pub(super) struct Open {
+    pub(super) connection: Connection,
     prepared: HashMap<&'static str, tokio_postgres::Statement>,
 }
 
@@ -258,7 +258,7 @@ fn pause(tries: u32) -> Duration {
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
 
 impl Open {
-    async fn new(connector: &Connector) -> Result<Self, StoreError> {
+    pub(super) async fn new(connector: &Connector) -> Result<Self, StoreError> {
         let connection = connector.connect().await?;
         // A database that is set to forget commits in a crash is not asked to: what is answered is durable.
         let durable = "SELECT set_config('synchronous_commit', 'on', false) \
@@ -320,7 +320,7 @@ impl Open {
         Ok(())
     }
 
-    async fn prepare(&mut self, every: BTreeSet<&'static str>) -> Result<(), Error> {
+    pub(super) async fn prepare(&mut self, every: BTreeSet<&'static str>) -> Result<(), Error> {
         for sql in every {
             if !self.prepared.contains_key(sql) {
                 self.prepared.insert(sql, self.connection.client.prepare(sql).await?);
@@ -330,7 +330,7 @@ impl Open {
     }
 
     /// Sends a prepared statement once this is first polled.
-    fn ask<'a>(&'a self, statement: &'a Statement) -> Answering<'a> {
+    pub(super) fn ask<'a>(&'a self, statement: &'a Statement) -> Answering<'a> {
         let client = &self.connection.client;
         Box::pin(async move {
             let values: Vec<_> =
@@ -348,7 +348,7 @@ impl Open {
 }
 
 /// Polls all, always in order: so they are sent in order, and all before the first answer is there.
-async fn in_order(mut asked: Vec<Answering<'_>>) -> Vec<Result<Vec<Row>, Error>> {
+pub(super) async fn in_order(mut asked: Vec<Answering<'_>>) -> Vec<Result<Vec<Row>, Error>> {
     let mut answers: Vec<Option<Result<Vec<Row>, Error>>> = asked.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut all = true;

@@ -46,8 +46,12 @@ CREATE TABLE jit_ssh.proofs (
 );
 CREATE TABLE jit_ssh.latest_identities (
     owner bytea PRIMARY KEY,
+    subject bytea NOT NULL,
+    email bytea,
     identity bytea NOT NULL
 );
+CREATE INDEX latest_identities_by_subject ON jit_ssh.latest_identities (subject);
+CREATE INDEX latest_identities_by_email ON jit_ssh.latest_identities (email);
 
 -- A request never changes; beside it stands what follows from its steps.
 CREATE TABLE jit_ssh.requests (
@@ -59,12 +63,14 @@ CREATE TABLE jit_ssh.requests (
     request bytea NOT NULL,
     steps integer NOT NULL DEFAULT 0,
     waiting boolean NOT NULL DEFAULT true,
+    unreviewed boolean NOT NULL DEFAULT false,
     last_expiry bigint
 );
 CREATE INDEX requests_by_time ON jit_ssh.requests (filed, id);
 CREATE INDEX requests_by_requester ON jit_ssh.requests (owner, filed, id);
 CREATE INDEX requests_waiting ON jit_ssh.requests (filed, id) WHERE waiting;
 CREATE INDEX requests_to_expire ON jit_ssh.requests (expires) WHERE waiting;
+CREATE INDEX requests_unreviewed ON jit_ssh.requests (filed, id) WHERE unreviewed;
 CREATE INDEX requests_by_prolonged ON jit_ssh.requests (extends, filed, id) WHERE extends IS NOT NULL;
 CREATE TABLE jit_ssh.request_steps (
     request text COLLATE "C" NOT NULL,
@@ -78,6 +84,40 @@ CREATE TABLE jit_ssh.request_keys (
     body bytea NOT NULL,
     request text COLLATE "C" NOT NULL,
     PRIMARY KEY (owner, key)
+);
+
+-- Certificates that live, and for a while after; issuer, holder and names as digests or bytes.
+CREATE TABLE jit_ssh.certificates (
+    expires bigint NOT NULL,
+    serial bigint NOT NULL,
+    owner bytea NOT NULL,
+    issuer bytea NOT NULL,
+    host bytea NOT NULL,
+    policy bytea NOT NULL,
+    under text COLLATE "C" NOT NULL,
+    revoked boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (expires, serial)
+);
+CREATE INDEX certificates_by_grant ON jit_ssh.certificates (under);
+CREATE INDEX certificates_revoked ON jit_ssh.certificates (serial) WHERE revoked;
+CREATE TABLE jit_ssh.freezes (
+    id text COLLATE "C" PRIMARY KEY,
+    freeze bytea NOT NULL
+);
+-- One row: how often the KRL changed and when it last did, and how often anything about freezes did.
+CREATE TABLE jit_ssh.revocation_counts (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    krl bigint NOT NULL,
+    krl_changed bigint NOT NULL,
+    freezes bigint NOT NULL
+);
+INSERT INTO jit_ssh.revocation_counts (krl, krl_changed, freezes) VALUES (0, 0, 0);
+
+-- The policy set that was recorded last: at most one row.
+CREATE TABLE jit_ssh.policy_set (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    digest bytea NOT NULL,
+    files bytea NOT NULL
 );
 
 CREATE TABLE jit_ssh.sink_cursors (
