@@ -15,8 +15,8 @@ use crate::{
     store::StoreError,
 };
 use ::redb::{
-    Database, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
-    TableError, TableHandle as _, Value,
+    Database, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, TableDefinition, TableError,
+    TableHandle as _, Value,
 };
 use std::path::Path;
 
