@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL database, which several servers may share. Every write of a server goes through one task that
 //! commits many at once; reads are single statements, each of which sees whole commits.
 
+mod agenda;
 mod change;
 mod connect;
 mod head;
@@ -44,6 +45,7 @@ pub struct PostgresStore {
     writer: Writer,
     used: LastUse,
     hints: hints::Hints,
+    held: outbox::Held,
 }
 
 /// What a look at a database found, without changing anything.
@@ -67,9 +69,10 @@ impl PostgresStore {
         schema::complete(&connector).await?;
         let seal = head::check(&connector, seal).await?;
         let pool = connector.pool(settings.pool.get()).map_err(OpenError::unreachable)?;
+        let held = outbox::Held::new().map_err(OpenError::unreachable)?;
         let hints = hints::Hints::start(connector.clone());
         let writer = Writer::start(connector.clone(), seal);
-        Ok(Self { pool, connector, writer, used: LastUse::default(), hints })
+        Ok(Self { pool, connector, writer, used: LastUse::default(), hints, held })
     }
 
     /// The rows that one statement answers. A connection that turns out to be dead is replaced once.

@@ -12,10 +12,10 @@ use crate::{
     config::store::Postgres,
     store::{
         LoginSession, StoreError,
-        redb::dump::{Certificate, Fact},
+        redb::dump::{Asked, Certificate, Fact},
     },
 };
-use policy::{Identity, Request};
+use policy::{Group, Identity, Request, UnixTime};
 use tokio_postgres::Error;
 
 /// Each of the tables that a server writes to.
@@ -116,10 +116,8 @@ fn statements(fact: Fact) -> Result<Vec<Statement>, StoreError> {
             vec![say!("INSERT INTO keys (key, owner, proven) VALUES ($1, $2, $3)", key, owner, big(proven)?)]
         }
         Fact::Proof { session, key } => vec![say!("INSERT INTO proofs (session, key) VALUES ($1, $2)", session, key)],
-        Fact::Identity(json) => vec![identity(json)?],
-        Fact::Request { request, steps, waiting, unreviewed, last_expiry } => {
-            asked(request, steps, (waiting, unreviewed), last_expiry)?
-        }
+        Fact::Identity { identity, since } => known(identity, since.as_deref())?,
+        Fact::Request(kept) => asked(kept)?,
         Fact::UsedKey { owner, key, body, request } => {
             let sql = "INSERT INTO request_keys (owner, key, body, request) VALUES ($1, $2, $3, $4)";
             vec![say!(sql, owner, key, body, request)]
@@ -152,31 +150,47 @@ fn session(json: Vec<u8>) -> Result<Statement, StoreError> {
     Ok(say!(sql, id, owner, started, expires, used, json))
 }
 
-fn identity(json: Vec<u8>) -> Result<Statement, StoreError> {
+fn known(json: Vec<u8>, since: Option<&[u8]>) -> Result<Vec<Statement>, StoreError> {
     let identity: Identity = decode(&json)?;
     let owner = records::owner(&identity.issuer, &identity.subject).to_vec();
     let email = identity.email.as_ref().map(|email| email.as_str().to_ascii_lowercase().into_bytes());
+    // Groups of a login that left no such time count as held for ever.
+    let ever = || identity.groups.iter().map(|group| (group.clone(), UnixTime::from_secs(0))).collect();
+    let since: Vec<(Group, UnixTime)> = since.map_or_else(|| Ok(ever()), decode)?;
+    let names: Vec<Vec<u8>> = since.iter().map(|(group, _)| group.as_str().as_bytes().to_vec()).collect();
+    let times: Vec<i64> = since.iter().map(|(_, at)| bound(at.as_secs())).collect();
+    let subject = identity.subject.as_str().as_bytes().to_vec();
     let sql = "INSERT INTO latest_identities (owner, subject, email, identity) VALUES ($1, $2, $3, $4)";
-    Ok(say!(sql, owner, identity.subject.as_str().as_bytes().to_vec(), email, json))
+    let groups = "INSERT INTO memberships (owner, name, since) \
+                  SELECT $1, name, since FROM unnest($2::bytea[], $3::bigint[]) AS g (name, since) ON CONFLICT DO NOTHING";
+    Ok(vec![say!(sql, owner.clone(), subject, email, json), say!(groups, owner, names, times)])
 }
 
-fn asked(
-    json: Vec<u8>,
-    steps: Vec<Vec<u8>>,
-    (waiting, unreviewed): (bool, bool),
-    last_expiry: Option<u64>,
-) -> Result<Vec<Statement>, StoreError> {
+fn asked(kept: Asked) -> Result<Vec<Statement>, StoreError> {
+    let Asked { request: json, steps, waiting, unreviewed, last_expiry, look } = kept;
     let request: Request = decode(&json)?;
     let id = request.id.as_str().to_owned();
     let owner = records::owner(&request.requester.issuer, &request.requester.subject).to_vec();
     let (filed, expires) = (big(request.filed.as_secs())?, big(request.expires.as_secs())?);
     let extends = request.extends.as_ref().map(|prolonged| prolonged.as_str().to_owned());
     let last_expiry = last_expiry.map(big).transpose()?;
-    let sql = "INSERT INTO requests (id, owner, filed, expires, extends, request, steps, waiting, unreviewed, last_expiry) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let count = place(steps.len());
-    let kept = say!(sql, id.clone(), owner, filed, expires, extends, json, count, waiting, unreviewed, last_expiry);
-    let mut all = vec![kept];
+    let (look_at, reminded, over) = look.map_or((None, false, false), |(at, reminded, over)| (Some(at), reminded, over));
+    let sql = "INSERT INTO requests (id, owner, filed, expires, extends, request, steps, waiting, unreviewed, \
+                   last_expiry, look_at, reminded, over) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let (count, look_at) = (place(steps.len()), look_at.map(big).transpose()?);
+    let mut all = vec![
+        say!(
+            sql, id.clone(), owner, filed, expires, extends, json, count, waiting, unreviewed, last_expiry, look_at,
+            reminded, over
+        ),
+        say!(
+            "INSERT INTO request_words (word, filed, id) SELECT word, $2, $3 FROM unnest($1::bytea[]) AS w (word)",
+            records::words(&request).iter().map(|word| word.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
+            filed,
+            id.clone(),
+        ),
+    ];
     for (at, step) in steps.into_iter().enumerate() {
         let sql = "INSERT INTO request_steps (request, place, step) VALUES ($1, $2, $3)";
         all.push(say!(sql, id.clone(), place(at), step));

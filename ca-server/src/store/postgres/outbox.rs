@@ -9,6 +9,11 @@ use crate::store::{
     outbox::{DeadLetter, Outbox},
 };
 use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 const ADVANCE: &str = "
 INSERT INTO sink_cursors (sink, next) VALUES ($1, $2)
@@ -17,8 +22,48 @@ const BURY: &str = "
 INSERT INTO sink_dead_letters (sink, idx, letter) SELECT $1, idx, letter FROM unnest($2::bigint[], $3::bytea[]) AS dead (idx, letter)
     ON CONFLICT (sink, idx) DO UPDATE SET letter = excluded.letter";
 
+/// By the database's clock, so that the servers' need not agree.
+const HOLD: &str = "
+INSERT INTO sink_holders (sink, holder, until) VALUES ($1, $2, clock_timestamp() + interval '15 seconds')
+    ON CONFLICT (sink) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    WHERE sink_holders.holder = excluded.holder OR sink_holders.until < clock_timestamp() RETURNING 1";
+/// So long what was said of a sink is taken as said, well within the time above.
+const SAID: Duration = Duration::from_secs(4);
+
+/// Which sinks this server delivers for.
+pub(super) struct Held {
+    /// Another one for each server and each of its starts.
+    holder: Vec<u8>,
+    since: Mutex<HashMap<String, Instant>>,
+}
+
+impl Held {
+    pub(super) fn new() -> Result<Self, StoreError> {
+        let holder = crate::clock::random::<16>().map_err(|error| StoreError(format!("no randomness: {error}")))?;
+        Ok(Self { holder: holder.to_vec(), since: Mutex::default() })
+    }
+
+    fn since(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[async_trait]
 impl Outbox for PostgresStore {
+    async fn hold_sink(&self, name: &str) -> Result<bool, StoreError> {
+        if self.held.since().get(name).is_some_and(|since| since.elapsed() < SAID) {
+            return Ok(true);
+        }
+        let asked = Instant::now();
+        let holds = !self.rows(HOLD, &[&name.as_bytes(), &self.held.holder]).await?.is_empty();
+        if holds {
+            self.held.since().insert(name.to_owned(), asked);
+        } else {
+            self.held.since().remove(name);
+        }
+        Ok(holds)
+    }
+
     async fn sink_cursor(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let rows = self.rows("SELECT next FROM sink_cursors WHERE sink = $1", &[&name.as_bytes()]).await?;
         rows.first().map(|row| number(column(row, 0)?)).transpose()

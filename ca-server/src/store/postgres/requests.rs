@@ -13,19 +13,24 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use std::collections::HashMap;
 use tokio_postgres::Row;
 
 const FILE: &str = "
 WITH before AS (SELECT body, request FROM request_keys WHERE owner = $2::bytea AND key = $7::bytea),
-    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request, unreviewed)
-        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea, $9::boolean WHERE NOT EXISTS (SELECT FROM before)),
+    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request, unreviewed, look_at, reminded, over)
+        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea, $9::boolean, $10::bigint, $11::boolean, $12::boolean
+        WHERE NOT EXISTS (SELECT FROM before)),
+    found AS (INSERT INTO request_words (word, filed, id) SELECT word, $3, $1 FROM unnest($13::bytea[]) AS w (word)
+        WHERE NOT EXISTS (SELECT FROM before)),
     keyed AS (INSERT INTO request_keys (owner, key, body, request)
         SELECT $2, $7, $8::bytea, $1 WHERE $7 IS NOT NULL AND NOT EXISTS (SELECT FROM before))
 SELECT body, request FROM before";
 const STEP: &str = "
 WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
-            unreviewed = unreviewed AND NOT $5::boolean
+            unreviewed = unreviewed AND NOT $5::boolean, look_at = CASE WHEN $4 THEN NULL ELSE $6::bigint END,
+            reminded = reminded OR look_at IS NULL, over = over OR look_at IS NULL
         WHERE id = $1 AND steps = $2 RETURNING id)
 INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped RETURNING 1";
 
@@ -57,6 +62,7 @@ macro_rules! page {
 
 const ALL: [&str; 2] = page!("true");
 const OF: [&str; 2] = page!("owner = $3");
+const WITH: [&str; 2] = page!("id IN (SELECT id FROM request_words WHERE word = $3)");
 const UNREVIEWED: [&str; 2] = page!("unreviewed");
 const WAITING: [&str; 2] = page!("waiting AND expires > $3");
 
@@ -69,6 +75,7 @@ impl Requests for PostgresStore {
         entry: Entry,
     ) -> Result<Filed, StoreError> {
         let owner = records::owner(&request.requester.issuer, &request.requester.subject).to_vec();
+        let look = records::first_look(&request);
         let statement = say!(
             FILE,
             request.id.as_str().to_owned(),
@@ -80,6 +87,10 @@ impl Requests for PostgresStore {
             idempotency.map(|chosen| chosen.key.to_vec()),
             idempotency.map(|chosen| chosen.body.to_vec()),
             request.break_glass.is_some(),
+            big(look.at.as_secs())?,
+            look.reminded,
+            look.over,
+            records::words(&request).iter().map(|word| word.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
         );
         let filed = self.writer.write(vec![statement], move |rows| {
             let Some(before) = rows.first().and_then(|rows| rows.first()) else {
@@ -118,6 +129,7 @@ impl Requests for PostgresStore {
         let rows = match which {
             Which::All => self.rows(pick(ALL), &[&after_id, &most]).await?,
             Which::Unreviewed => self.rows(pick(UNREVIEWED), &[&after_id, &most]).await?,
+            Which::With(word) => self.rows(pick(WITH), &[&after_id, &most, &word.as_str().as_bytes()]).await?,
             Which::Of(issuer, subject) => {
                 self.rows(pick(OF), &[&after_id, &most, &records::owner(issuer, subject).as_slice()]).await?
             }
@@ -132,8 +144,8 @@ impl Requests for PostgresStore {
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
         let (json, ends) = (encode(&step)?, records::ends(&step));
-        let reviews = records::reviews(&step);
-        let mut statements = vec![say!(STEP, id.as_str().to_owned(), place(seen), json.clone(), ends, reviews)];
+        let (reviews, at) = (records::reviews(&step), bound(step.at.as_secs()));
+        let mut statements = vec![say!(STEP, id.as_str().to_owned(), place(seen), json.clone(), ends, reviews, at)];
         if ends {
             statements.extend(revocations::by_step(id, place(seen), json, step.at));
         }
@@ -159,6 +171,16 @@ impl Requests for PostgresStore {
         Ok(last.map(number).transpose()?.map(UnixTime::from_secs))
     }
 
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        let Some(identity) = self.latest_identity(issuer, subject).await? else { return Ok(Vec::new()) };
+        let sql = "SELECT name, since FROM memberships WHERE owner = $1";
+        let rows = self.rows(sql, &[&records::owner(issuer, subject).as_slice()]).await?;
+        let known = rows.iter().map(|row| Ok((column::<&[u8]>(row, 0)?, UnixTime::from_secs(number(column(row, 1)?)?))));
+        let known = known.collect::<Result<HashMap<_, _>, StoreError>>()?;
+        let since = |group: Group| Some((known.get(group.as_str().as_bytes()).copied(), group));
+        Ok(identity.groups.into_iter().filter_map(since).filter_map(|(at, group)| Some((group, at?))).collect())
+    }
+
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         let sql = "SELECT identity FROM latest_identities WHERE owner = $1";
         let rows = self.rows(sql, &[&records::owner(issuer, subject).as_slice()]).await?;
@@ -173,7 +195,8 @@ fn used(row: &Row) -> Result<([u8; 32], RequestId), StoreError> {
     Ok((body, column::<&str>(row, 1)?.parse().map_err(|_malformed| wrong())?))
 }
 
-fn kept(row: &Row) -> Result<KeptRequest, StoreError> {
+/// A request from a row that begins with its JSON and that of its steps.
+pub(super) fn kept(row: &Row) -> Result<KeptRequest, StoreError> {
     let steps: Vec<&[u8]> = column(row, 1)?;
     let steps = steps.into_iter().map(decode).collect::<Result<_, _>>()?;
     Ok(KeptRequest { request: decode(column(row, 0)?)?, steps })

@@ -23,7 +23,11 @@ const OPEN: &str = "
 WITH unused AS (INSERT INTO tokens (digest, forget) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1),
     met AS (INSERT INTO latest_identities (owner, identity, subject, email)
         SELECT $4, $9::bytea, $10::bytea, $11::bytea FROM unused
-        ON CONFLICT (owner) DO UPDATE SET identity = excluded.identity, email = excluded.email)
+        ON CONFLICT (owner) DO UPDATE SET identity = excluded.identity, email = excluded.email),
+    left_groups AS (DELETE FROM memberships
+        WHERE owner = $4 AND NOT name = ANY($12::bytea[]) AND EXISTS (SELECT FROM unused)),
+    joined AS (INSERT INTO memberships (owner, name, since) SELECT $4, name, $5 FROM unused, unnest($12) AS g (name)
+        ON CONFLICT DO NOTHING)
 INSERT INTO sessions (id, owner, started, expires, used, session)
     SELECT $3::text, $4::bytea, $5::bigint, $6::bigint, $7::bigint, $8::bytea FROM unused RETURNING id";
 /// Ends the oldest, if the session was opened.
@@ -54,7 +58,10 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
     proven AS (INSERT INTO proofs (session, key) SELECT $1, $2 FROM verdict WHERE said = 'yes' AND $2 IS NOT NULL
         ON CONFLICT DO NOTHING),
     claimed AS (UPDATE requests SET last_expiry = greatest(last_expiry, $7::bigint), steps = steps + ($8::bytea IS NOT NULL)::integer,
-            waiting = waiting AND NOT $9::boolean
+            waiting = waiting AND NOT $9::boolean,
+            look_at = CASE WHEN $8 IS NULL THEN look_at WHEN $9 THEN NULL ELSE $18::bigint END,
+            reminded = reminded OR $8 IS NOT NULL AND look_at IS NULL,
+            over = over OR $8 IS NOT NULL AND look_at IS NULL
         FROM verdict WHERE said = 'yes' AND id = $6::text RETURNING id, steps),
     stepped AS (INSERT INTO request_steps (request, place, step)
         SELECT id, steps - 1, $8 FROM claimed WHERE $8 IS NOT NULL),
@@ -76,9 +83,6 @@ const PRUNE_TOKENS: &str = "
 DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE forget <= $1 LIMIT $2) RETURNING 1";
 const PRUNE_KEYS: &str = "
 DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE proven <= $1 LIMIT $2) RETURNING 1";
-const PRUNE_WAITING: &str = "
-UPDATE requests SET waiting = false
-    WHERE id IN (SELECT id FROM requests WHERE waiting AND expires <= $1 LIMIT $2) RETURNING 1";
 
 pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Result<Vec<Statement>, StoreError> {
     let owner = records::owner(&session.identity.issuer, &session.identity.subject).to_vec();
@@ -97,6 +101,7 @@ pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Resu
             encode(&session.identity)?,
             session.identity.subject.as_str().as_bytes().to_vec(),
             session.identity.email.as_ref().map(|email| email.as_str().to_ascii_lowercase().into_bytes()),
+            session.identity.groups.iter().map(|group| group.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
         ),
         say!(MAKE_ROOM, owner, id, i64::try_from(most.max(1)).unwrap_or(i64::MAX)),
     ])
@@ -147,6 +152,7 @@ pub(super) fn record(
         issued.host.as_str().as_bytes().to_vec(),
         issued.policy.as_str().as_bytes().to_vec(),
         issued.grant.as_str().to_owned(),
+        step.map(|step| bound(step.at.as_secs())),
     ))
 }
 
@@ -215,7 +221,6 @@ impl PostgresStore {
             say!(PRUNE_SESSIONS, end, STEP),
             say!(PRUNE_TOKENS, end, STEP),
             say!(PRUNE_KEYS, keys, STEP),
-            say!(PRUNE_WAITING, end, STEP),
             say!(revocations::PRUNE, bound(now.minus(AFTER_EXPIRY).as_secs()), STEP, end),
         ];
         let step = usize::try_from(STEP).unwrap_or(usize::MAX);

@@ -170,6 +170,19 @@ async fn a_request_that_one_server_took_is_spent_at_the_other() {
     assert_eq!(spend(&one, 1, now + 999).await, Spent::Forgotten);
 }
 
+/// Of two servers one delivers for a sink, until it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_delivers_for_a_sink() {
+    use crate::store::outbox::Outbox as _;
+    let place = Place::new();
+    let (one, other) = (place.open().await, place.open().await);
+    assert!(one.hold_sink("siem").await.unwrap() && one.hold_sink("siem").await.unwrap());
+    assert!(!other.hold_sink("siem").await.unwrap());
+    assert!(other.hold_sink("mail").await.unwrap(), "each sink has its own");
+    place.psql("UPDATE jit_ssh.sink_holders SET until = clock_timestamp() - interval '1 second'");
+    assert!(other.hold_sink("siem").await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_server_does_is_heard_at_the_other() {
     let place = Place::new();

@@ -27,6 +27,8 @@ const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("request
 const STEPS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("request_steps");
 const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
 const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
+const LOOKS: TableDefinition<'_, &str, (u64, bool, bool)> = TableDefinition::new("request_looks");
+const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_since");
 const USED_KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), (&[u8; 32], &str)> = TableDefinition::new("request_keys");
 const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
@@ -38,7 +40,7 @@ const POLICIES: TableDefinition<'_, &str, (&str, &[u8])> = TableDefinition::new(
 const CURSORS: TableDefinition<'_, &str, u64> = TableDefinition::new("sink_cursors");
 const LETTERS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("sink_dead_letters");
 /// What follows from the others, and what says how they are laid out.
-const DERIVED: [&str; 11] = [
+const DERIVED: [&str; 13] = [
     "meta",
     "audit_checkpoint",
     "sessions_by_owner",
@@ -48,11 +50,13 @@ const DERIVED: [&str; 11] = [
     "requests_by_time",
     "requests_by_requester",
     "requests_by_prolonged",
+    "requests_by_word",
+    "request_looks_by_time",
     "certificates_by_grant",
     "sink_dead_letter_counts",
 ];
 /// All that is told as facts, or in the log.
-const TOLD: [&str; 20] = [
+const TOLD: [&str; 22] = [
     "audit",
     "sessions",
     "tokens",
@@ -65,6 +69,8 @@ const TOLD: [&str; 20] = [
     "requests_unreviewed",
     "request_keys",
     "request_last_expiry",
+    "request_looks",
+    "groups_since",
     "certificates",
     "certificates_revoked",
     "freezes",
@@ -82,8 +88,8 @@ pub(in crate::store) enum Fact {
     Token { digest: Vec<u8>, forget: u64 },
     Key { key: Vec<u8>, owner: Vec<u8>, proven: u64 },
     Proof { session: String, key: Vec<u8> },
-    Identity(Vec<u8>),
-    Request { request: Vec<u8>, steps: Vec<Vec<u8>>, waiting: bool, unreviewed: bool, last_expiry: Option<u64> },
+    Identity { identity: Vec<u8>, since: Option<Vec<u8>> },
+    Request(Asked),
     UsedKey { owner: Vec<u8>, key: Vec<u8>, body: Vec<u8>, request: String },
     Certificate(Certificate),
     Freeze { id: String, freeze: Vec<u8> },
@@ -101,8 +107,8 @@ impl Fact {
             Self::Token { .. } => "used tokens",
             Self::Key { .. } => "user keys",
             Self::Proof { .. } => "proofs of user keys",
-            Self::Identity(_) => "people and workloads",
-            Self::Request { .. } => "requests",
+            Self::Identity { .. } => "people and workloads",
+            Self::Request(_) => "requests",
             Self::UsedKey { .. } => "idempotency keys",
             Self::Certificate(_) => "live certificates",
             Self::Freeze { .. } => "freezes",
@@ -112,6 +118,18 @@ impl Fact {
             Self::Letter { .. } => "dead letters",
         }
     }
+}
+
+/// A request with what follows from its steps and from time.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Asked {
+    pub(in crate::store) request: Vec<u8>,
+    pub(in crate::store) steps: Vec<Vec<u8>>,
+    pub(in crate::store) waiting: bool,
+    pub(in crate::store) unreviewed: bool,
+    pub(in crate::store) last_expiry: Option<u64>,
+    /// When to look at it next, whether people were reminded, whether its end is on record.
+    pub(in crate::store) look: Option<(u64, bool, bool)>,
 }
 
 /// A certificate that lives.
@@ -196,7 +214,7 @@ impl Source {
             self.table(PROOFS, |(session, key), ()| {
                 Ok(Fact::Proof { session: session.to_owned(), key: key.to_vec() })
             })?,
-            self.table(LATEST, |_owner, json| Ok(Fact::Identity(json.to_vec())))?,
+            self.identities()?,
             self.requests()?,
             self.table(USED_KEYS, |(owner, key), (body, request)| {
                 let (owner, key, body) = (owner.to_vec(), key.to_vec(), body.to_vec());
@@ -216,8 +234,16 @@ impl Source {
         Ok(Box::new(all.into_iter().flatten()))
     }
 
+    fn identities(&self) -> Result<Facts, StoreError> {
+        let since = self.kept(SINCE)?;
+        self.table(LATEST, move |owner, json| {
+            let since = found(since.as_ref(), owner)?.map(|since| since.value().to_vec());
+            Ok(Fact::Identity { identity: json.to_vec(), since })
+        })
+    }
+
     fn requests(&self) -> Result<Facts, StoreError> {
-        let (steps, waiting) = (self.kept(STEPS)?, self.kept(WAITING)?);
+        let (steps, waiting, looks) = (self.kept(STEPS)?, self.kept(WAITING)?, self.kept(LOOKS)?);
         let (unreviewed, expiries) = (self.kept(UNREVIEWED)?, self.kept(EXPIRIES)?);
         self.table(REQUESTS, move |id, json| {
             let request: policy::Request = serde_json::from_slice(json).map_err(failed)?;
@@ -228,19 +254,21 @@ impl Source {
                     taken.push(step.map_err(failed)?.1.value().to_vec());
                 }
             }
-            let waiting = waiting.as_ref().map(|table| table.get(row)).transpose().map_err(failed)?.flatten().is_some();
-            let unreviewed =
-                unreviewed.as_ref().map(|table| table.get(row)).transpose().map_err(failed)?.flatten().is_some();
-            let last = expiries.as_ref().map(|table| table.get(id)).transpose().map_err(failed)?.flatten();
-            let last_expiry = last.map(|last| last.value());
-            Ok(Fact::Request { request: json.to_vec(), steps: taken, waiting, unreviewed, last_expiry })
+            Ok(Fact::Request(Asked {
+                request: json.to_vec(),
+                steps: taken,
+                waiting: found(waiting.as_ref(), row)?.is_some(),
+                unreviewed: found(unreviewed.as_ref(), row)?.is_some(),
+                last_expiry: found(expiries.as_ref(), id)?.map(|last| last.value()),
+                look: found(looks.as_ref(), id)?.map(|look| look.value()),
+            }))
         })
     }
 
     fn certificates(&self) -> Result<Facts, StoreError> {
         let revoked = self.kept(REVOKED)?;
         self.table(CERTIFICATES, move |(expires, serial), (owner, issuer, host, policy, grant)| {
-            let revoked = revoked.as_ref().map(|table| table.get((expires, serial))).transpose().map_err(failed)?;
+            let revoked = found(revoked.as_ref(), (expires, serial))?.is_some();
             Ok(Fact::Certificate(Certificate {
                 expires,
                 serial,
@@ -249,7 +277,7 @@ impl Source {
                 host: host.to_owned(),
                 policy: policy.to_owned(),
                 grant: grant.to_owned(),
-                revoked: revoked.flatten().is_some(),
+                revoked,
             }))
         })
     }
@@ -286,4 +314,12 @@ impl Source {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// What a table has under `key`, if there is that table.
+fn found<'k, K: Key + 'static, V: Value + 'static>(
+    table: Option<&ReadOnlyTable<K, V>>,
+    key: impl std::borrow::Borrow<K::SelfType<'k>>,
+) -> Result<Option<::redb::AccessGuard<'static, V>>, StoreError> {
+    table.map(|table| table.get(key)).transpose().map(Option::flatten).map_err(failed)
 }

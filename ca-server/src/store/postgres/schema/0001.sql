@@ -52,6 +52,13 @@ CREATE TABLE jit_ssh.latest_identities (
 );
 CREATE INDEX latest_identities_by_subject ON jit_ssh.latest_identities (subject);
 CREATE INDEX latest_identities_by_email ON jit_ssh.latest_identities (email);
+-- The groups of the latest login, and since when each is known.
+CREATE TABLE jit_ssh.memberships (
+    owner bytea NOT NULL,
+    name bytea NOT NULL,
+    since bigint NOT NULL,
+    PRIMARY KEY (owner, name)
+);
 
 -- A request never changes; beside it stands what follows from its steps.
 CREATE TABLE jit_ssh.requests (
@@ -64,14 +71,25 @@ CREATE TABLE jit_ssh.requests (
     steps integer NOT NULL DEFAULT 0,
     waiting boolean NOT NULL DEFAULT true,
     unreviewed boolean NOT NULL DEFAULT false,
-    last_expiry bigint
+    last_expiry bigint,
+    -- When to look at it next; nothing once it is put away.
+    look_at bigint,
+    reminded boolean NOT NULL DEFAULT false,
+    over boolean NOT NULL DEFAULT false
 );
+CREATE INDEX requests_to_look_at ON jit_ssh.requests (look_at, id) WHERE look_at IS NOT NULL;
 CREATE INDEX requests_by_time ON jit_ssh.requests (filed, id);
 CREATE INDEX requests_by_requester ON jit_ssh.requests (owner, filed, id);
 CREATE INDEX requests_waiting ON jit_ssh.requests (filed, id) WHERE waiting;
-CREATE INDEX requests_to_expire ON jit_ssh.requests (expires) WHERE waiting;
 CREATE INDEX requests_unreviewed ON jit_ssh.requests (filed, id) WHERE unreviewed;
 CREATE INDEX requests_by_prolonged ON jit_ssh.requests (extends, filed, id) WHERE extends IS NOT NULL;
+-- What requests are found by.
+CREATE TABLE jit_ssh.request_words (
+    word bytea NOT NULL,
+    filed bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (word, filed, id)
+);
 CREATE TABLE jit_ssh.request_steps (
     request text COLLATE "C" NOT NULL,
     place integer NOT NULL CHECK (place >= 0),
@@ -129,6 +147,13 @@ CREATE TABLE jit_ssh.sink_dead_letters (
     idx bigint NOT NULL,
     letter bytea NOT NULL,
     PRIMARY KEY (sink, idx)
+);
+
+-- Which server delivers for a sink.
+CREATE UNLOGGED TABLE jit_ssh.sink_holders (
+    sink bytea PRIMARY KEY,
+    holder bytea NOT NULL,
+    until timestamptz NOT NULL
 );
 
 -- Signed requests that some server took. Not logged, for the sake of speed: after a crash or on a standby that took over
