@@ -1,7 +1,8 @@
 //! What every store promises, as one suite that runs on each.
 
+mod agenda;
 pub(crate) mod outbox;
-mod requests;
+pub(in crate::store) mod requests;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
 use crate::{
@@ -31,6 +32,7 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     a_use_is_seen_and_never_goes_back(&*store).await;
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
     requests::run(&store).await;
+    agenda::run(&store).await;
     what_ends_by_itself_is_on_record(&*store).await;
     the_tree_is_over_the_entries_and_signed(&*store).await;
     store.ready().await.unwrap();

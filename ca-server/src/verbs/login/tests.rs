@@ -11,15 +11,15 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
-        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        Agenda, Claim, Due, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Look, Opened, Recorded,
+        Requests, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
     },
 };
 use api::{Code, LoginRequest};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use policy::{Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
+use policy::{Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -238,7 +238,20 @@ impl Requests for Burning {
     async fn last_expiry(&self, _: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         burning()
     }
+    async fn groups_since(&self, _: &Issuer, _: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        burning()
+    }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Agenda for Burning {
+    async fn due(&self, _: UnixTime, _: usize) -> Result<Vec<Due>, StoreError> {
+        burning()
+    }
+    async fn attend(&self, _: &Due, _: Option<Look>, _: Option<Entry>) -> Result<bool, StoreError> {
         burning()
     }
 }
