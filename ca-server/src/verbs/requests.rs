@@ -12,7 +12,7 @@ pub(super) use view::{etag, shown};
 use super::{authenticate::Caller, case, case::Case, issue::refuse};
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     policies::Loaded,
     refusal::Refusal,
@@ -61,7 +61,7 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
     within_bounds(app, caller, &loaded, now).await?;
 
     let case = Case::filed(request.clone())?;
-    let event = Event::RequestFiled {
+    let event = RequestEvent::Filed {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
