@@ -175,7 +175,8 @@ impl Requests for PostgresStore {
         let Some(identity) = self.latest_identity(issuer, subject).await? else { return Ok(Vec::new()) };
         let sql = "SELECT name, since FROM memberships WHERE owner = $1";
         let rows = self.rows(sql, &[&records::owner(issuer, subject).as_slice()]).await?;
-        let known = rows.iter().map(|row| Ok((column::<&[u8]>(row, 0)?, UnixTime::from_secs(number(column(row, 1)?)?))));
+        let known =
+            rows.iter().map(|row| Ok((column::<&[u8]>(row, 0)?, UnixTime::from_secs(number(column(row, 1)?)?))));
         let known = known.collect::<Result<HashMap<_, _>, StoreError>>()?;
         let since = |group: Group| Some((known.get(group.as_str().as_bytes()).copied(), group));
         Ok(identity.groups.into_iter().filter_map(since).filter_map(|(at, group)| Some((group, at?))).collect())
