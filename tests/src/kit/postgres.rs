@@ -37,18 +37,19 @@ impl Cluster {
     /// If PostgreSQL is not installed or does not start.
     pub fn shared() -> Result<&'static Self> {
         static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
+        let shared =
+            SHARED.get_or_init(|| Self::start(&std::env::temp_dir(), false).map_err(|error| format!("{error:#}")));
         shared.as_ref().map_err(|error| anyhow::anyhow!("no PostgreSQL for the tests: {error}"))
     }
 
-    /// Starts a server. It logs in anybody as anybody through its socket and in plain on 127.0.0.1; by TLS it asks for a
-    /// password.
+    /// Starts a server that keeps its data `under` that directory; one that is not `durable` spares the disk. It logs in
+    /// anybody as anybody through its socket and in plain on 127.0.0.1; by TLS it asks for a password.
     ///
     /// # Errors
     /// If PostgreSQL is not installed or does not start.
-    pub fn start() -> Result<Self> {
+    pub fn start(under: &Path, durable: bool) -> Result<Self> {
         let bin = programs()?;
-        let home = tempfile::Builder::new().prefix("jit-ssh-pg-").tempdir()?.keep();
+        let home = tempfile::Builder::new().prefix("jit-ssh-pg-").tempdir_in(under)?.keep();
         let account = account()?;
         if let Some((user, group)) = account {
             chown(&home, Some(user), Some(group))?;
@@ -81,8 +82,8 @@ impl Cluster {
         server.arg("-p").arg(port.to_string()).arg("-k").arg(&home).args(["-h", "127.0.0.1"]);
         let (crt, key) = (home.join("server.crt"), home.join("server.key"));
         for setting in [
-            "fsync=off".to_owned(),
-            "full_page_writes=off".to_owned(),
+            format!("fsync={}", if durable { "on" } else { "off" }),
+            format!("full_page_writes={}", if durable { "on" } else { "off" }),
             "max_connections=300".to_owned(),
             "log_min_messages=warning".to_owned(),
             "ssl=on".to_owned(),

@@ -28,7 +28,7 @@ impl Agenda for PostgresStore {
         let rows = self.rows(DUE, &[&bound(now.as_secs()), &most]).await?;
         let due = rows.iter().map(|row| {
             let at = UnixTime::from_secs(number(column(row, 2)?)?);
-            let look = Look { at, reminded: column(row, 3)?, over: column(row, 4)? };
+            let look = Look { at, reminded: column(row, 3)? };
             Ok(Due { kept: kept(row)?, look })
         });
         due.collect()
@@ -43,10 +43,10 @@ impl Agenda for PostgresStore {
             place(kept.steps.len()),
             bound(look.at.as_secs()),
             look.reminded,
-            look.over,
+            false,
             next.map(|next| bound(next.at.as_secs())),
             next.map(|next| next.reminded),
-            next.map(|next| next.over),
+            next.map(|_| false),
         );
         let attended = self.writer.write(vec![statement], move |rows| {
             Ok(match rows.first().is_some_and(|rows| !rows.is_empty()) {

@@ -30,7 +30,7 @@ SELECT body, request FROM before";
 const STEP: &str = "
 WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
             unreviewed = unreviewed AND NOT $5::boolean, look_at = CASE WHEN $4 THEN NULL ELSE $6::bigint END,
-            reminded = reminded OR look_at IS NULL, over = over OR look_at IS NULL
+            reminded = reminded OR look_at IS NULL, over = false
         WHERE id = $1 AND steps = $2 RETURNING id)
 INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped RETURNING 1";
 
@@ -89,7 +89,7 @@ impl Requests for PostgresStore {
             request.break_glass.is_some(),
             big(look.at.as_secs())?,
             look.reminded,
-            look.over,
+            false,
             records::words(&request).iter().map(|word| word.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
         );
         let filed = self.writer.write(vec![statement], move |rows| {

@@ -27,7 +27,7 @@ const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("request
 const STEPS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("request_steps");
 const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
 const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
-const LOOKS: TableDefinition<'_, &str, (u64, bool, bool)> = TableDefinition::new("request_looks");
+const LOOKS: TableDefinition<'_, &str, (u64, bool)> = TableDefinition::new("request_looks");
 const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_since");
 const USED_KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), (&[u8; 32], &str)> = TableDefinition::new("request_keys");
 const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
@@ -260,7 +260,7 @@ impl Source {
                 waiting: found(waiting.as_ref(), row)?.is_some(),
                 unreviewed: found(unreviewed.as_ref(), row)?.is_some(),
                 last_expiry: found(expiries.as_ref(), id)?.map(|last| last.value()),
-                look: found(looks.as_ref(), id)?.map(|look| look.value()),
+                look: found(looks.as_ref(), id)?.map(|look| (look.value().0, look.value().1, false)),
             }))
         })
     }
