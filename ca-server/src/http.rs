@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod bodies;
+mod body;
 pub mod client;
 pub mod connections;
 pub mod door;
@@ -10,6 +11,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod rate;
 mod requests;
+mod revocations;
 pub mod routes;
 pub mod tls;
 

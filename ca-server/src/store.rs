@@ -16,7 +16,7 @@ pub use records::{
     Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Stepped, TokenUse, Which,
 };
 pub use requests::Requests;
-pub use revocations::{Freezes, Issued, LiveCertificate, Revocations, Revoked, Selection};
+pub use revocations::{Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection};
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.

@@ -12,7 +12,7 @@ pub(super) use view::{etag, shown};
 use super::{authenticate::Caller, case, case::Case, issue::refuse};
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     policies::Loaded,
     refusal::Refusal,
@@ -21,6 +21,11 @@ use crate::{
 use api::{Code, FileRequest};
 use policy::{Now, RequestId, Stage, UnixTime};
 use sha2::{Digest as _, Sha256};
+
+/// What a request asks for one of its targets.
+pub(super) fn ask(request: &policy::Request, target: &policy::Target) -> policy::Ask {
+    draft::ask(request, target, Some(request.duration))
+}
 
 /// The most requests of one person that are not over.
 const MOST_OPEN: usize = 50;
@@ -61,7 +66,7 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
     within_bounds(app, caller, &loaded, now).await?;
 
     let case = Case::filed(request.clone())?;
-    let event = Event::RequestFiled {
+    let event = RequestEvent::Filed {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     refusal::Refusal,
     store::Stepped,
@@ -126,15 +126,15 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &s
     let id = &case.request.id;
     let (digest, grant) = (case::hex(&case.digest), id.grant());
     let event = match what {
-        What::Approved(approval) => Event::RequestApproved { actor, session, id, approval, policy_digest, source },
+        What::Approved(approval) => RequestEvent::Approved { actor, session, id, approval, policy_digest, source },
         What::Denied { reason } => {
             let (digest, reason) = (digest.as_str(), reason.as_str());
-            Event::RequestDenied { actor, session, id, digest, reason, policy_digest, source }
+            RequestEvent::Denied { actor, session, id, digest, reason, policy_digest, source }
         }
-        What::Cancelled => Event::RequestCancelled { actor, session, id, source },
+        What::Cancelled => RequestEvent::Cancelled { actor, session, id, source },
         What::Ended { why, reason } => {
             let reason = reason.as_ref().map(policy::Reason::as_str);
-            Event::GrantEnded { actor, session, id, grant: &grant, why: *why, reason, source }
+            RequestEvent::GrantEnded { actor, session, id, grant: &grant, why: *why, reason, source }
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
@@ -144,7 +144,7 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &s
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> Refusal {
     app.refusals.charge(&caller.session.identity);
-    let event = Event::RequestRefused {
+    let event = RequestEvent::Refused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id,

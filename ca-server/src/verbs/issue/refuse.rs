@@ -3,7 +3,7 @@
 use super::answer;
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Fact, RevocationEvent},
     ca::UserKey,
     refusal::Refusal,
     verbs::{authenticate::Caller, refusals::Allowance},
@@ -75,7 +75,7 @@ pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserK
 pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze, target: Option<&Target>) -> Refusal {
     app.refusals.charge(&caller.session.identity);
     let no = answer::frozen(&freeze.what);
-    let event = Event::FreezeRefused {
+    let event = RevocationEvent::Stopped {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id: &freeze.id,
@@ -89,7 +89,7 @@ pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze
     }
 }
 
-async fn record(app: &App, caller: &Caller, event: &Event<'_>) -> Result<(), Refusal> {
+async fn record(app: &App, caller: &Caller, event: &impl Fact) -> Result<(), Refusal> {
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, event).map_err(Refusal::internal)?;
     Ok(app.store.append(entry).await?)
 }

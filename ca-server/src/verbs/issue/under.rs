@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     policies::Loaded,
     refusal::Refusal,
     store::{Claim, Which},
@@ -108,7 +108,7 @@ impl Under {
             return Ok(self.case.claim(None, expires));
         }
         let request = self.request();
-        let event = Event::RequestClaimed {
+        let event = RequestEvent::Claimed {
             actor: Actor::from(&caller.session.identity),
             session: &caller.session.id,
             id: &request.id,

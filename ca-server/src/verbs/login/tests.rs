@@ -11,7 +11,7 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate, LoginSession, Opened,
+        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate, LoginSession, Opened,
         Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store, StoreError, TokenUse, Which,
         memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
@@ -264,7 +264,7 @@ impl Revocations for Burning {
     async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
         burning()
     }
-    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, _: &Known) -> Result<Vec<Identity>, StoreError> {
         burning()
     }
 }
