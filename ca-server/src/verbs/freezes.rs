@@ -76,12 +76,12 @@ pub async fn list(app: &App, caller: &Caller) -> Result<FreezesResponse, Refusal
     let freezes = if oversees(&app.policies.current().policies, caller, now) {
         freezes.all.iter().map(shown).collect()
     } else {
-        freezes.all.iter().filter(theirs).map(|freeze| FreezeBody {
-            by: None,
-            reason: None,
-            thawed_by: Vec::new(),
-            ..shown(freeze)
-        }).collect()
+        freezes
+            .all
+            .iter()
+            .filter(theirs)
+            .map(|freeze| FreezeBody { by: None, reason: None, thawed_by: Vec::new(), ..shown(freeze) })
+            .collect()
     };
     Ok(FreezesResponse { freezes })
 }
@@ -204,6 +204,3 @@ fn not_found() -> Refusal {
 fn kept_changing() -> Refusal {
     Refusal::new(Code::Conflict, "others kept freezing and thawing meanwhile").hint("look again: `jit-ssh freezes`")
 }
-
-#[cfg(test)]
-mod tests;

@@ -87,6 +87,3 @@ pub(super) fn account(
         if new.is_empty() { Ok(vec![entry(&[])?]) } else { new.chunks(SERIALS_IN_ENTRY).map(entry).collect() }
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -89,9 +89,8 @@ impl Wanted {
             Scope::Serial(serial) => {
                 let certificates = Selection::Serial(*serial);
                 known(app, false, &certificates, "no certificate with this serial lives").await?;
-                Ok(Self::new("serial", serial, certificates).but(
-                    "its grant goes on and the next certificate may come: `jit-ssh revoke --grant` ends it",
-                ))
+                Ok(Self::new("serial", serial, certificates)
+                    .but("its grant goes on and the next certificate may come: `jit-ssh revoke --grant` ends it"))
             }
         }
     }
