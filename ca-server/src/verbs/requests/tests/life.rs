@@ -184,7 +184,7 @@ async fn an_end_is_said_once_and_by_whom_it_is_for() {
     let silent = EndRequest { why: EndReason::Revoked, reason: None };
     let ada = house.0.caller(ADA).await;
     refused(ends::end(&house.0.app, &ada, id(&body), None, silent).await, Code::BadRequest);
-    let before = house.entries().await.len();
+    let before = house.codes().await.len();
     house.end(ADA, &body, EndReason::Revoked).await.unwrap();
     house.end(ADA, &body, EndReason::Revoked).await.unwrap();
     assert_eq!(house.codes().await[before..], ["grant.ended", "certificates.revoked"]);

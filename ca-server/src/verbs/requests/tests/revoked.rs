@@ -70,7 +70,7 @@ async fn a_person_loses_requests_logins_and_certificates() {
     let (active, pending) = (house.approved().await, house.filed().await);
     let under = house.issue_under(ANN, "root@web-1", &active).await.unwrap();
     let caller = house.0.caller(ANN).await;
-    let before = house.entries().await.len();
+    let before = house.codes().await.len();
 
     let receipt = house.revoke(ADA, user("ANN@example.com")).await.unwrap();
     let mut requests = vec![active.id.unwrap(), pending.id.unwrap()];
