@@ -4,6 +4,7 @@
 mod conformance;
 pub mod memory;
 pub mod outbox;
+mod policies;
 pub mod records;
 pub mod redb;
 mod requests;
@@ -11,6 +12,7 @@ pub mod revocations;
 
 use crate::audit::{Actor, Entry, Event, tree::Hash};
 use async_trait::async_trait;
+pub use policies::{PolicyFile, PolicyRecord, PolicySet};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 pub use records::{
     Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Stepped, TokenUse, Which,
@@ -27,7 +29,7 @@ pub struct StoreError(pub String);
 /// A place for facts. On `Ok` a write is durable (it survives `kill -9` and power loss) and visible to every later read.
 /// Writes of many callers may share one commit; none is answered before it. A write that failed may be tried again.
 #[async_trait]
-pub trait Store: Requests + Revocations + Send + Sync {
+pub trait Store: Requests + PolicyRecord + Revocations + Send + Sync {
     /// Opens a login session. One transaction: uses up the token, keeps the session and its identity as the latest of
     /// that person, appends the entry. A token that
     /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that

@@ -11,6 +11,7 @@ pub mod hosts;
 pub mod issue;
 pub mod krl;
 pub mod login;
+pub mod policies;
 pub mod refusals;
 pub mod replay;
 pub mod requests;

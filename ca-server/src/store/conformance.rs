@@ -1,6 +1,7 @@
 //! What every store promises, as one suite that runs on each.
 
 pub(crate) mod outbox;
+pub(crate) mod policies;
 mod requests;
 pub(crate) mod revocations;
 
@@ -32,6 +33,7 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     entries_come_in_order_and_whole(&store).await;
     a_use_is_seen_and_never_goes_back(&*store).await;
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
+    policies::run(&store).await;
     requests::run(&store).await;
     revocations::run(&store).await;
     what_ends_by_itself_is_on_record(&*store).await;

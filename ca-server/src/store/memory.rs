@@ -1,6 +1,7 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
 mod outbox;
+mod policies;
 mod requests;
 mod revocations;
 
@@ -34,6 +35,7 @@ struct Facts {
     hashes: Vec<Hash>,
     frontier: Frontier,
     sinks: outbox::Sinks,
+    policies: Option<super::PolicySet>,
     ended: revocations::Ended,
 }
 

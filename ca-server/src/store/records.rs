@@ -101,6 +101,8 @@ pub enum Which {
     Of(policy::Issuer, policy::Subject),
     /// Those that may wait for people at this instant, by anybody: not expired, and no step has ended them.
     Waiting(UnixTime),
+    /// Emergency access, by anybody, that no step has reviewed. Neither time nor an end takes it from this list.
+    Unreviewed,
     /// All that are kept.
     All,
 }
@@ -147,6 +149,11 @@ pub struct Claim {
     pub expires: UnixTime,
     /// Requests that prolong it, with the number of steps that each had.
     pub extensions: Vec<(policy::RequestId, usize)>,
+}
+
+/// Whether `step` reviews emergency access.
+pub(super) fn reviews(step: &policy::Step) -> bool {
+    matches!(step.what, What::Reviewed { .. })
 }
 
 /// Whether `step` ends a request for good, whatever policy says.

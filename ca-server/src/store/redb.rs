@@ -8,6 +8,7 @@ mod live;
 mod operations;
 mod outbox;
 mod overlay;
+mod policies;
 mod reader;
 mod recent;
 mod requests;

@@ -56,6 +56,11 @@ text_word!(
     ticket
 );
 text_word!(
+    /// An incident's number: 1 to 64 of `A-Z a-z 0-9 . _ # / -`.
+    Incident,
+    incident
+);
+text_word!(
     /// A grant's id: `g-` and 24 lower-case hex digits (96 random bits).
     GrantId,
     grant_id
@@ -201,6 +206,10 @@ fn policy_id(text: &str) -> Result<String, WordError> {
 
 fn ticket(text: &str) -> Result<String, WordError> {
     id(text, b"._#/-").ok_or(WordError::new("ticket", "use 1 to 64 letters, digits, '.', '_', '#', '/' or '-'"))
+}
+
+fn incident(text: &str) -> Result<String, WordError> {
+    id(text, b"._#/-").ok_or(WordError::new("incident", "use 1 to 64 letters, digits, '.', '_', '#', '/' or '-'"))
 }
 
 fn id(text: &str, also: &[u8]) -> Option<String> {

@@ -117,6 +117,7 @@ impl Requests for MemoryStore {
                 kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
             }
             Which::Waiting(now) => *now < kept.request.expires && !kept.steps.iter().any(records::ends),
+            Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
             Which::All => true,
         };
         let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));

@@ -28,6 +28,8 @@ const FILED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("reques
 const OF: TableDefinition<'_, OfKey, ()> = TableDefinition::new("requests_by_requester");
 /// Time of filing, request id → when it expires: those that no step has ended, until that is known to be past.
 const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
+/// Time of filing, request id: emergency access that nobody has reviewed.
+const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
 /// Id of the request that is prolonged, time of filing, id of the one that prolongs it.
 const PROLONGING: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("requests_by_prolonged");
 /// Requester, digest of an idempotency key → digest of the body, request id.
@@ -47,6 +49,7 @@ pub(super) struct Asked<'t> {
     filed: Table<'t, (u64, &'static str), ()>,
     of: Table<'t, OfKey, ()>,
     waiting: Table<'t, (u64, &'static str), u64>,
+    unreviewed: Table<'t, (u64, &'static str), ()>,
     prolonging: Table<'t, (&'static str, u64, &'static str), ()>,
     keys: Table<'t, (&'static Owner, &'static [u8; 32]), KeyUse>,
     expiries: Table<'t, &'static str, u64>,
@@ -54,9 +57,9 @@ pub(super) struct Asked<'t> {
 }
 
 impl<'t> Asked<'t> {
-    /// Whether the file has these tables: all of them were made in one transaction.
+    /// Whether the file has these tables: all were made in one transaction, but for the newest, which came alone.
     pub(super) fn are_there(read: &ReadTransaction) -> Result<bool, Error> {
-        match read.open_table(LATEST) {
+        match read.open_table(UNREVIEWED) {
             Ok(_) => Ok(true),
             Err(TableError::TableDoesNotExist(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -70,6 +73,7 @@ impl<'t> Asked<'t> {
             filed: transaction.open_table(FILED)?,
             of: transaction.open_table(OF)?,
             waiting: transaction.open_table(WAITING)?,
+            unreviewed: transaction.open_table(UNREVIEWED)?,
             prolonging: transaction.open_table(PROLONGING)?,
             keys: transaction.open_table(KEYS)?,
             expiries: transaction.open_table(EXPIRIES)?,
@@ -111,10 +115,14 @@ impl<'t> Asked<'t> {
     fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
         let json = encode(step)?;
         self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
-        if records::ends(step) {
+        if records::ends(step) || records::reviews(step) {
             let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
-            if let Some(request) = filed {
-                self.waiting.remove((request.filed.as_secs(), id.as_str()))?;
+            let Some(request) = filed else { return Ok(()) };
+            let row = (request.filed.as_secs(), id.as_str());
+            if records::ends(step) {
+                self.waiting.remove(row)?;
+            } else {
+                self.unreviewed.remove(row)?;
             }
         }
         Ok(())
@@ -169,6 +177,9 @@ fn file(
     asked.filed.insert((filed, id), ())?;
     asked.of.insert((&owner, filed, id), ())?;
     asked.waiting.insert((filed, id), request.expires.as_secs())?;
+    if request.break_glass.is_some() {
+        asked.unreviewed.insert((filed, id), ())?;
+    }
     if let Some(prolonged) = &request.extends {
         asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
     }
@@ -262,6 +273,12 @@ impl Requests for RedbStore {
                     let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
                     for row in rows.rev().take(most) {
                         listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+                    }
+                }
+                Which::Unreviewed => {
+                    let table = read.open_table(UNREVIEWED).map_err(failed)?;
+                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
+                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
                     }
                 }
                 Which::All => {

@@ -9,7 +9,7 @@ use crate::{
     verbs::{authenticate::Caller, refusals::Allowance},
 };
 use api::{Code, DecisionBody};
-use policy::{Ask, Decision, Freeze, Target};
+use policy::{Ask, Decision, Freeze, Now, RequestId, Target};
 
 /// Nothing is decided for whom a refusal could not be recorded any more.
 pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Result<(), Refusal> {
@@ -27,13 +27,15 @@ pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Resu
     Err(limited)
 }
 
-/// Records that policy said no.
+/// Records that policy said no, `now`, to whoever perhaps `named` a request.
 pub(in crate::verbs) async fn decision(
     app: &App,
     caller: &Caller,
     ask: &Ask,
     no: &Decision,
     policy_digest: &str,
+    now: Now,
+    named: Option<&RequestId>,
 ) -> Refusal {
     app.refusals.charge(&ask.identity);
     let decision = DecisionBody::from(no);
@@ -43,6 +45,9 @@ pub(in crate::verbs) async fn decision(
         target: &ask.target,
         reason: ask.reason.as_ref().map(policy::Reason::as_str),
         ticket: ask.ticket.as_ref().map(policy::Ticket::as_str),
+        duration: ask.duration,
+        under: named,
+        decided: now,
         decision: &decision,
         policy_digest,
         source: ask.source,

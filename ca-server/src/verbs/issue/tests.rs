@@ -3,9 +3,9 @@ use crate::{
     audit::{Entry, tree::Hash},
     fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
-        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate, LoginSession, Opened,
-        Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store, StoreError, TokenUse, Which,
-        memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate, LoginSession,
+        Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store,
+        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::Code;
@@ -207,6 +207,21 @@ impl Requests for Faulty {
     }
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         self.run(self.inner.latest_identity(issuer, subject)).await
+    }
+}
+
+#[async_trait]
+impl PolicyRecord for Faulty {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        self.inner.recorded_policies().await
+    }
+    async fn record_policies(
+        &self,
+        was: Option<&str>,
+        set: PolicySet,
+        entries: Vec<Entry>,
+    ) -> Result<Stepped, StoreError> {
+        self.inner.record_policies(was, set, entries).await
     }
 }
 

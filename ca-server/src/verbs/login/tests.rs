@@ -11,9 +11,9 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate, LoginSession, Opened,
-        Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store, StoreError, TokenUse, Which,
-        memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate, LoginSession,
+        Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store,
+        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::{Code, LoginRequest};
@@ -240,6 +240,16 @@ impl Requests for Burning {
         burning()
     }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl PolicyRecord for Burning {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        burning()
+    }
+    async fn record_policies(&self, _: Option<&str>, _: PolicySet, _: Vec<Entry>) -> Result<Stepped, StoreError> {
         burning()
     }
 }
