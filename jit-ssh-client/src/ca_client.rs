@@ -23,6 +23,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+mod endings;
 mod requests;
 
 pub use requests::{Tagged, View};

@@ -12,6 +12,7 @@ mod login_to_shell;
 mod operations;
 mod provider;
 mod provider_trouble;
+mod revocation;
 mod same_bytes;
 mod sinks;
 mod slow_and_large;

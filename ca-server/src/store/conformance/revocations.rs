@@ -2,7 +2,7 @@
 
 use super::{NOW, entry, open, session};
 use crate::store::{
-    Claim, Freezes, Issued, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
+    Claim, Freezes, Issued, Known, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
     revocations::{AFTER_EXPIRY, Account},
 };
 use policy::{
@@ -323,9 +323,15 @@ async fn people_are_found_by_subject_and_address(store: &dyn Store) {
     elsewhere.identity.email = Some("una@example.net".parse().unwrap());
     open(store, elsewhere.clone(), 152).await;
     open(store, una.clone(), 151).await;
-    let known = async |name: &str| store.known_as(name).await.unwrap();
+    let known = async |name: &str| store.known(&Known::Named(name.to_owned())).await.unwrap();
     assert_eq!(known("una@example.NET").await, [una.identity.clone(), elsewhere.identity]);
     assert_eq!(known("una").await, [una.identity]);
     assert_eq!(known("UNA").await, []);
     assert_eq!(known("").await, []);
+    let of = async |issuer: &str| store.known(&Known::Of(issuer.parse().unwrap())).await.unwrap();
+    assert_eq!(
+        of("https://id.example.org").await.iter().map(|who| who.subject.as_str()).collect::<Vec<_>>(),
+        ["una-2"]
+    );
+    assert_eq!(of("https://id.example.net").await, []);
 }
