@@ -93,6 +93,25 @@ fn errors_are_json_too_when_json_is_asked_for() {
     assert!(json(&output)["error"]["message"].as_str().unwrap().contains("127.0.0.1:1 does"));
 }
 
+/// Whatever the verb, and whether it works or not: a program that asked for JSON reads one line of it.
+#[test]
+fn json_is_everywhere() {
+    let home = Home::new();
+    let help = String::from_utf8(home.jit_ssh(&["--help"]).stdout).unwrap();
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(verbs.len() > 20 && verbs.contains(&"ensure"), "{verbs:?}");
+    for verb in verbs.into_iter().filter(|verb| !verb.is_empty() && *verb != "help") {
+        let told = json(&home.jit_ssh(&["--json", verb]));
+        assert!(told.is_object(), "{verb}: {told}");
+    }
+    assert!(json(&home.jit_ssh(&["completions", "bash", "--json"]))["script"].as_str().unwrap().contains("jit-ssh"));
+    let pages = home.path().join("pages");
+    let made = json(&home.jit_ssh(&["man", pages.to_str().unwrap(), "--json"]));
+    let made = made["files"].as_array().unwrap();
+    assert!(made.len() > 20 && made.iter().all(|file| Path::new(file.as_str().unwrap()).is_file()), "{made:?}");
+}
+
 /// What a hostile repository, link or inventory could put where a host or an account belongs.
 #[test]
 fn hostile_targets_are_refused_before_anything_is_touched() {

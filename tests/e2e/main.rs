@@ -9,6 +9,7 @@ mod fuzz;
 mod house;
 mod issued;
 mod login_to_shell;
+mod names_and_queues;
 mod operations;
 mod provider;
 mod provider_trouble;
