@@ -238,6 +238,44 @@ fn plain_http_to_another_machine_is_refused() {
     assert_eq!(code(&output), 2);
 }
 
+/// Whoever answers at the address that was typed writes its words into the person's terminal: as text.
+#[test]
+fn a_hostile_ca_writes_nothing_raw_to_the_terminal() {
+    let escapes = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\u{9b}31m\u{202e}\njit-ssh: all is well";
+    let error = |message: &str, hint: &str, id: &str| {
+        let detail = serde_json::json!({ "code": "internal", "message": message, "hint": hint, "request_id": id });
+        serde_json::json!({ "error": detail }).to_string()
+    };
+    let about = serde_json::json!({
+        "audience": escapes, "version": escapes, "time_ms": 1, "user_ca": [escapes], "host_ca": [escapes], "issuers": [],
+    });
+    for (status, body) in [
+        ("500 x", error(escapes, "h", "r")),
+        ("500 x", error("m", escapes, "r")),
+        ("500 x", error("m", "h", escapes)),
+        ("200 OK", about.to_string()),
+        ("200 OK", format!("{{\"{escapes}\": ")),
+        ("418 x", escapes.to_owned()),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let hostile = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+            client.write_all(answer.as_bytes()).unwrap();
+        });
+        let home = Home::new();
+        let output = home.jit_ssh(&["login", "--server", &server]);
+        hostile.join().unwrap();
+        assert_ne!(code(&output), 0, "{body:?}");
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!told.contains(raw) && !told.lines().any(|line| line.starts_with("jit-ssh: all")), "{told:?}");
+    }
+}
+
 #[test]
 fn completions_and_man_pages_are_made() {
     let home = Home::new();

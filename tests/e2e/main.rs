@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod certificate_matrix;
 mod crashes;
+mod doctor;
 mod fuzz;
 mod house;
 mod issued;
