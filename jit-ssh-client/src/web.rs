@@ -83,7 +83,7 @@ pub fn unreachable_by(error: &reqwest::Error) -> Failure {
 
 /// What the reason is in rustls' words. A clock that is off by a day looks like a certificate that is.
 fn tls_hint(reason: &str) -> &'static str {
-    if reason.contains("expired") || reason.contains("not valid yet") {
+    if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|word| reason.contains(word)) {
         "look at this machine's clock (date); if it is right, tell whoever runs the CA that its TLS certificate is not"
     } else {
         "if its TLS certificate is from a CA of your own, name that: --ca-file FILE"

@@ -171,6 +171,11 @@ async fn a_host_is_found_where_the_inventory_says() -> Result<()> {
         let said = alice.run(&["ssh", &target, "-F", &plain, "echo", "in"]).await?;
         assert_eq!((said.code, said.out.trim()), (Some(0), "in"), "{said:?}");
     }
+    let db = world.db.port.to_string();
+    let mark = world.db.log().mark();
+    let elsewhere = alice.run(&["ssh", &target, "-F", &plain, "-p", &db, "true"]).await?;
+    assert_eq!(elsewhere.code, Some(255), "the port that was typed counts, and db-1 is there: {elsewhere:?}");
+    world.db.log().wait_for(mark, |line| line.starts_with("Connection from")).await?;
     let set_up = alice.run(&["setup", "--yes"]).await?;
     ensure!(set_up.code == Some(0), "{set_up:?}");
     let desk = Desk { world, alice, config: file };
