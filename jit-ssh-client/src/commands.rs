@@ -77,8 +77,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),
-        Verb::Completions { shell } => completions::run(shell),
-        Verb::Man { directory } => man::run(&directory),
+        Verb::Completions { shell } => completions::run(&globals, shell),
+        Verb::Man { directory } => man::run(&globals, &directory),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
