@@ -15,8 +15,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
-use toml::Spanned;
 pub use store::StoreConfig;
+use toml::Spanned;
 pub use values::{Audience, Count, Passphrase, Span, Zone};
 
 /// The environment variable that holds the passphrase of the CA keys.
@@ -86,6 +86,8 @@ pub struct Keys {
     pub host_ca: PathBuf,
     /// Signs checkpoints of the audit log.
     pub log: PathBuf,
+    /// Signs what hosts are told of the KRL.
+    pub krl: PathBuf,
     /// A file whose first line is the passphrase of all of them; else the environment variable, else none.
     pub passphrase_file: Option<PathBuf>,
 }
@@ -177,8 +179,8 @@ impl Config {
         store.relative_to(base);
         sink.iter_mut().for_each(|sink| sink.relative_to(base));
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
-        let Keys { user_ca, host_ca, log, .. } = keys;
-        let needed = [user_ca, host_ca, log, &mut policy.directory];
+        let Keys { user_ca, host_ca, log, krl, .. } = keys;
+        let needed = [user_ca, host_ca, log, krl, &mut policy.directory];
         let optional = [&mut listen.tls_certificate, &mut listen.tls_key, &mut keys.passphrase_file];
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
@@ -257,8 +259,8 @@ impl Default for Listen {
 
 impl Default for Keys {
     fn default() -> Self {
-        let [user_ca, host_ca, log] = ["keys/user_ca", "keys/host_ca", "keys/log"].map(PathBuf::from);
-        Self { user_ca, host_ca, log, passphrase_file: None }
+        let [user_ca, host_ca, log, krl] = ["keys/user_ca", "keys/host_ca", "keys/log", "keys/krl"].map(PathBuf::from);
+        Self { user_ca, host_ca, log, krl, passphrase_file: None }
     }
 }
 

@@ -28,30 +28,31 @@ pub(super) use say;
 pub(super) struct Effect<T> {
     value: T,
     entries: Vec<Entry>,
-    changed: Option<RequestId>,
+    changed: Vec<RequestId>,
 }
 
 impl<T> Effect<T> {
     /// Nothing beside the answer `value`.
     pub(super) fn only(value: T) -> Self {
-        Self { value, entries: Vec::new(), changed: None }
+        Self { value, entries: Vec::new(), changed: Vec::new() }
     }
 
     /// The answer `value`, and these entries to append.
     pub(super) fn on_record(value: T, entries: Vec<Entry>) -> Self {
-        Self { value, entries, changed: None }
+        Self { value, entries, changed: Vec::new() }
     }
 
     /// Something happened to this request, and others may wait for that.
-    pub(super) fn to(self, request: &RequestId) -> Self {
-        Self { changed: Some(request.clone()), ..self }
+    pub(super) fn to(mut self, request: &RequestId) -> Self {
+        self.changed.push(request.clone());
+        self
     }
 }
 
 /// What one write wants of the commit that it shares.
 pub(super) struct Wanted {
     pub(super) entries: Vec<Entry>,
-    pub(super) changed: Option<RequestId>,
+    pub(super) changed: Vec<RequestId>,
 }
 
 type Meaning = Box<dyn Fn(&[Vec<Row>]) -> Result<Wanted, StoreError> + Send + Sync>;

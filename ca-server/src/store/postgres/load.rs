@@ -3,7 +3,7 @@
 use super::{
     change::{Statement, big, bound, column, decode, number, say},
     connect::{Connector, told},
-    log, records, schema,
+    log, records, revocations, schema,
     sessions::place,
     writer::{APPEND, Open, PLANT, in_order},
 };
@@ -160,10 +160,11 @@ fn known(json: Vec<u8>, since: Option<&[u8]>) -> Result<Vec<Statement>, StoreErr
     let names: Vec<Vec<u8>> = since.iter().map(|(group, _)| group.as_str().as_bytes().to_vec()).collect();
     let times: Vec<i64> = since.iter().map(|(_, at)| bound(at.as_secs())).collect();
     let subject = identity.subject.as_str().as_bytes().to_vec();
-    let sql = "INSERT INTO latest_identities (owner, subject, email, identity) VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO latest_identities (owner, subject, email, identity, issuer) VALUES ($1, $2, $3, $4, $5)";
+    let issuer = revocations::digest(&identity.issuer);
     let groups = "INSERT INTO memberships (owner, name, since) \
                   SELECT $1, name, since FROM unnest($2::bytea[], $3::bigint[]) AS g (name, since) ON CONFLICT DO NOTHING";
-    Ok(vec![say!(sql, owner.clone(), subject, email, json), say!(groups, owner, names, times)])
+    Ok(vec![say!(sql, owner.clone(), subject, email, json, issuer), say!(groups, owner, names, times)])
 }
 
 fn asked(kept: Asked) -> Result<Vec<Statement>, StoreError> {

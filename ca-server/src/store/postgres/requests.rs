@@ -31,8 +31,9 @@ const STEP: &str = "
 WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
             unreviewed = unreviewed AND NOT $5::boolean, look_at = CASE WHEN $4 THEN NULL ELSE $6::bigint END,
             reminded = reminded OR look_at IS NULL, over = false
-        WHERE id = $1 AND steps = $2 RETURNING id)
-INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped RETURNING 1";
+        WHERE id = $1 AND steps = $2 RETURNING id, extends),
+    taken AS (INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped)
+SELECT extends FROM stepped";
 
 const ONE: &str = "
 SELECT request, ARRAY(SELECT step FROM request_steps WHERE request = r.id ORDER BY place) FROM requests r WHERE id = $1";
@@ -152,15 +153,19 @@ impl Requests for PostgresStore {
         let id = id.clone();
         let stepped = self.writer.write(statements, move |rows| {
             let (taken, revoked) = rows.split_first().ok_or_else(|| StoreError("a step has no answer".to_owned()))?;
-            if taken.is_empty() {
-                return Ok(Effect::only(Stepped::Changed));
-            }
+            let Some(row) = taken.first() else { return Ok(Effect::only(Stepped::Changed)) };
             let mut entries = vec![entry.clone()];
             if ends {
                 let (revoked, krl) = revocations::revoked(revoked)?;
                 entries.extend(told(&step, &id.grant(), &revoked, krl)?);
             }
-            Ok(Effect::on_record(Stepped::Yes, entries).to(&id))
+            let effect = Effect::on_record(Stepped::Yes, entries).to(&id);
+            // Whoever waits for what it prolongs sees it too.
+            let prolonged = column::<Option<&str>>(row, 0)?.and_then(|prolonged| prolonged.parse().ok());
+            Ok(match prolonged {
+                Some(prolonged) => effect.to(&prolonged),
+                None => effect,
+            })
         });
         stepped.await
     }

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     audit::Entry,
     store::{
-        Freezes, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
-        revocations::{Account, is_called},
+        Freezes, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
+        revocations::Account,
     },
 };
 use async_trait::async_trait;
@@ -67,6 +67,7 @@ WITH moved AS (UPDATE revocation_counts SET freezes = freezes + 1
     kept AS (UPDATE freezes SET freeze = $3 WHERE id = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM moved))
 SELECT 1 FROM moved";
 const KNOWN_AS: &str = "SELECT identity FROM latest_identities WHERE subject = $1 OR email = $2";
+const KNOWN_OF: &str = "SELECT identity FROM latest_identities WHERE issuer = $1";
 /// Forgets some that expired long ago.
 pub(super) const PRUNE: &str = "
 WITH over AS (SELECT expires, serial FROM certificates WHERE expires <= $1 ORDER BY expires LIMIT $2),
@@ -189,12 +190,17 @@ impl Revocations for PostgresStore {
         self.refreeze(say!(THAW, bound(seen), id.as_str().to_owned(), left), entry).await
     }
 
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
-        let email = name.to_ascii_lowercase();
-        let rows = self.rows(KNOWN_AS, &[&name.as_bytes(), &email.as_bytes()]).await?;
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError> {
+        let rows = match who {
+            Known::Named(name) => {
+                let email = name.to_ascii_lowercase();
+                self.rows(KNOWN_AS, &[&name.as_bytes(), &email.as_bytes()]).await?
+            }
+            Known::Of(issuer) => self.rows(KNOWN_OF, &[&digest(issuer)]).await?,
+        };
         let known = rows.iter().map(|row| decode(column(row, 0)?));
         let mut known: Vec<Identity> = known.collect::<Result<_, StoreError>>()?;
-        known.retain(|who| is_called(who, name));
+        known.retain(|one| who.is(one));
         known.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
         Ok(known)
     }

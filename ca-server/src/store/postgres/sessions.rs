@@ -21,8 +21,8 @@ const STEP: i64 = 500;
 
 const OPEN: &str = "
 WITH unused AS (INSERT INTO tokens (digest, forget) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1),
-    met AS (INSERT INTO latest_identities (owner, identity, subject, email)
-        SELECT $4, $9::bytea, $10::bytea, $11::bytea FROM unused
+    met AS (INSERT INTO latest_identities (owner, identity, subject, email, issuer)
+        SELECT $4, $9::bytea, $10::bytea, $11::bytea, $13::bytea FROM unused
         ON CONFLICT (owner) DO UPDATE SET identity = excluded.identity, email = excluded.email),
     left_groups AS (DELETE FROM memberships
         WHERE owner = $4 AND NOT name = ANY($12::bytea[]) AND EXISTS (SELECT FROM unused)),
@@ -102,6 +102,7 @@ pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Resu
             session.identity.subject.as_str().as_bytes().to_vec(),
             session.identity.email.as_ref().map(|email| email.as_str().to_ascii_lowercase().into_bytes()),
             session.identity.groups.iter().map(|group| group.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
+            revocations::digest(&session.identity.issuer),
         ),
         say!(MAKE_ROOM, owner, id, i64::try_from(most.max(1)).unwrap_or(i64::MAX)),
     ])

@@ -424,7 +424,8 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
         }
     }
     for name in ["ann", "zoe", "rita", "ann@example.com", "nobody"] {
-        assert_eq!(there.known_as(name).await.unwrap(), file.known_as(name).await.unwrap(), "{name}");
+        let named = crate::store::Known::Named(name.to_owned());
+        assert_eq!(there.known(&named).await.unwrap(), file.known(&named).await.unwrap(), "{name}");
         let issuer = &session(1, name.split('@').next().unwrap()).identity.issuer;
         let subject = name.parse().unwrap();
         assert_eq!(

@@ -46,10 +46,12 @@ CREATE TABLE jit_ssh.proofs (
 );
 CREATE TABLE jit_ssh.latest_identities (
     owner bytea PRIMARY KEY,
+    issuer bytea NOT NULL,
     subject bytea NOT NULL,
     email bytea,
     identity bytea NOT NULL
 );
+CREATE INDEX latest_identities_by_issuer ON jit_ssh.latest_identities (issuer);
 CREATE INDEX latest_identities_by_subject ON jit_ssh.latest_identities (subject);
 CREATE INDEX latest_identities_by_email ON jit_ssh.latest_identities (email);
 -- The groups of the latest login, and since when each is known.
