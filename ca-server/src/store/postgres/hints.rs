@@ -54,7 +54,7 @@ async fn listen(connector: Connector, send: broadcast::Sender<Hint>) {
                     tracing::info!("other servers on this database are heard again");
                 }
                 while pulse(&connection).await {
-                    sleep(PULSE).await;
+                    rest(PULSE).await;
                 }
                 StoreError("the connection broke".to_owned())
             }
@@ -65,8 +65,13 @@ async fn listen(connector: Connector, send: broadcast::Sender<Hint>) {
             tracing::warn!(error = %failure, "other servers on this database cannot be heard");
         }
         tell(&send, Hint::Anything);
-        sleep(DEAF).await;
+        rest(DEAF).await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a connection")]
+async fn rest(pause: Duration) {
+    sleep(pause).await;
 }
 
 async fn begin(connector: &Connector, send: broadcast::Sender<Hint>) -> Result<Connection, StoreError> {
@@ -89,7 +94,7 @@ async fn alarmed<T>(attempt: impl Future<Output = T>, send: &broadcast::Sender<H
     loop {
         tokio::select! {
             done = &mut attempt => return done,
-            () = sleep(DEAF) => tell(send, Hint::Anything),
+            () = rest(DEAF) => tell(send, Hint::Anything),
         }
     }
 }

@@ -123,7 +123,7 @@ fn statements(fact: Fact) -> Result<Vec<Statement>, StoreError> {
             vec![say!(sql, owner, key, body, request)]
         }
         Fact::Certificate(certificate) => vec![issued(certificate)?],
-        Fact::Freeze { id, freeze } => vec![say!("INSERT INTO freezes (id, freeze) VALUES ($1, $2)", id, freeze)],
+        Fact::Freeze { id, freeze } => vec![say!("INSERT INTO freezes (id, kept) VALUES ($1, $2)", id, freeze)],
         Fact::Counts { krl, krl_changed, freezes } => {
             let sql = "UPDATE revocation_counts SET krl = $1, krl_changed = $2, freezes = $3";
             vec![say!(sql, big(krl)?, big(krl_changed)?, big(freezes)?)]

@@ -56,15 +56,15 @@ const REVOKED: &str = "
 SELECT krl, krl_changed,
     CASE WHEN krl = $1::bigint THEN NULL ELSE ARRAY(SELECT serial FROM certificates WHERE revoked ORDER BY serial) END
 FROM revocation_counts";
-const FREEZES: &str = "SELECT freezes, ARRAY(SELECT freeze FROM freezes) FROM revocation_counts";
+const FREEZES: &str = "SELECT freezes, ARRAY(SELECT kept FROM freezes) FROM revocation_counts";
 const FREEZE: &str = "
 WITH moved AS (UPDATE revocation_counts SET freezes = freezes + 1 WHERE freezes = $1 RETURNING 1)
-INSERT INTO freezes (id, freeze) SELECT $2::text, $3::bytea FROM moved RETURNING 1";
+INSERT INTO freezes (id, kept) SELECT $2::text, $3::bytea FROM moved RETURNING 1";
 const THAW: &str = "
 WITH moved AS (UPDATE revocation_counts SET freezes = freezes + 1
         WHERE freezes = $1 AND EXISTS (SELECT FROM freezes WHERE id = $2::text) RETURNING 1),
     lifted AS (DELETE FROM freezes WHERE id = $2 AND $3::bytea IS NULL AND EXISTS (SELECT FROM moved)),
-    kept AS (UPDATE freezes SET freeze = $3 WHERE id = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM moved))
+    told AS (UPDATE freezes SET kept = $3 WHERE id = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM moved))
 SELECT 1 FROM moved";
 const KNOWN_AS: &str = "SELECT identity FROM latest_identities WHERE subject = $1 OR email = $2";
 const KNOWN_OF: &str = "SELECT identity FROM latest_identities WHERE issuer = $1";

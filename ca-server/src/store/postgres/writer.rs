@@ -203,7 +203,7 @@ impl Desk {
             };
             match &failure {
                 Failure::Again(_) if tries < TRIES => {
-                    sleep(pause(tries)).await;
+                    rest(tries).await;
                     tries += 1;
                 }
                 Failure::Lost(_) if reconnects < RECONNECTS => {
@@ -246,6 +246,11 @@ impl Desk {
         }
         committed
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nobody tells when another server is done")]
+async fn rest(tries: u32) {
+    sleep(pause(tries)).await;
 }
 
 /// A pause of chance length, so that servers that met do not meet again; none at first.

@@ -122,7 +122,7 @@ CREATE INDEX certificates_by_grant ON jit_ssh.certificates (under);
 CREATE INDEX certificates_revoked ON jit_ssh.certificates (serial) WHERE revoked;
 CREATE TABLE jit_ssh.freezes (
     id text COLLATE "C" PRIMARY KEY,
-    freeze bytea NOT NULL
+    kept bytea NOT NULL
 );
 -- One row: how often the KRL changed and when it last did, and how often anything about freezes did.
 CREATE TABLE jit_ssh.revocation_counts (
