@@ -2,19 +2,23 @@
 
 mod about;
 mod audit;
+pub mod bundle;
 mod certificates;
 pub mod diff;
 pub mod digest;
+pub mod entry;
 mod error;
+pub mod export;
 mod hosts;
 mod login;
+pub mod options;
 pub mod proof;
 mod requests;
 mod sessions;
 pub mod signature;
 
 pub use about::{About, IssuerAbout};
-pub use audit::ConsistencyResponse;
+pub use audit::{ConsistencyResponse, InclusionResponse};
 pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
@@ -51,6 +55,8 @@ pub mod paths {
     pub const CHECKPOINT: &str = "/v1/audit/checkpoint";
     /// The proof that one checkpoint continues another: [`crate::ConsistencyResponse`].
     pub const CONSISTENCY: &str = "/v1/audit/consistency";
+    /// The proof that an entry is in the tree: [`crate::InclusionResponse`].
+    pub const INCLUSION: &str = "/v1/audit/inclusion";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

@@ -23,6 +23,7 @@ mod setup;
 mod show;
 mod ssh;
 mod status;
+mod verify_bundle;
 
 use crate::{
     ca_client::CaClient,
@@ -70,6 +71,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Approve(args) => approve::run(&globals, &args),
         Verb::Deny(args) => deny::run(&globals, &args),
         Verb::Revoke(args) => revoke::run(&globals, &args),
+        Verb::VerifyBundle(args) => return verify_bundle::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),

@@ -3,6 +3,8 @@
 
 mod approval;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
 mod crashes;
 mod fuzz;
@@ -10,6 +12,7 @@ mod house;
 mod issued;
 mod login_to_shell;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
 mod same_bytes;

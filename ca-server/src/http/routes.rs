@@ -79,6 +79,7 @@ async fn open(
         }
         Endpoint::Checkpoint => verbs::audit::checkpoint(&shared.app).await.map(answer::text),
         Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
+        Endpoint::Inclusion => answer::json(StatusCode::OK, &verbs::audit::inclusion(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
