@@ -1,10 +1,14 @@
 //! What an entry can say. A family with more than a few facts has a file of its own beside this one.
 
+mod break_glass;
 pub mod policy;
 mod request;
+mod revocation;
 
+pub use break_glass::BreakGlassEvent;
 pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
+pub use revocation::RevocationEvent;
 
 use super::Actor;
 use ::policy::{GrantId, Group, Identity, Now, PolicyId, RequestId, Seconds, SessionId, Target, UnixTime};

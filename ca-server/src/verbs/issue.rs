@@ -13,7 +13,7 @@ use crate::{
     clock, fault,
     policies::Loaded,
     refusal::Refusal,
-    store::{Claim, KeyBinding, Recorded},
+    store::{Claim, Issued, KeyBinding, Recorded},
 };
 use api::{CertificateRequest, CertificateResponse, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -58,7 +58,7 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
     Err(answer::kept_changing())
 }
 
-/// Once through: nothing where something happened to the request between decision and record.
+/// Once through: nothing where something happened to the request, or was frozen, between decision and record.
 async fn attempt(
     app: &App,
     caller: &Caller,
@@ -70,27 +70,43 @@ async fn attempt(
     let loaded = app.policies.current();
     let now = app.clock.now();
     let decided = clock::moment(now, &app.zone);
+    // Looked at before the decision: a freeze that is set from here on is found when the certificate is to be recorded.
+    let freezes = app.store.freezes().await?;
     let access = decide(app, caller, ask, named, &loaded, decided).await?;
     fault::point("issue.decided");
 
     let (grant, id) = (access.grant(), access.id()?);
+    if let Some(freeze) = policy::frozen(&freezes.all, &ask.identity, grant.target().host()) {
+        return Err(refuse::frozen(app, caller, freeze, Some(grant.target())).await);
+    }
     let unsigned = app.authority.prepare(grant, &id, key, serial()?, now).map_err(answer::not_made)?;
     let claim = access.claim(app, caller, unsigned.expires(), decided)?;
     let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest, decided, claim.as_ref())?;
     let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
 
+    let issued = Issued {
+        serial: unsigned.serial(),
+        expires: unsigned.expires(),
+        holder: (ask.identity.issuer.clone(), ask.identity.subject.clone()),
+        host: grant.target().host().clone(),
+        policy: grant.policy().clone(),
+        grant: id.clone(),
+        freezes: freezes.version,
+    };
+
     // The point of no return: once this record is durable, the certificate counts as issued, whatever happens after.
     // Signing overlaps the commit; nothing is released before both are done.
-    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, claim, entry), async {
-        let signed = app.authority.sign(&unsigned);
-        fault::point("issue.signed");
-        signed
-    });
+    let (recorded, signed) =
+        tokio::join!(app.store.record_issue(&caller.session.id, binding, claim, issued, entry), async {
+            let signed = app.authority.sign(&unsigned);
+            fault::point("issue.signed");
+            signed
+        });
     match recorded? {
         Recorded::Yes => {}
         Recorded::KeyTaken => return Err(refuse::key(app, caller, &ask.target, key, answer::key_taken()).await),
         Recorded::SessionEnded => return Err(answer::session_ended()),
-        Recorded::RequestChanged => return Ok(None),
+        Recorded::RequestChanged | Recorded::FreezesChanged => return Ok(None),
     }
     fault::point("issue.recorded");
     let certificate = signed.map_err(answer::not_made)?.release();

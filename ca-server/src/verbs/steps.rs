@@ -145,6 +145,10 @@ fn entry(
             let reason = reason.as_ref().map(policy::Reason::as_str);
             RequestEvent::GrantEnded { actor, session, id, step, grant: &grant, why: *why, reason, source }
         }
+        What::Reviewed { verdict, reason } => {
+            let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
+            RequestEvent::Reviewed { actor, session, id, step, digest, verdict, reason, source }
+        }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
     Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)

@@ -2,7 +2,7 @@
 
 use super::Fact;
 use crate::audit::Actor;
-use policy::{Approval, EndReason, GrantId, Now, PolicyId, Request, RequestId, SessionId, UnixTime};
+use policy::{Approval, EndReason, GrantId, Now, PolicyId, Request, RequestId, SessionId, UnixTime, Verdict};
 use std::net::IpAddr;
 
 /// What happened to a request, or to the grant that came of it.
@@ -138,6 +138,27 @@ pub enum RequestEvent<'a> {
         /// In somebody's words.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
+        /// From where.
+        source: IpAddr,
+    },
+    /// Somebody else looked at an emergency access after the fact.
+    #[serde(rename = "break-glass.reviewed")]
+    Reviewed {
+        /// Who reviewed.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
+        /// Its digest, hex.
+        digest: &'a str,
+        /// What they found.
+        verdict: Verdict,
+        /// In their words.
+        reason: &'a str,
         /// From where.
         source: IpAddr,
     },

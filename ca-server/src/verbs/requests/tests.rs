@@ -46,6 +46,7 @@ fn ask(targets: &[&str]) -> FileRequest {
         start: None,
         under: None,
         extends: None,
+        incident: None,
         dry_run: false,
     }
 }
