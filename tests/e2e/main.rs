@@ -3,6 +3,8 @@
 
 mod approval;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
 mod crashes;
 mod doctor;
@@ -12,6 +14,7 @@ mod issued;
 mod login_to_shell;
 mod names_and_queues;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
 mod revocation;
