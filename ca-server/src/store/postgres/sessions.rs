@@ -67,7 +67,9 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
         SELECT id, steps - 1, $8 FROM claimed WHERE $8 IS NOT NULL),
     issued AS (INSERT INTO certificates (expires, serial, owner, issuer, host, policy, under)
         SELECT $11::bigint, $12::bigint, $13::bytea, $14::bytea, $15::bytea, $16::bytea, $17::text FROM verdict
-        WHERE said = 'yes')
+        WHERE said = 'yes'
+        ON CONFLICT (expires, serial) DO UPDATE SET owner = excluded.owner, issuer = excluded.issuer,
+            host = excluded.host, policy = excluded.policy, under = excluded.under)
 SELECT said FROM verdict";
 const NOTE_USES: &str = "
 UPDATE sessions SET used = greatest(sessions.used, noted.used)
