@@ -7,7 +7,7 @@ pub mod tree;
 pub mod verify;
 pub mod witness;
 
-pub use event::{Event, Fact, RequestEvent};
+pub use event::{ClockEvent, Event, Fact, RequestEvent};
 
 use policy::{Identity, Kind};
 

@@ -1,5 +1,6 @@
 //! The verbs: one file each, one straight path each.
 
+pub mod agenda;
 pub mod audit;
 pub mod authenticate;
 mod case;

@@ -25,7 +25,7 @@ use tokio::{
 
 mod requests;
 
-pub use requests::{Tagged, View};
+pub use requests::{Filter, Tagged, View};
 
 /// Speaks to one server.
 pub struct CaClient {

@@ -1,7 +1,9 @@
 //! What an entry can say. A family with more than a few facts has a file of its own beside this one.
 
+mod clock;
 mod request;
 
+pub use clock::ClockEvent;
 pub use request::RequestEvent;
 
 use super::Actor;

@@ -150,6 +150,8 @@ pub struct Look {
     pub at: UnixTime,
     /// Whether a reminder of it is on record, or none is due any more.
     pub reminded: bool,
+    /// Whether its end is on record: something happened to it afterwards.
+    pub over: bool,
 }
 
 /// A request that is to be looked at now, as of one instant.
@@ -175,15 +177,16 @@ pub fn reminder(request: &policy::Request) -> Option<UnixTime> {
 /// What is arranged for a request when it is filed.
 pub(super) fn first_look(request: &policy::Request) -> Look {
     match reminder(request) {
-        Some(at) => Look { at, reminded: false },
-        None => Look { at: request.expires, reminded: true },
+        Some(at) => Look { at, reminded: false, over: false },
+        None => Look { at: request.expires, reminded: true, over: false },
     }
 }
 
 /// What is arranged once `step` has been taken; none where it ended the request.
 pub(super) fn look_after(step: &policy::Step, before: Option<Look>) -> Option<Look> {
-    let reminded = before.is_none_or(|before| before.reminded);
-    (!ends(step)).then_some(Look { at: step.at, reminded })
+    // Of what was put away the end is on record.
+    let Look { reminded, over, .. } = before.unwrap_or(Look { at: step.at, reminded: true, over: true });
+    (!ends(step)).then_some(Look { at: step.at, reminded, over })
 }
 
 /// Since when somebody is known to be in their groups, once `identity` has logged in at `at`: what was known of a group that

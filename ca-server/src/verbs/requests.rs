@@ -1,9 +1,11 @@
 //! Asking for access that people must approve, or that begins later.
 
 mod draft;
+mod filter;
 mod read;
 mod view;
 
+pub use filter::{Filter, Wanted};
 pub use read::{MOST_LISTED, MOST_WAIT, Page, View, list, show};
 pub use view::Shown;
 

@@ -113,7 +113,13 @@ async fn may_act(app: &App, caller: &Caller, policies: &Policies, case: &Case, n
 
 /// Why somebody may not review, as an answer.
 pub(super) fn denied(may_not: MayNot) -> Refusal {
-    Refusal::new(Code::Denied, may_not.to_string()).hint("`jit-ssh show ID` names the groups whose members may approve")
+    let hint = match may_not {
+        MayNot::Newcomer => {
+            "whoever was in them at a login before that may approve it, and you what is filed from now on; you may deny it"
+        }
+        _ => "`jit-ssh show ID` names the groups whose members may approve",
+    };
+    Refusal::new(Code::Denied, may_not.to_string()).hint(hint)
 }
 
 fn changed() -> Refusal {

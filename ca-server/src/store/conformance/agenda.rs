@@ -36,7 +36,7 @@ async fn due(store: &dyn Store, seconds: u64) -> Vec<Due> {
 }
 
 fn look(seconds: u64, reminded: bool) -> Look {
-    Look { at: after(FILED + seconds), reminded }
+    Look { at: after(FILED + seconds), reminded, over: false }
 }
 
 /// Of one request.
@@ -91,7 +91,8 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     assert!(store.attend(&found, None, None).await.unwrap());
     assert!(!listed(store, &Which::Waiting(after(FILED)), None, 99).await.contains(&id(202)));
     store.add_step(&id(202), 0, at(50, approved()), entry("step")).await.unwrap();
-    assert_eq!(arranged(store, 202).await, Some(look(50, true)), "arranged again, without a reminder");
+    let again = Look { over: true, ..look(50, true) };
+    assert_eq!(arranged(store, 202).await, Some(again), "arranged again; what is on record is on record");
 }
 
 async fn what_is_attended_to_is_as_it_was_found(store: &dyn Store) {
@@ -100,6 +101,7 @@ async fn what_is_attended_to_is_as_it_was_found(store: &dyn Store) {
     let others = [
         Due { look: look(461, false), ..found.clone() },
         Due { look: Look { reminded: true, ..found.look }, ..found.clone() },
+        Due { look: Look { over: true, ..found.look }, ..found.clone() },
     ];
     for other in others {
         assert!(!store.attend(&other, None, Some(entry("no"))).await.unwrap());
@@ -147,7 +149,7 @@ async fn a_step_and_a_look_never_both_count(store: &Arc<dyn Store>) {
         let same_second = Step { at: found.look.at, ..approved() };
         let (looking, stepping) = (Arc::clone(store), Arc::clone(store));
         let looked = tokio::spawn(async move {
-            let next = Look { at: found.look.at.plus(Seconds::new(9)), reminded: true };
+            let next = Look { at: found.look.at.plus(Seconds::new(9)), reminded: true, over: false };
             looking.attend(&found, Some(next), Some(entry("looked"))).await.unwrap()
         });
         let stepped =

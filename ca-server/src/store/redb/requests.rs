@@ -85,7 +85,7 @@ impl<'t> Asked<'t> {
             }
             if !over {
                 // Whoever looks at it first arranges what is right.
-                self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false }))?;
+                self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false, over: false }))?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The life of a request, through every verb that touches it.
 
 mod attacks;
+mod clock;
 mod life;
 mod lists;
 mod waits;
@@ -24,8 +25,9 @@ const SAM: u8 = 3;
 const JOE: u8 = 4;
 const AUDREY: u8 = 5;
 const ADA: u8 = 6;
+const KIM: u8 = 7;
 
-/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada administers, and Joe
+/// A house in which Ann (ops) may ask for root, Lea, Sam and Kim (leads) may approve, Audrey audits, Ada administers, and Joe
 /// is nobody in particular.
 struct House(Stage);
 
@@ -72,7 +74,11 @@ impl House {
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
-        let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), &format!("{POLICY}{more}"));
+        Self::under(&format!("{POLICY}{more}")).await
+    }
+
+    async fn under(policy: &str) -> Self {
+        let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), policy);
         let people = [
             (ANN, "ann", "ops"),
             (LEA, "lea", "leads"),
@@ -80,6 +86,7 @@ impl House {
             (JOE, "joe", "ops"),
             (AUDREY, "audrey", "auditors"),
             (ADA, "ada", "admins"),
+            (KIM, "kim", "leads"),
         ];
         for (n, subject, group) in people {
             stage.login_as(n, person(subject, group)).await;
