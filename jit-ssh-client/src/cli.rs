@@ -167,6 +167,9 @@ pub struct Ensure {
     /// Get a new certificate although the present one is fresh
     #[arg(long)]
     pub renew: bool,
+    /// Where people must approve first, ask on the terminal that ssh runs on, file the request and wait
+    #[arg(long, conflicts_with = "renew")]
+    pub ask: bool,
     /// What to say to the CA
     #[command(flatten)]
     pub why: Why,

@@ -9,7 +9,9 @@ use crate::{
     refusal::Refusal,
     verbs::{
         authenticate::Caller,
-        ends, requests,
+        ends,
+        hosts::Part,
+        requests,
         requests::{Filter, MOST_LISTED, MOST_WAIT, Outcome, Page, Shown, View, Wanted},
         reviews,
     },
@@ -35,6 +37,8 @@ pub(super) enum On {
 
 /// A page, where nothing is said of its length.
 const PAGE: usize = 50;
+/// The longest part of the list of hosts.
+const MOST_HOSTS: usize = 1_000;
 /// The longest header value that means something here.
 const LONGEST: usize = 128;
 /// The longest name that is looked for: no subject is longer.
@@ -132,6 +136,17 @@ fn page(query: Option<&str>) -> Result<(View, Page), Refusal> {
             .transpose()?,
     };
     Ok((view, Page { after, limit, only }))
+}
+
+/// Which part of the list of hosts: `after=HOST&limit=N`.
+pub(super) fn part(query: Option<&str>) -> Result<Part, Refusal> {
+    let [after, limit] = fields(query, ["after", "limit"])?;
+    let after =
+        after.map(|name| name.parse().map_err(|_no_name| bad_query("after is the name of a host"))).transpose()?;
+    let sound = |limit: &str| limit.parse().ok().filter(|limit| (1..=MOST_HOSTS).contains(limit));
+    let wrong = || bad_query(&format!("limit is a number from 1 to {MOST_HOSTS}"));
+    let limit = limit.map(|limit| sound(limit).ok_or_else(wrong)).transpose()?;
+    Ok(Part { after, limit })
 }
 
 /// A name, which may hold any letter.

@@ -7,9 +7,9 @@ use policy::UnixTime;
 
 /// One arrangement for each request that is not over: when to look at it next. The promises of [`super::Store`] hold for each
 /// verb. Filing arranges the first look ([`super::records::reminder`], else the expiry). Each step, that of a claim among
-/// them, arranges one for its own time and leaves [`Look::reminded`] and [`Look::over`] as they are; a step that ends
-/// the request puts it away: nothing is arranged any more. A step of a request that was put away arranges a look of which
-/// both are true.
+/// them, arranges one for its own time and leaves [`Look::reminded`] as it is. A step that ends the request puts it away:
+/// nothing is arranged any more. To a request that is put away no approval, first use or end is added
+/// ([`super::Stepped::Over`]) and no certificate is recorded under it ([`super::Recorded::RequestChanged`]).
 #[async_trait]
 pub trait Agenda {
     /// Up to `most` requests that are to be looked at by `now`, the longest due first. It costs no more for all the

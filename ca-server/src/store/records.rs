@@ -150,8 +150,6 @@ pub struct Look {
     pub at: UnixTime,
     /// Whether a reminder of it is on record, or none is due any more.
     pub reminded: bool,
-    /// Whether its end is on record: something happened to it afterwards.
-    pub over: bool,
 }
 
 /// A request that is to be looked at now, as of one instant.
@@ -177,16 +175,19 @@ pub fn reminder(request: &policy::Request) -> Option<UnixTime> {
 /// What is arranged for a request when it is filed.
 pub(super) fn first_look(request: &policy::Request) -> Look {
     match reminder(request) {
-        Some(at) => Look { at, reminded: false, over: false },
-        None => Look { at: request.expires, reminded: true, over: false },
+        Some(at) => Look { at, reminded: false },
+        None => Look { at: request.expires, reminded: true },
     }
 }
 
-/// What is arranged once `step` has been taken; none where it ended the request.
+/// What is arranged once `step` has been taken; none where it ended the request, or that was put away before.
 pub(super) fn look_after(step: &policy::Step, before: Option<Look>) -> Option<Look> {
-    // Of what was put away the end is on record.
-    let Look { reminded, over, .. } = before.unwrap_or(Look { at: step.at, reminded: true, over: true });
-    (!ends(step)).then_some(Look { at: step.at, reminded, over })
+    before.filter(|_| !ends(step)).map(|before| Look { at: step.at, ..before })
+}
+
+/// Whether `step` can still be taken by a request that was put away: an end that is on record is the end.
+pub(super) fn too_late(step: &policy::Step, look: Option<Look>) -> bool {
+    look.is_none() && (ends(step) || matches!(step.what, What::Approved(_) | What::Claimed))
 }
 
 /// Since when somebody is known to be in their groups, once `identity` has logged in at `at`: what was known of a group that
@@ -223,6 +224,8 @@ pub enum Stepped {
     Yes,
     /// Somebody else's step came first; look again.
     Changed,
+    /// The request is put away: its end is on record.
+    Over,
 }
 
 /// The first use of a request's grant, to be recorded with the certificate.

@@ -41,7 +41,8 @@ pub trait Requests {
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError>;
 
     /// Appends a step and the entry, in one transaction, if the request has `seen` steps. If it has any other number, or is
-    /// not kept, nothing changes and the answer is [`Stepped::Changed`].
+    /// not kept, nothing changes and the answer is [`Stepped::Changed`]; so it is with [`Stepped::Over`] where it is put away
+    /// (see [`super::Agenda`]) and the step is an approval, a first use or an end.
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError>;
 
     /// When the last of the certificates that were recorded under this request expires; none where there was none.

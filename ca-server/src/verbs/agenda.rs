@@ -1,15 +1,19 @@
 //! What the clock does to requests, put on record: a reminder before one expires, and each end that nobody made. Nothing rests
 //! on it: where a request stands is computed anew whenever somebody asks.
 
-use super::case::{self, Case};
+use super::{
+    case::{self, Case},
+    requests::draft,
+};
 use crate::{
     app::App,
     audit::{Actor, ClockEvent, Entry},
     clock::moment,
+    fault,
     refusal::Refusal,
     store::{Due, Look, records},
 };
-use policy::{GrantId, Over, Seconds, Stage, UnixTime, What};
+use policy::{GrantId, Now, Over, Policies, Seconds, Stage, UnixTime, What};
 
 /// So many at a time.
 const BATCH: usize = 64;
@@ -56,10 +60,12 @@ async fn look(app: &App, due: Due) -> Result<(), Refusal> {
     let loaded = app.policies.current();
     let now = moment(app.clock.now(), &app.zone);
     let stage = case.stage(&loaded.policies, now);
-    let Outcome { next, said } = outcome(&case, &stage, due.look, now.time);
-    let entry = said.filter(|_| !(due.look.over && next.is_none())).map(|said| entry(app, &case, &stage, said));
+    let settled = settled(&case, &loaded.policies, now);
+    let Outcome { next, said } = outcome(&case, &stage, due.look, settled, now.time);
+    let entry = said.map(|said| entry(app, &case, &stage, said));
     // Never due again at once: a look that finds nothing to do must not be taken over and over.
     let next = next.map(|next| Look { at: next.at.max(now.time.plus(Seconds::new(1))), ..next });
+    fault::point("clock.decided");
     let _another_was_first = app.store.attend(&due, next, entry.transpose()?).await?;
     Ok(())
 }
@@ -76,8 +82,8 @@ enum Said {
     End(Over),
 }
 
-fn outcome(case: &Case, stage: &Stage, look: Look, now: UnixTime) -> Outcome {
-    let alive = |at| Outcome { next: Some(Look { at, over: false, ..look }), said: None };
+fn outcome(case: &Case, stage: &Stage, look: Look, settled: UnixTime, now: UnixTime) -> Outcome {
+    let alive = |at| Outcome { next: Some(Look { at, ..look }), said: None };
     let end = |how| Outcome { next: None, said: Some(Said::End(how)) };
     let expires = case.request.expires;
     let used = since(case).is_some();
@@ -87,7 +93,7 @@ fn outcome(case: &Case, stage: &Stage, look: Look, now: UnixTime) -> Outcome {
         Stage::Pending { until, .. } => match records::reminder(&case.request).filter(|_| !look.reminded) {
             Some(at) if now < at => alive(at),
             Some(_) => Outcome {
-                next: Some(Look { at: *until, reminded: true, over: false }),
+                next: Some(Look { at: *until, reminded: true }),
                 said: Some(Said::Reminder { until: *until }),
             },
             None => alive(*until),
@@ -100,8 +106,22 @@ fn outcome(case: &Case, stage: &Stage, look: Look, now: UnixTime) -> Outcome {
         Stage::Over { how: Over::Forbidden | Over::Expired } if used => alive(now.plus(AGAIN)),
         Stage::Over { how: Over::Forbidden } if now < expires => alive(expires),
         Stage::Over { .. } if case.ending().is_some() => Outcome { next: None, said: None },
+        Stage::Over { how: Over::Forbidden | Over::Expired | Over::Unclaimed } if now < settled => alive(settled),
         Stage::Over { how } => end(*how),
     }
+}
+
+/// From then on no approval that there is can make anything of it, whoever comes to count or ceases to.
+fn settled(case: &Case, policies: &Policies, now: Now) -> UnixTime {
+    let request = &case.request;
+    let approved = case.steps.iter().filter(|step| matches!(step.what, What::Approved(_))).map(|step| step.at).max();
+    let Some(approved) = approved else { return request.filed };
+    let within = |target| {
+        let ask = draft::ask(request, target, Some(request.duration));
+        policy::offers(policies, &ask, now).into_iter().map(|terms| terms.claim_within).max()
+    };
+    let window = request.targets.iter().filter_map(within).max().unwrap_or(Seconds::new(0));
+    request.start.unwrap_or(approved).max(approved).plus(window)
 }
 
 fn since(case: &Case) -> Option<UnixTime> {

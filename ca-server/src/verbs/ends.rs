@@ -3,7 +3,7 @@
 use super::{
     authenticate::Caller,
     requests::Shown,
-    steps::{Scene, take},
+    steps::{Scene, over, take},
 };
 use crate::{app::App, refusal::Refusal};
 use api::{Code, EndRequest, Receipt};
@@ -84,8 +84,4 @@ fn administrator(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
     }
     Err(Refusal::new(Code::Denied, "policy does not let you revoke grants")
         .hint("a reviewer denies it: `jit-ssh deny ID`; its holder gives it back: `jit-ssh done`"))
-}
-
-fn over() -> Refusal {
-    Refusal::new(Code::Conflict, "this request is over").hint("look at it again: `jit-ssh show ID`")
 }

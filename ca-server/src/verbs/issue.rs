@@ -213,4 +213,4 @@ fn record(
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::verbs) mod tests;

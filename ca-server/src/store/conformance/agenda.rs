@@ -5,7 +5,7 @@ use super::{
     requests::{approved, claim, file, id, listed, request, step},
     session,
 };
-use crate::store::{Due, Look, Recorded, Store, Which};
+use crate::store::{Due, Look, Recorded, Stepped, Store, Which};
 use policy::{EndReason, Seconds, Step, UnixTime, What};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ async fn due(store: &dyn Store, seconds: u64) -> Vec<Due> {
 }
 
 fn look(seconds: u64, reminded: bool) -> Look {
-    Look { at: after(FILED + seconds), reminded, over: false }
+    Look { at: after(FILED + seconds), reminded }
 }
 
 /// Of one request.
@@ -90,9 +90,20 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     let found = due(store, 470).await.pop().unwrap();
     assert!(store.attend(&found, None, None).await.unwrap());
     assert!(!listed(store, &Which::Waiting(after(FILED)), None, 99).await.contains(&id(202)));
-    store.add_step(&id(202), 0, at(50, approved()), entry("step")).await.unwrap();
-    let again = Look { over: true, ..look(50, true) };
-    assert_eq!(arranged(store, 202).await, Some(again), "arranged again; what is on record is on record");
+    let before = store.entry_count().await.unwrap();
+    let ended = step(What::Ended { why: EndReason::Revoked, reason: None });
+    for late in [approved(), step(What::Claimed), step(What::Cancelled), ended] {
+        assert_eq!(store.add_step(&id(202), 0, late, entry("late")).await.unwrap(), Stepped::Over);
+    }
+    assert_eq!(store.add_step(&id(202), 1, approved(), entry("late")).await.unwrap(), Stepped::Changed);
+    let agnes = session(200, "agnes").id;
+    let mut renewed = super::requests::claim(202, 0);
+    renewed.step = None;
+    for claim in [super::requests::claim(202, 0), renewed] {
+        let issued = store.record_issue(&agnes, None, Some(claim), entry("late")).await.unwrap();
+        assert_eq!(issued, Recorded::RequestChanged, "nothing is issued after an end");
+    }
+    assert_eq!((store.entry_count().await.unwrap(), arranged(store, 202).await), (before, None));
 }
 
 async fn what_is_attended_to_is_as_it_was_found(store: &dyn Store) {
@@ -101,7 +112,6 @@ async fn what_is_attended_to_is_as_it_was_found(store: &dyn Store) {
     let others = [
         Due { look: look(461, false), ..found.clone() },
         Due { look: Look { reminded: true, ..found.look }, ..found.clone() },
-        Due { look: Look { over: true, ..found.look }, ..found.clone() },
     ];
     for other in others {
         assert!(!store.attend(&other, None, Some(entry("no"))).await.unwrap());
@@ -149,7 +159,7 @@ async fn a_step_and_a_look_never_both_count(store: &Arc<dyn Store>) {
         let same_second = Step { at: found.look.at, ..approved() };
         let (looking, stepping) = (Arc::clone(store), Arc::clone(store));
         let looked = tokio::spawn(async move {
-            let next = Look { at: found.look.at.plus(Seconds::new(9)), reminded: true, over: false };
+            let next = Look { at: found.look.at.plus(Seconds::new(9)), reminded: true };
             looking.attend(&found, Some(next), Some(entry("looked"))).await.unwrap()
         });
         let stepped =

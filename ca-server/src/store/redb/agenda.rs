@@ -9,14 +9,14 @@ use ::redb::{Error, ReadableTable as _, Table, TableDefinition, WriteTransaction
 use async_trait::async_trait;
 use policy::UnixTime;
 
-/// Request id → when it is to be looked at next, whether people were reminded of it, whether its end is on record.
-const LOOKS: TableDefinition<'_, &str, (u64, bool, bool)> = TableDefinition::new("request_looks");
+/// Request id → when it is to be looked at next, and whether people were reminded of it.
+const LOOKS: TableDefinition<'_, &str, (u64, bool)> = TableDefinition::new("request_looks");
 /// Time of the next look, request id: what is due in order.
 const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("request_looks_by_time");
 
 /// The tables, open for writing.
 pub(super) struct Looks<'t> {
-    looks: Table<'t, &'static str, (u64, bool, bool)>,
+    looks: Table<'t, &'static str, (u64, bool)>,
     due: Table<'t, (u64, &'static str), ()>,
 }
 
@@ -36,16 +36,16 @@ impl<'t> Looks<'t> {
         if let Some(before) = before {
             self.due.remove((before, id))?;
         }
-        if let Some(Look { at, reminded, over }) = next {
-            self.looks.insert(id, (at.as_secs(), reminded, over))?;
+        if let Some(Look { at, reminded }) = next {
+            self.looks.insert(id, (at.as_secs(), reminded))?;
             self.due.insert((at.as_secs(), id), ())?;
         }
         Ok(())
     }
 }
 
-fn look((at, reminded, over): (u64, bool, bool)) -> Look {
-    Look { at: UnixTime::from_secs(at), reminded, over }
+fn look((at, reminded): (u64, bool)) -> Look {
+    Look { at: UnixTime::from_secs(at), reminded }
 }
 
 fn attend(tables: &mut Tables<'_>, due: &Due, next: Option<Look>, entry: Option<&Entry>) -> Result<bool, Error> {

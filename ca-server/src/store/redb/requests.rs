@@ -85,7 +85,7 @@ impl<'t> Asked<'t> {
             }
             if !over {
                 // Whoever looks at it first arranges what is right.
-                self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false, over: false }))?;
+                self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false }))?;
             }
         }
         Ok(())
@@ -128,7 +128,7 @@ impl<'t> Asked<'t> {
 
     /// Whether what `claim` was decided on is still so.
     pub(super) fn stands(&self, claim: &Claim) -> Result<bool, Error> {
-        if self.count(&claim.request)? != Some(claim.seen) {
+        if self.count(&claim.request)? != Some(claim.seen) || self.looks.of(claim.request.as_str())?.is_none() {
             return Ok(false);
         }
         for (id, seen) in &claim.extensions {
@@ -218,6 +218,9 @@ fn add_step(
 ) -> Result<Stepped, Error> {
     if tables.asked.count(id)? != Some(seen) {
         return Ok(Stepped::Changed);
+    }
+    if records::too_late(step, tables.asked.looks.of(id.as_str())?) {
+        return Ok(Stepped::Over);
     }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;

@@ -2,8 +2,10 @@
 
 mod attacks;
 mod clock;
+mod faults;
 mod life;
 mod lists;
+mod races;
 mod waits;
 
 use super::{Outcome, Shown};
@@ -11,7 +13,7 @@ use crate::{
     clock::Clock as _,
     fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
     refusal::Refusal,
-    store::memory::MemoryStore,
+    store::{Store, memory::MemoryStore, redb::RedbStore},
     verbs::{ends, issue::issue, requests, reviews},
 };
 use api::{ApproveRequest, CertificateResponse, Code, DenyRequest, EndRequest, FileRequest, RequestBody};
@@ -78,7 +80,11 @@ impl House {
     }
 
     async fn under(policy: &str) -> Self {
-        let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), policy);
+        Self::on(Arc::new(MemoryStore::new(crate::fixture::seal())), policy).await
+    }
+
+    async fn on(store: Arc<dyn Store>, policy: &str) -> Self {
+        let stage = Stage::with(store, policy);
         let people = [
             (ANN, "ann", "ops"),
             (LEA, "lea", "leads"),
@@ -170,6 +176,53 @@ impl House {
         codes.filter_map(|entry| entry["code"].as_str().map(str::to_owned)).collect()
     }
 }
+
+/// An empty store of each kind, by name. What must hold on all backends is tried on each of these.
+fn stores(home: &std::path::Path) -> Vec<(&'static str, Arc<dyn Store>)> {
+    let seal = crate::fixture::seal;
+    vec![
+        ("memory", Arc::new(MemoryStore::new(seal()))),
+        ("redb", Arc::new(RedbStore::open(&home.join("store.redb"), &seal()).unwrap())),
+    ]
+}
+
+/// What must be true of a log in which nothing went wrong, whoever raced whom: it is in the order of the commits.
+///
+/// Never a certificate under a request before two different people had approved it and its first use is on record, or after
+/// anything had ended it; one first use; one end.
+fn in_order(entries: &[Value], body: &RequestBody) {
+    let id = id(body);
+    let (mut approved, mut claimed, mut ended, mut issued) = (std::collections::BTreeSet::new(), 0, 0, 0);
+    for entry in entries {
+        let ours = entry["id"] == id || entry["under"] == id;
+        match entry["code"].as_str().filter(|_| ours) {
+            Some("request.approved") => {
+                assert!(approved.insert(entry["actor"]["subject"].to_string()), "twice: {entry}");
+            }
+            Some("request.claimed") => {
+                claimed += 1;
+                assert!(approved.len() >= 2 && ended == 0, "claimed without quorum or after an end: {entries:#?}");
+            }
+            Some("certificate.issued") => {
+                issued += 1;
+                assert!(claimed == 1 && ended == 0, "issued before the first use or after an end: {entries:#?}");
+            }
+            Some(code) if ENDS.contains(&code) => ended += 1,
+            _ => {}
+        }
+    }
+    assert!(claimed <= 1 && ended <= 1 && claimed == issued.min(1), "{claimed} {ended} {issued}: {entries:#?}");
+}
+
+const ENDS: [&str; 7] = [
+    "request.denied",
+    "request.cancelled",
+    "grant.ended",
+    "request.expired",
+    "request.unclaimed",
+    "request.emptied",
+    "grant.finished",
+];
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(outcome: Result<T, Refusal>, code: Code) -> Refusal {
