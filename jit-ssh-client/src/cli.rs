@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 mod requests;
 
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
+pub use requests::{
+    Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show, Sought,
+};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]

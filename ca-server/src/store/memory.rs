@@ -2,11 +2,13 @@
 
 mod agenda;
 mod outbox;
+mod policies;
 mod requests;
+mod revocations;
 
 use super::{
-    Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions, records,
-    run_out,
+    Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions,
+    records, run_out,
 };
 use crate::audit::{
     Entry,
@@ -34,6 +36,8 @@ struct Facts {
     hashes: Vec<Hash>,
     frontier: Frontier,
     sinks: outbox::Sinks,
+    policies: Option<super::PolicySet>,
+    ended: revocations::Ended,
 }
 
 impl Facts {
@@ -125,6 +129,7 @@ impl Store for MemoryStore {
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let mut facts = self.facts()?;
@@ -134,6 +139,9 @@ impl Store for MemoryStore {
         let owner = records::owner(&identity.issuer, &identity.subject);
         if claim.as_ref().is_some_and(|claim| !facts.asked.stands(claim)) {
             return Ok(Recorded::RequestChanged);
+        }
+        if facts.ended.freezes.version != issued.freezes {
+            return Ok(Recorded::FreezesChanged);
         }
         if let Some(KeyBinding { key, at }) = key {
             let new = || ProvenKey { owner, at, sessions: HashSet::new() };
@@ -149,6 +157,7 @@ impl Store for MemoryStore {
         {
             facts.append(about);
         }
+        facts.ended.issue(issued);
         facts.append(entry);
         Ok(Recorded::Yes)
     }
@@ -192,6 +201,7 @@ impl Store for MemoryStore {
             facts.append(run_out(&session, now)?);
         }
         facts.tokens.retain(|_, forget| now < *forget);
+        facts.ended.prune(now);
         facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
         Ok(())
     }

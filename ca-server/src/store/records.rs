@@ -81,6 +81,8 @@ pub enum Recorded {
     SessionEnded,
     /// Something happened to the request, or to one that prolongs it, since it was decided.
     RequestChanged,
+    /// Something was frozen or thawed since it was decided.
+    FreezesChanged,
 }
 
 /// A request with all that happened to it. Its version is the number of its steps.
@@ -101,6 +103,8 @@ pub enum Which {
     Waiting(UnixTime),
     /// Those that have this word in the index.
     With(Word),
+    /// Emergency access, by anybody, that no step has reviewed. Neither time nor an end takes it from this list.
+    Unreviewed,
     /// All that are kept.
     All,
 }
@@ -241,6 +245,11 @@ pub struct Claim {
     pub expires: UnixTime,
     /// Requests that prolong it, with the number of steps that each had.
     pub extensions: Vec<(policy::RequestId, usize)>,
+}
+
+/// Whether `step` reviews emergency access.
+pub(super) fn reviews(step: &policy::Step) -> bool {
+    matches!(step.what, What::Reviewed { .. })
 }
 
 /// Whether `step` ends a request for good, whatever policy says.

@@ -70,6 +70,7 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
         id: &request.id,
         filed: &request,
         digest: &case::hex(&case.digest),
+        decided: now,
         policy_digest: &loaded.digest,
     };
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;

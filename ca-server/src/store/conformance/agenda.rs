@@ -3,6 +3,7 @@
 use super::{
     NOW, entry, open,
     requests::{approved, claim, file, id, listed, request, step},
+    revocations::issued,
     session,
 };
 use crate::store::{Due, Look, Recorded, Stepped, Store, Which};
@@ -79,8 +80,11 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     open(store, session(200, "agnes"), 200).await;
     let mut claim = claim(200, 1);
     claim.step = claim.step.map(|(step, entry)| (at(30, step), entry));
-    let issued = store.record_issue(&session(200, "agnes").id, None, Some(claim), entry("issued")).await.unwrap();
-    assert_eq!(issued, Recorded::Yes);
+    let outcome = store
+        .record_issue(&session(200, "agnes").id, None, Some(claim), issued(900, "x", "x"), entry("issued"))
+        .await
+        .unwrap();
+    assert_eq!(outcome, Recorded::Yes);
     assert_eq!(arranged(store, 200).await, Some(look(30, false)), "so does the first use");
     let done = step(What::Ended { why: EndReason::Done, reason: None });
     store.add_step(&id(200), 2, at(40, done), entry("step")).await.unwrap();
@@ -100,8 +104,9 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     let mut renewed = super::requests::claim(202, 0);
     renewed.step = None;
     for claim in [super::requests::claim(202, 0), renewed] {
-        let issued = store.record_issue(&agnes, None, Some(claim), entry("late")).await.unwrap();
-        assert_eq!(issued, Recorded::RequestChanged, "nothing is issued after an end");
+        let outcome =
+            store.record_issue(&agnes, None, Some(claim), issued(901, "x", "x"), entry("late")).await.unwrap();
+        assert_eq!(outcome, Recorded::RequestChanged, "nothing is issued after an end");
     }
     assert_eq!((store.entry_count().await.unwrap(), arranged(store, 202).await), (before, None));
 }

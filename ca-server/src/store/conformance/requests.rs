@@ -1,8 +1,8 @@
 //! What every store promises about requests.
 
-use super::{NOW, entry, open, session};
+use super::{NOW, entry, open, revocations::issued, session};
 use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which, Word};
-use policy::{Approval, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, What};
+use policy::{Approval, BreakGlass, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, Verdict, What};
 use std::{net::IpAddr, sync::Arc};
 
 /// All of it, on a store that holds no request.
@@ -17,6 +17,7 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     a_claim_is_recorded_with_its_certificate_or_not_at_all(&**store).await;
     a_claim_and_an_end_never_both_win(store).await;
     what_prolongs_is_found_and_pinned(&**store).await;
+    emergency_access_stays_listed_until_it_is_reviewed(&**store).await;
     the_latest_login_says_who_somebody_is(&**store).await;
     a_group_is_known_since_the_first_login_that_had_it(&**store).await;
     requests_are_found_by_their_words(&**store).await;
@@ -37,6 +38,7 @@ pub(in crate::store) fn request(id: u8, subject: &str, filed: u64) -> Request {
         filed,
         expires: filed.plus(Seconds::new(600)),
         extends: None,
+        break_glass: None,
     }
 }
 
@@ -222,7 +224,9 @@ async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Stor
     store.add_step(&id(40), 0, approved(), entry("step")).await.unwrap();
     let before = store.entry_count().await.unwrap();
     let key = Some(KeyBinding { key: [60; 32], at: NOW });
-    let issue = async |key, claim| store.record_issue(&cleo, key, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |key, claim| {
+        store.record_issue(&cleo, key, Some(claim), issued(9, "x", "x"), entry("issued")).await.unwrap()
+    };
     for seen in [0, 2] {
         assert_eq!(issue(key, claim(40, seen)).await, Recorded::RequestChanged);
     }
@@ -257,7 +261,9 @@ async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
                 let (store, cleo) = (Arc::clone(store), cleo.clone());
                 tokio::spawn(async move {
                     if racer % 2 == 0 {
-                        let recorded = store.record_issue(&cleo, None, Some(claim(n, 0)), entry("issued")).await;
+                        let recorded = store
+                            .record_issue(&cleo, None, Some(claim(n, 0)), issued(13, "x", "x"), entry("issued"))
+                            .await;
                         recorded.unwrap() == Recorded::Yes
                     } else {
                         store.add_step(&id(n), 0, step(What::Cancelled), entry("end")).await.unwrap() == Stepped::Yes
@@ -286,9 +292,47 @@ async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {
     store.add_step(&id(71), 0, approved(), entry("step")).await.unwrap();
     let cleo = session(60, "cleo").id;
     let pinned = |seen| Claim { extensions: vec![(id(71), seen), (id(72), 0)], ..claim(70, 0) };
-    let issue = async |claim| store.record_issue(&cleo, None, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |claim| {
+        store.record_issue(&cleo, None, Some(claim), issued(10, "x", "x"), entry("issued")).await.unwrap()
+    };
     assert_eq!(issue(pinned(0)).await, Recorded::RequestChanged);
     assert_eq!(issue(pinned(1)).await, Recorded::Yes);
+}
+
+/// The lists of two requests, one broken glass each, whatever else ends or expires.
+async fn emergency_access_stays_listed_until_it_is_reviewed(store: &dyn Store) {
+    assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, []);
+    let glass = |n, filed| Request {
+        break_glass: Some(BreakGlass { incident: "INC-7".parse().unwrap(), review_by: NOW }),
+        ..request(n, "eve", filed)
+    };
+    for (n, filed) in [(90, 2_000), (91, 2_001), (92, 2_001)] {
+        assert_eq!(file(store, glass(n, filed)).await, Filed::Yes);
+    }
+    file(store, request(93, "eve", 2_002)).await;
+    assert_eq!(store.request(&id(90)).await.unwrap().unwrap().request, glass(90, 2_000), "kept whole");
+    assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, [92, 91, 90].map(id), "newest first, and no other");
+    assert_eq!(listed(store, &Which::Unreviewed, None, 1).await, [id(92)]);
+    assert_eq!(listed(store, &Which::Unreviewed, Some(92), 9).await, [91, 90].map(id));
+    let done = step(What::Ended { why: EndReason::Done, reason: None });
+    assert_eq!(store.add_step(&id(91), 0, done, entry("end")).await.unwrap(), Stepped::Yes);
+    store.prune(UnixTime::from_secs(NOW.as_secs() + 900_000)).await.unwrap();
+    assert_eq!(
+        listed(store, &Which::Unreviewed, None, 9).await,
+        [92, 91, 90].map(id),
+        "neither an end nor time is a review"
+    );
+    let reviewed = || step(What::Reviewed { verdict: Verdict::Concern, reason: "why root?".parse().unwrap() });
+    assert_eq!(store.add_step(&id(91), 0, reviewed(), entry("review")).await.unwrap(), Stepped::Changed);
+    assert_eq!(listed(store, &Which::Unreviewed, None, 9).await.len(), 3, "a review that came second is none");
+    assert_eq!(store.add_step(&id(91), 1, reviewed(), entry("review")).await.unwrap(), Stepped::Yes);
+    assert_eq!(store.request(&id(91)).await.unwrap().unwrap().steps[1], reviewed());
+    assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, [92, 90].map(id));
+    assert_eq!(listed(store, &Which::Unreviewed, Some(91), 9).await, [id(90)], "goes on after one that left the list");
+    for n in [90, 92] {
+        assert_eq!(store.add_step(&id(n), 0, reviewed(), entry("review")).await.unwrap(), Stepped::Yes);
+    }
+    assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, []);
 }
 
 async fn the_latest_login_says_who_somebody_is(store: &dyn Store) {

@@ -3,7 +3,10 @@
 use super::MemoryStore;
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records},
+    store::{
+        Claim, Filed, Idempotency, KeptRequest, Look, Requests, Selection, Stepped, StoreError, Which, records,
+        revocations,
+    },
 };
 use async_trait::async_trait;
 use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
@@ -46,6 +49,10 @@ impl Asked {
         let (step, about) = step?;
         self.step(&request, step);
         Some(about)
+    }
+
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Identity> {
+        self.latest.values().map(|(identity, _)| identity)
     }
 
     fn step(&mut self, id: &RequestId, step: Step) {
@@ -121,6 +128,7 @@ impl Requests for MemoryStore {
             }
             Which::Waiting(now) => *now < kept.request.expires && looks.contains_key(&kept.request.id),
             Which::With(word) => records::words(&kept.request).contains(word),
+            Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
             Which::All => true,
         };
         let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));
@@ -141,8 +149,14 @@ impl Requests for MemoryStore {
         if records::too_late(&step, facts.asked.looks.get(id).copied()) {
             return Ok(Stepped::Over);
         }
-        facts.asked.step(id, step);
+        facts.asked.step(id, step.clone());
         facts.append(entry);
+        if records::ends(&step) {
+            let revoked = facts.ended.revoke(&Selection::Grant(id.grant()), step.at);
+            for entry in revocations::by_step(&step, &id.grant(), &revoked, facts.ended.version)? {
+                facts.append(entry);
+            }
+        }
         Ok(Stepped::Yes)
     }
 

@@ -1,7 +1,10 @@
 //! What a write does inside a transaction. Each looks first and writes after, so a refusal leaves no trace in the batch
 //! that it shares with others.
 
-use super::tables::{Tables, owned_by, proofs_of};
+use super::{
+    revocations::Row,
+    tables::{Tables, owned_by, proofs_of},
+};
 use crate::{
     audit::Entry,
     store::{
@@ -61,6 +64,7 @@ pub(super) fn record_issue(
     session: &SessionId,
     key: Option<KeyBinding>,
     claim: Option<&Claim>,
+    issued: &Row,
     entry: &Entry,
 ) -> Result<Recorded, Error> {
     let Some(kept) = tables.sessions.get(session.as_str())?.map(|json| json.value().to_vec()) else {
@@ -70,6 +74,9 @@ pub(super) fn record_issue(
         && !tables.asked.stands(claim)?
     {
         return Ok(Recorded::RequestChanged);
+    }
+    if !tables.ended.as_decided(issued)? {
+        return Ok(Recorded::FreezesChanged);
     }
     if let Some(binding) = key {
         let identity = decode(&kept)?.identity;
@@ -90,6 +97,7 @@ pub(super) fn record_issue(
     {
         tables.append(about)?;
     }
+    tables.ended.issue(issued, claim.is_some())?;
     tables.append(entry)?;
     Ok(Recorded::Yes)
 }
@@ -118,7 +126,8 @@ pub(super) fn prune(tables: &mut Tables<'_>, now: UnixTime) -> Result<bool, Erro
     let sessions = prune_sessions(tables, now)?;
     let tokens = prune_tokens(tables, now)?;
     let keys = prune_keys(tables, now)?;
-    Ok(sessions.max(tokens).max(keys) >= STEP)
+    let certificates = tables.ended.prune(now, STEP)?;
+    Ok(sessions.max(tokens).max(keys).max(certificates) >= STEP)
 }
 
 fn prune_sessions(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records},
+    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records, revocations},
 };
 use ::redb::{
     Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, TableError, WriteTransaction,
@@ -30,6 +30,8 @@ const FILED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("reques
 const OF: TableDefinition<'_, OfKey, ()> = TableDefinition::new("requests_by_requester");
 /// Time of filing, request id → when it expires: those for which a look is arranged (see [`crate::store::Agenda`]).
 const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
+/// Time of filing, request id: emergency access that nobody has reviewed.
+const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
 /// Id of the request that is prolonged, time of filing, id of the one that prolongs it.
 const PROLONGING: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("requests_by_prolonged");
 /// Requester, digest of an idempotency key → digest of the body, request id.
@@ -53,6 +55,7 @@ pub(super) struct Asked<'t> {
     filed: Table<'t, (u64, &'static str), ()>,
     of: Table<'t, OfKey, ()>,
     waiting: Table<'t, (u64, &'static str), u64>,
+    unreviewed: Table<'t, (u64, &'static str), ()>,
     prolonging: Table<'t, (&'static str, u64, &'static str), ()>,
     keys: Table<'t, (&'static Owner, &'static [u8; 32]), KeyUse>,
     expiries: Table<'t, &'static str, u64>,
@@ -105,6 +108,7 @@ impl<'t> Asked<'t> {
             filed: transaction.open_table(FILED)?,
             of: transaction.open_table(OF)?,
             waiting: transaction.open_table(WAITING)?,
+            unreviewed: transaction.open_table(UNREVIEWED)?,
             prolonging: transaction.open_table(PROLONGING)?,
             keys: transaction.open_table(KEYS)?,
             expiries: transaction.open_table(EXPIRIES)?,
@@ -155,13 +159,24 @@ impl<'t> Asked<'t> {
         self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
         let look = records::look_after(step, self.looks.of(id.as_str())?);
         self.looks.arrange(id.as_str(), look)?;
-        if look.is_none() { self.waits_no_more(id) } else { Ok(()) }
+        if look.is_none() {
+            self.waits_no_more(id)?;
+        }
+        if records::reviews(step)
+            && let Some(request) = self.kept(id)?
+        {
+            self.unreviewed.remove((request.filed.as_secs(), id.as_str()))?;
+        }
+        Ok(())
+    }
+
+    fn kept(&self, id: &RequestId) -> Result<Option<Request>, Error> {
+        self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()
     }
 
     /// Takes a request off the list of those that wait.
     pub(super) fn waits_no_more(&mut self, id: &RequestId) -> Result<(), Error> {
-        let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
-        if let Some(request) = filed {
+        if let Some(request) = self.kept(id)? {
             self.waiting.remove((request.filed.as_secs(), id.as_str()))?;
         }
         Ok(())
@@ -202,6 +217,9 @@ fn file(
     asked.waiting.insert((filed, id), request.expires.as_secs())?;
     asked.looks.arrange(id, Some(records::first_look(request)))?;
     asked.found_by(request)?;
+    if request.break_glass.is_some() {
+        asked.unreviewed.insert((filed, id), ())?;
+    }
     if let Some(prolonged) = &request.extends {
         asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
     }
@@ -224,7 +242,25 @@ fn add_step(
     }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;
+    if records::ends(step) {
+        let grant = id.grant();
+        let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
+        tables.append_all(revocations::by_step(step, &grant, &revoked, krl))?;
+    }
     Ok(Stepped::Yes)
+}
+
+/// Everybody who ever logged in and is `wanted`, as of then.
+pub(super) fn everybody(
+    read: &ReadTransaction,
+    wanted: impl Fn(&Identity) -> bool,
+) -> Result<Vec<Identity>, StoreError> {
+    let latest = read.open_table(LATEST).map_err(failed)?;
+    let mut found = Vec::new();
+    for row in latest.range::<&Owner>(..).map_err(failed)? {
+        found.extend(Some(decode(row.map_err(failed)?.1.value()).map_err(failed)?).filter(&wanted));
+    }
+    Ok(found)
 }
 
 #[async_trait]
@@ -287,6 +323,12 @@ impl Requests for RedbStore {
                     let rows = table.range((word.as_str(), 0, "")..(word.as_str(), before.0, before.1));
                     for row in rows.map_err(failed)?.rev().take(most) {
                         listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+                    }
+                }
+                Which::Unreviewed => {
+                    let table = read.open_table(UNREVIEWED).map_err(failed)?;
+                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
+                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
                     }
                 }
                 Which::All => {

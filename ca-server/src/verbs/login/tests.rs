@@ -11,15 +11,16 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Agenda, Claim, Due, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Look, Opened, Recorded,
-        Requests, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
+        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::{Code, LoginRequest};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use policy::{Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
+use policy::{Freeze, FreezeId, Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -257,6 +258,41 @@ impl Agenda for Burning {
 }
 
 #[async_trait]
+impl PolicyRecord for Burning {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        burning()
+    }
+    async fn record_policies(&self, _: Option<&str>, _: PolicySet, _: Vec<Entry>) -> Result<Stepped, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Revocations for Burning {
+    async fn live(&self, _: &Selection, _: UnixTime) -> Result<Vec<LiveCertificate>, StoreError> {
+        burning()
+    }
+    async fn revoke(&self, _: Selection, _: UnixTime, _: Account) -> Result<Vec<LiveCertificate>, StoreError> {
+        burning()
+    }
+    async fn revoked(&self, _: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+        burning()
+    }
+    async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {
+        burning()
+    }
+    async fn freeze(&self, _: u64, _: Freeze, _: Entry) -> Result<Stepped, StoreError> {
+        burning()
+    }
+    async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
+        burning()
+    }
+    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
 impl Store for Burning {
     async fn open_session(&self, _: LoginSession, _: TokenUse, _: usize, _: Entry) -> Result<Opened, StoreError> {
         burning()
@@ -278,6 +314,7 @@ impl Store for Burning {
         _: &SessionId,
         _: Option<KeyBinding>,
         _: Option<Claim>,
+        _: Issued,
         _: Entry,
     ) -> Result<Recorded, StoreError> {
         burning()

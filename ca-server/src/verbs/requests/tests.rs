@@ -50,6 +50,7 @@ fn ask(targets: &[&str]) -> FileRequest {
         start: None,
         under: None,
         extends: None,
+        incident: None,
         dry_run: false,
     }
 }

@@ -103,6 +103,7 @@ impl House {
             filed: now,
             expires: now.plus(policy::Seconds::new(seconds)),
             extends: None,
+            break_glass: None,
         };
         let id = request.id.clone();
         let entry = crate::audit::Entry::from_bytes(b"{}".to_vec());
