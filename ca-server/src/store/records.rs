@@ -101,10 +101,10 @@ pub enum Which {
     Of(policy::Issuer, policy::Subject),
     /// Those that may wait for people at this instant, by anybody: not expired, and no step has ended them.
     Waiting(UnixTime),
-    /// Those that have this word in the index.
-    With(Word),
     /// Emergency access, by anybody, that no step has reviewed. Neither time nor an end takes it from this list.
     Unreviewed,
+    /// Those that have this word in the index.
+    With(Word),
     /// All that are kept.
     All,
 }
@@ -184,8 +184,12 @@ pub(super) fn first_look(request: &policy::Request) -> Look {
     }
 }
 
-/// What is arranged once `step` has been taken; none where it ended the request, or that was put away before.
+/// What is arranged once `step` has been taken; none where it ended the request, or that was put away before. A review after
+/// the fact changes nothing.
 pub(super) fn look_after(step: &policy::Step, before: Option<Look>) -> Option<Look> {
+    if reviews(step) {
+        return before;
+    }
     before.filter(|_| !ends(step)).map(|before| Look { at: step.at, ..before })
 }
 

@@ -127,8 +127,8 @@ impl Requests for MemoryStore {
                 kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
             }
             Which::Waiting(now) => *now < kept.request.expires && looks.contains_key(&kept.request.id),
-            Which::With(word) => records::words(&kept.request).contains(word),
             Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
+            Which::With(word) => records::words(&kept.request).contains(word),
             Which::All => true,
         };
         let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));

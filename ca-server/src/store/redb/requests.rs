@@ -1,5 +1,9 @@
 //! Requests in the file: their tables, what a write does to them, and how they are read.
 
+mod reader;
+
+pub(super) use reader::Reader;
+
 use super::{
     RedbStore,
     agenda::Looks,
@@ -68,7 +72,7 @@ pub(super) struct Asked<'t> {
 impl<'t> Asked<'t> {
     /// Whether the file has these tables: the last of them came with [`Self::complete`].
     pub(super) fn are_there(read: &ReadTransaction) -> Result<bool, Error> {
-        match read.open_table(WORDS) {
+        match read.open_table(UNREVIEWED).and_then(|_| read.open_table(WORDS)) {
             Ok(_) => Ok(true),
             Err(TableError::TableDoesNotExist(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -162,16 +166,18 @@ impl<'t> Asked<'t> {
         if look.is_none() {
             self.waits_no_more(id)?;
         }
-        if records::reviews(step)
-            && let Some(request) = self.kept(id)?
-        {
-            self.unreviewed.remove((request.filed.as_secs(), id.as_str()))?;
-        }
-        Ok(())
+        if records::reviews(step) { self.is_reviewed(id) } else { Ok(()) }
     }
 
     fn kept(&self, id: &RequestId) -> Result<Option<Request>, Error> {
         self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()
+    }
+
+    fn is_reviewed(&mut self, id: &RequestId) -> Result<(), Error> {
+        if let Some(request) = self.kept(id)? {
+            self.unreviewed.remove((request.filed.as_secs(), id.as_str()))?;
+        }
+        Ok(())
     }
 
     /// Takes a request off the list of those that wait.
@@ -215,11 +221,11 @@ fn file(
     asked.filed.insert((filed, id), ())?;
     asked.of.insert((&owner, filed, id), ())?;
     asked.waiting.insert((filed, id), request.expires.as_secs())?;
-    asked.looks.arrange(id, Some(records::first_look(request)))?;
-    asked.found_by(request)?;
     if request.break_glass.is_some() {
         asked.unreviewed.insert((filed, id), ())?;
     }
+    asked.looks.arrange(id, Some(records::first_look(request)))?;
+    asked.found_by(request)?;
     if let Some(prolonged) = &request.extends {
         asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
     }
@@ -299,59 +305,7 @@ impl Requests for RedbStore {
     ) -> Result<Vec<KeptRequest>, StoreError> {
         reading(|| {
             let read = self.live.read()?;
-            let reader = Reader::new(&read)?;
-            let before = match after {
-                None => (u64::MAX, LAST.to_owned()),
-                Some(after) => match reader.request(after.as_str())? {
-                    Some(kept) => (kept.request.filed.as_secs(), after.as_str().to_owned()),
-                    None => return Ok(Vec::new()),
-                },
-            };
-            let before = (before.0, before.1.as_str());
-            let mut listed = Vec::new();
-            match which {
-                Which::Of(issuer, subject) => {
-                    let owner = records::owner(issuer, subject);
-                    let table = read.open_table(OF).map_err(failed)?;
-                    let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
-                    for row in rows.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-                    }
-                }
-                Which::With(word) => {
-                    let table = read.open_table(WORDS).map_err(failed)?;
-                    let rows = table.range((word.as_str(), 0, "")..(word.as_str(), before.0, before.1));
-                    for row in rows.map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-                    }
-                }
-                Which::Unreviewed => {
-                    let table = read.open_table(UNREVIEWED).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
-                    }
-                }
-                Which::All => {
-                    let table = read.open_table(FILED).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
-                    }
-                }
-                Which::Waiting(now) => {
-                    let table = read.open_table(WAITING).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev() {
-                        let (key, expires) = row.map_err(failed)?;
-                        if now.as_secs() < expires.value() {
-                            listed.extend(reader.request(key.value().1)?);
-                        }
-                        if listed.len() >= most {
-                            break;
-                        }
-                    }
-                    listed.truncate(most);
-                }
-            }
-            Ok(listed)
+            Reader::new(&read)?.listed(&read, which, after, most)
         })
     }
 
@@ -407,27 +361,6 @@ fn known_since(since: Option<&[u8]>, latest: Option<&[u8]>) -> Result<Vec<(Group
     let latest: Option<Identity> = latest.map(decode).transpose()?;
     let groups = latest.map(|identity| identity.groups).unwrap_or_default();
     Ok(groups.into_iter().map(|group| (group, UnixTime::from_secs(0))).collect())
-}
-
-/// Requests as of one instant.
-pub(super) struct Reader {
-    requests: ::redb::ReadOnlyTable<&'static str, &'static [u8]>,
-    steps: ::redb::ReadOnlyTable<(&'static str, u64), &'static [u8]>,
-}
-
-impl Reader {
-    pub(super) fn new(read: &ReadTransaction) -> Result<Self, StoreError> {
-        let requests = read.open_table(REQUESTS).map_err(failed)?;
-        Ok(Self { requests, steps: read.open_table(STEPS).map_err(failed)? })
-    }
-
-    pub(super) fn request(&self, id: &str) -> Result<Option<KeptRequest>, StoreError> {
-        let Some(json) = self.requests.get(id).map_err(failed)? else { return Ok(None) };
-        let request = decode(json.value()).map_err(failed)?;
-        let rows = self.steps.range(steps_of(id)).map_err(failed)?;
-        let steps = rows.map(|row| decode(row.map_err(failed)?.1.value()).map_err(failed)).collect::<Result<_, _>>()?;
-        Ok(Some(KeptRequest { request, steps }))
-    }
 }
 
 fn steps_of(id: &str) -> RangeInclusive<(&str, u64)> {

@@ -11,7 +11,7 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
         LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
         Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
@@ -248,16 +248,6 @@ impl Requests for Burning {
 }
 
 #[async_trait]
-impl Agenda for Burning {
-    async fn due(&self, _: UnixTime, _: usize) -> Result<Vec<Due>, StoreError> {
-        burning()
-    }
-    async fn attend(&self, _: &Due, _: Option<Look>, _: Option<Entry>) -> Result<bool, StoreError> {
-        burning()
-    }
-}
-
-#[async_trait]
 impl PolicyRecord for Burning {
     async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
         burning()
@@ -287,7 +277,17 @@ impl Revocations for Burning {
     async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
         burning()
     }
-    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, _: &Known) -> Result<Vec<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Agenda for Burning {
+    async fn due(&self, _: UnixTime, _: usize) -> Result<Vec<Due>, StoreError> {
+        burning()
+    }
+    async fn attend(&self, _: &Due, _: Option<Look>, _: Option<Entry>) -> Result<bool, StoreError> {
         burning()
     }
 }

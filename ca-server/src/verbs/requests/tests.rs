@@ -3,9 +3,11 @@
 mod attacks;
 mod clock;
 mod faults;
+mod frozen;
 mod life;
 mod lists;
 mod races;
+mod revoked;
 mod waits;
 
 use super::{Outcome, Shown};
@@ -27,10 +29,11 @@ const SAM: u8 = 3;
 const JOE: u8 = 4;
 const AUDREY: u8 = 5;
 const ADA: u8 = 6;
-const KIM: u8 = 7;
+const BEA: u8 = 7;
+const KIM: u8 = 8;
 
-/// A house in which Ann (ops) may ask for root, Lea, Sam and Kim (leads) may approve, Audrey audits, Ada administers, and Joe
-/// is nobody in particular.
+/// A house in which Ann (ops) may ask for root, Lea, Sam and Kim (leads) may approve, Audrey audits, Ada and Bea
+/// administer, and Joe is nobody in particular.
 struct House(Stage);
 
 fn person(subject: &str, group: &str) -> Identity {
@@ -94,6 +97,7 @@ impl House {
             (AUDREY, "audrey", "auditors"),
             (ADA, "ada", "admins"),
             (KIM, "kim", "leads"),
+            (BEA, "bea", "admins"),
         ];
         for (n, subject, group) in people {
             stage.login_as(n, person(subject, group)).await;
