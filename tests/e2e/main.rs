@@ -2,8 +2,10 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod asking;
 mod audit;
 mod certificate_matrix;
+mod contract;
 mod crashes;
 mod doctor;
 mod fuzz;
@@ -14,6 +16,7 @@ mod names_and_queues;
 mod operations;
 mod provider;
 mod provider_trouble;
+mod request_crashes;
 mod revocation;
 mod same_bytes;
 mod sinks;

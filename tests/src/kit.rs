@@ -11,6 +11,7 @@ pub mod idp;
 pub mod keygen;
 pub mod process;
 pub mod server;
+pub mod signing;
 pub mod ssh;
 pub mod ssh_agent;
 pub mod sshd;
