@@ -4,6 +4,8 @@
 mod approval;
 mod asking;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
 mod contract;
 mod crashes;
@@ -14,6 +16,7 @@ mod issued;
 mod login_to_shell;
 mod names_and_queues;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
 mod request_crashes;
