@@ -27,4 +27,5 @@ mod slow_and_large;
 mod stock_tools;
 mod strangers;
 mod tls;
+mod two_servers;
 mod workloads;
