@@ -12,6 +12,7 @@ pub mod keygen;
 pub mod postgres;
 pub mod process;
 pub mod server;
+pub mod signing;
 pub mod ssh;
 pub mod ssh_agent;
 pub mod sshd;

@@ -1,4 +1,5 @@
-//! What goes on beside requests: policies and TLS files are watched, issuers asked for their keys, the store pruned.
+//! What goes on beside requests: policies and TLS files are watched, issuers asked for their keys, the store pruned, and what
+//! the clock does to requests is put on record.
 
 use crate::{
     app::App,
@@ -17,6 +18,7 @@ use tokio::{
 
 const LOOK: Duration = Duration::from_secs(3);
 const PRUNE: Duration = Duration::from_secs(180);
+const ATTEND: Duration = Duration::from_secs(5);
 
 /// Tasks that end with the server.
 pub(super) struct Background(JoinSet<()>);
@@ -36,6 +38,7 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, hangup: Signal)
         tasks.spawn(sink);
     }
     tasks.spawn(prune(Arc::clone(app)));
+    tasks.spawn(attend(Arc::clone(app)));
     if let Some(hints) = app.store.hints() {
         tasks.spawn(listen(Arc::clone(app), hints));
     }
@@ -60,6 +63,17 @@ async fn prune(app: Arc<App>) {
         due.tick().await;
         if let Err(error) = app.store.prune(app.clock.now()).await {
             tracing::error!(%error, "the store could not be pruned; it will be tried again");
+        }
+    }
+}
+
+/// Reminds of requests and records their ends.
+async fn attend(app: Arc<App>) {
+    let mut due = every(ATTEND);
+    loop {
+        due.tick().await;
+        if let Err(error) = verbs::agenda::attend(&app).await {
+            tracing::error!(cause = ?error.cause, "requests that are due cannot be looked at; it will be tried again");
         }
     }
 }

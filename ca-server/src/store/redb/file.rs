@@ -122,12 +122,14 @@ pub(super) fn ours(path: &Path) -> Result<(), OpenError> {
 fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
     let read = database.begin_read().map_err(|error| failed(error.into()))?;
-    if Asked::are_there(&read).map_err(failed)? && Ended::are_there(&read).map_err(failed)? {
+    let whole = Asked::are_there(&read).map_err(failed)?;
+    if whole && Ended::are_there(&read).map_err(failed)? {
         return Ok(());
     }
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    Asked::open(&transaction).and_then(|mut asked| asked.complete()).map_err(failed)?;
+    let completed = |mut asked: Asked<'_>| if whole { Ok(()) } else { asked.complete() };
+    Asked::open(&transaction).and_then(completed).map_err(failed)?;
     drop(Ended::open(&transaction).map_err(failed)?);
     transaction.commit().map_err(|error| failed(error.into()))
 }
