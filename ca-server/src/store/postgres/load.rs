@@ -194,8 +194,7 @@ fn asked(kept: Asked) -> Result<Vec<Statement>, StoreError> {
             unreviewed,
             last_expiry,
             look_at,
-            reminded,
-            over
+            reminded
         ),
         say!(
             "INSERT INTO request_words (word, filed, id) SELECT word, $2, $3 FROM unnest($1::bytea[]) AS w (word)",
