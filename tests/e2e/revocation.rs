@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use ca_server::ca::krl::Krl;
 use e2e::kit::{
+    browser::Person,
     client::Client,
     process::{Finished, run},
     sshd::Sshd,
@@ -35,6 +36,14 @@ async fn said(person: &Client, args: &[&str]) -> Result<Value> {
     let said = person.run(&[&["--json"], args].concat()).await?;
     ensure!(said.code == Some(0), "{args:?}: {said:#?}");
     serde_json::from_str(&said.out).with_context(|| format!("{args:?}: {said:?}"))
+}
+
+/// A person at another machine: the server that they knew is gone.
+async fn again(world: &World, name: &str) -> Result<Client> {
+    let client = world.machine(&format!("{name}-again")).await?;
+    let (login, page) = client.login(Person::LogsIn(name)).await?;
+    ensure!(login.code == Some(0), "{login:#?} {page:#?}");
+    Ok(client)
 }
 
 /// The line that `ca-server init` printed for hosts.
@@ -281,7 +290,7 @@ async fn nothing_is_issued_while_it_is_frozen_until_two_people_thaw_it() -> Resu
     }
     // It outlives the server, and people can still log in: how else would they thaw it?
     let world = world.restart_server().await?;
-    let (lena, mona) = (world.person("lena").await?, world.person("mona").await?);
+    let (lena, mona) = (again(&world, "lena").await?, again(&world, "mona").await?);
     let listed = said(&lena, &["freezes"]).await?;
     assert_eq!((&listed["freezes"][0]["id"], &listed["freezes"][0]["reason"]), (&all["id"], &json!("incident")));
     let id = all["id"].as_str().context("no id")?;

@@ -5,6 +5,7 @@ mod audit;
 mod certificate;
 mod client;
 mod decision;
+mod krl;
 mod load;
 mod measure;
 mod raw;
@@ -19,11 +20,11 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdef"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefk"));
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcdef".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdefk".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -46,6 +47,9 @@ fn main() -> Result<()> {
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;
+    }
+    if rungs.contains('k') {
+        krl::climb(place.path(), &mut report)?;
     }
     if !rungs.contains(['d', 'e']) {
         report.print();
