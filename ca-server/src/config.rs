@@ -280,8 +280,7 @@ impl Default for StoreConfig {
 
 impl Default for Keys {
     fn default() -> Self {
-        let [user_ca, host_ca, log, krl] =
-            ["keys/user_ca", "keys/host_ca", "keys/log", "keys/krl"].map(PathBuf::from);
+        let [user_ca, host_ca, log, krl] = ["keys/user_ca", "keys/host_ca", "keys/log", "keys/krl"].map(PathBuf::from);
         Self { user_ca, host_ca, log, krl, passphrase_file: None }
     }
 }

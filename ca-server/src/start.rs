@@ -112,6 +112,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Before anybody is told that we are ready: unheard, this signal ends the process.
+    let hangup = signal(SignalKind::hangup())?;
     let tls = match config.tls() {
         Some((certificate, key)) => Some(Arc::new(Tls::load(certificate, key)?)),
         None => None,
@@ -124,7 +126,7 @@ pub async fn serve(
     let line = ready_line(&listeners, tls.is_some(), more)?;
 
     let (stop, stopped) = watch::channel(false);
-    let background = background::spawn(&shared, tls.clone());
+    let background = background::spawn(&shared, tls.clone(), hangup);
     let api = Door::new(Arc::clone(&shared), Listener::Api);
     let ops = Door::new(Arc::clone(&shared), Listener::Ops);
     let api = tokio::spawn(connections::serve(listeners.api, api, tls, stopped.clone()));

@@ -3,13 +3,18 @@
 
 mod approval;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
 mod crashes;
+mod doctor;
 mod fuzz;
 mod house;
 mod issued;
 mod login_to_shell;
+mod names_and_queues;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
 mod revocation;

@@ -45,19 +45,24 @@ pub(super) fn init(asked: &Init) -> anyhow::Result<ExitCode> {
 /// The keys that an install lacks because it is older than they. Nothing else is made.
 fn missing(asked: &Init, audience: &Audience) -> anyhow::Result<ExitCode> {
     let passphrase = passphrase(asked)?;
-    let made =
-        custody::generate_missing(&asked.directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
+    let made = custody::generate_missing(&asked.directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
     let mut said = String::new();
     if let Some((file, public)) = made.log {
         // An install has a name already; the default of --audience is not it.
         let config = Config::load(&asked.directory.join("config.toml"));
         let key = log_key(config.as_ref().map_or(audience, |config| config.audience.get_ref()), &public)?;
         let file = file.display();
-        writeln!(said, "Made {file}: signs the audit log (back it up, offline). Its public key, for whoever checks the log:\n\n  {key}\n")?;
+        writeln!(
+            said,
+            "Made {file}: signs the audit log (back it up, offline). Its public key, for whoever checks the log:\n\n  {key}\n"
+        )?;
     }
     if let Some((file, public)) = made.krl {
         let (file, signer) = (file.display(), krl_signer(&public));
-        writeln!(said, "Made {file}: signs what hosts are told of revoked certificates (back it up, offline). For /etc/ssh/jit-ssh/krl_signers on each host that fetches the list:\n\n  {signer}\n")?;
+        writeln!(
+            said,
+            "Made {file}: signs what hosts are told of revoked certificates (back it up, offline). For /etc/ssh/jit-ssh/krl_signers on each host that fetches the list:\n\n  {signer}\n"
+        )?;
     }
     print(said.trim_end_matches('\n'))?;
     print("\n")

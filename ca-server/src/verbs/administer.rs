@@ -1,9 +1,6 @@
 //! What those may do who operate the service: who they are, and whom they mean.
 
-use super::{
-    authenticate::Caller,
-    issue::refuse,
-};
+use super::{authenticate::Caller, issue::refuse};
 use crate::{
     app::App,
     audit::{Actor, Entry, RevocationEvent},

@@ -59,6 +59,14 @@ impl Sshd {
         &self.process.err
     }
 
+    /// Stops it: nobody listens there any more.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.kill().await
+    }
+
     /// Puts `serials` of the CA whose public key is `ca` on its revocation list, which sshd reads at each login.
     ///
     /// # Errors

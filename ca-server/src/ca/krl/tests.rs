@@ -102,7 +102,8 @@ fn revoked(directory: &Path, krl: &Krl, numbers: &[u64]) -> Vec<u64> {
     arguments.extend(files.iter().map(String::as_str));
     let (_, said) = keygen(&arguments, directory);
     let asked = |number: &&u64| {
-        let line = said.lines().find(|line| line.starts_with(&file(number))).unwrap_or_else(|| panic!("{number}: {said}"));
+        let line =
+            said.lines().find(|line| line.starts_with(&file(number))).unwrap_or_else(|| panic!("{number}: {said}"));
         assert!(line.ends_with(": ok") || line.ends_with(": REVOKED"), "{line}");
         line.ends_with(": REVOKED")
     };
