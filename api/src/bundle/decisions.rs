@@ -171,7 +171,13 @@ impl Facts {
     }
 
     fn life(&self) -> Life<'_> {
-        Life { request: &self.request, digest: self.digest, steps: &self.steps, extensions: &self.extensions }
+        Life {
+            request: &self.request,
+            digest: self.digest,
+            steps: &self.steps,
+            extensions: &self.extensions,
+            joined: &[],
+        }
     }
 }
 
