@@ -76,7 +76,7 @@ impl Pair {
     }
 
     /// The log as a verifier finds it: one chain, signed.
-    async fn verify(&self, home: &Home) -> Result<()> {
+    async fn verify(home: &Home) -> Result<()> {
         let (config, key) = (home.path("config.toml"), home.log_key().await?);
         let arguments = ["verify", "--config", &config.to_string_lossy(), "--key", &key];
         home.audit(&arguments).await?.success().map(drop)
@@ -202,7 +202,7 @@ async fn whichever_server_dies_wherever_nothing_that_left_is_lost() -> Result<()
         ensure!(two.len() + four.len() == 6, "{point}: the other server stood still");
         released.extend([one, two, three, four].concat());
         let home = pair.a.died().await.with_context(|| format!("{point} was never reached"))?;
-        pair.verify(&home).await.with_context(|| point)?;
+        Pair::verify(&home).await.with_context(|| point)?;
         let entries = pair.entries()?;
         ensure!(entries.starts_with(&former), "{point}: an entry was changed or lost");
         check(&home, &entries, &released, &target).with_context(|| point)?;
@@ -231,7 +231,7 @@ async fn a_server_that_dies_over_an_approval_leaves_it_whole_or_not_at_all() -> 
         home.strike()?;
         ensure!(approve(&lena, &pair.a, &path).await.is_err(), "{point}: nobody lived to answer");
         let home = pair.a.died().await?;
-        pair.verify(&home).await.with_context(|| point)?;
+        Pair::verify(&home).await.with_context(|| point)?;
         assert_eq!(look(&alice, &pair.b, &path).await?.0.steps.len(), steps, "{point}");
         let again = approve(&lena, &pair.b, &path).await?;
         ensure!(again.status == 200 || steps == 1, "{point}: {again:?}");
