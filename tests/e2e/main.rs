@@ -19,5 +19,6 @@ mod sinks;
 mod slow_and_large;
 mod stock_tools;
 mod strangers;
+mod supply;
 mod tls;
 mod workloads;
