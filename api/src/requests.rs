@@ -1,6 +1,7 @@
 use crate::IdentityBody;
 use policy::{
-    EndReason, GrantId, HostName, PolicyId, Reason, RequestId, Seconds, Serial, Stage, Target, Terms, Ticket, UnixTime,
+    EndReason, GrantId, HostName, Incident, PolicyId, Reason, RequestId, Seconds, Serial, Stage, Target, Terms, Ticket,
+    UnixTime,
 };
 
 /// `POST /v1/requests` (with `Idempotency-Key`): asks for access that people must approve, or that begins later.
@@ -27,6 +28,10 @@ pub struct FileRequest {
     /// Prolongs this request's grant; `targets` must be empty then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<RequestId>,
+    /// Breaks the glass, for this incident: granted at once under a policy of emergency access, or not at all. Takes a reason and
+    /// no `start`, and somebody else must review it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
     /// Only say what would happen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -158,6 +163,12 @@ pub struct Receipt {
     /// When the last of these certificates expires by itself, for hosts without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_expiry: Option<UnixTime>,
+    /// The version of the KRL that holds them; absent where there was no certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub krl: Option<u64>,
+    /// What this did not end, and what does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// `GET /v1/requests?view=mine|review|all&after=<id>&limit=<n>`: newest first.

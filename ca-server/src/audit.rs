@@ -1,15 +1,13 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
-pub mod checkpoint;
 mod event;
-pub mod note;
-pub mod tree;
 pub mod verify;
 pub mod witness;
 
-pub use event::{Event, Fact, RequestEvent};
+pub use api::proof::{checkpoint, note, tree};
+pub use event::{BreakGlassEvent, Event, Fact, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy};
 
-use policy::{Identity, Kind};
+use ::policy::{Identity, Kind};
 
 /// The version of the shape below.
 pub const VERSION: u8 = 1;
@@ -63,7 +61,7 @@ impl<'a> From<&'a Identity> for Actor<'a> {
             kind: identity.kind,
             issuer: identity.issuer.as_str(),
             subject: identity.subject.as_str(),
-            email: identity.email.as_ref().map(policy::Email::as_str),
+            email: identity.email.as_ref().map(::policy::Email::as_str),
         }
     }
 }

@@ -94,6 +94,7 @@ pub fn asking_for(targets: Vec<Target>, wish: Wish) -> FileRequest {
         start: None,
         under: None,
         extends: None,
+        incident: None,
         dry_run: false,
     }
 }

@@ -65,6 +65,10 @@ fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
         &["approve", "r-00112233445566778899aabb", "--yes"],
         &["deny", "r-00112233445566778899aabb", "--reason", "x"],
         &["revoke", "--grant", "g-00112233445566778899aabb", "--reason", "x"],
+        &["revoke", "--all-of-issuer", "https://id.example.com", "--reason", "x"],
+        &["freeze", "--everything", "--reason", "x"],
+        &["freezes"],
+        &["thaw", "f-00112233445566778899aabb", "--reason", "x"],
     ] {
         let output = home.jit_ssh(args);
         assert_eq!(code(&output), 4, "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -212,6 +216,16 @@ fn hostile_ids_and_words_are_refused_before_anything_is_asked() {
         &["request", "deploy@web-1", "--start", "whenever"],
         &["request"],
         &["revoke", "--grant", id],
+        &["revoke", "--reason", "x"],
+        &["revoke", "--grant", id, "--host", "web-1", "--reason", "x"],
+        &["revoke", "--serial", "0", "--reason", "x"],
+        &["revoke", "--serial", "9223372036854775808", "--reason", "x"],
+        &["revoke", "--host", "-oProxyCommand=x", "--reason", "x"],
+        &["revoke", "--host", "web-1", "--at", "https://id.example.com", "--reason", "x"],
+        &["freeze", "--reason", "x"],
+        &["freeze", "--everything", "--host", "web-1", "--reason", "x"],
+        &["freeze", "--everything"],
+        &["thaw", "../everything", "--reason", "x"],
         &["requests", "--mine", "--all"],
         &["approve", id],
     ] {

@@ -44,7 +44,18 @@ pub fn decide_break_glass(policies: &Policies, ask: &Ask, now: Now) -> Decision 
 
 /// Every permit that would do for `ask`, the one that [`decide`] would take first. None where the answer is no.
 pub fn offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
-    let offered = offered(policies, ask, Action::Connect, now);
+    all_of(offered(policies, ask, Action::Connect, now))
+}
+
+/// As [`offers`], of emergency access.
+pub fn break_glass_offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
+    if !policies.knows_emergencies() {
+        return Vec::new();
+    }
+    all_of(offered(policies, ask, Action::BreakGlass, now))
+}
+
+fn all_of(offered: Result<Offered<'_>, Denied>) -> Vec<Terms> {
     offered.map_or_else(|_| Vec::new(), |all| std::iter::once(all.terms).chain(all.others).cloned().collect())
 }
 
@@ -208,7 +219,7 @@ impl Grant {
         &self.others
     }
 
-    /// The request it came from; none for standing access and break-glass.
+    /// The request it came from; none for standing access.
     pub fn request(&self) -> Option<&RequestId> {
         self.request.as_ref()
     }

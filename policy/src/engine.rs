@@ -31,6 +31,7 @@ pub struct Policies {
     index: Index,
     /// Permits to approve.
     approving: Vec<usize>,
+    emergencies: bool,
     named: Named,
     inventory: Inventory,
     authorizer: Authorizer,
@@ -83,7 +84,8 @@ impl Policies {
         let approve = names::action(names::Action::Approve);
         let approving = |rule: &Rule| rule.permits && approve.as_ref().is_some_and(|approve| rule.speaks_of(approve));
         let approving = rules.iter().enumerate().filter(|(_, rule)| approving(rule)).map(|(at, _)| at).collect();
-        Ok(Self { rules, by_id, index, approving, named, inventory, authorizer: Authorizer::new() })
+        let emergencies = rules.iter().any(Rule::breaks_glass);
+        Ok(Self { rules, by_id, index, approving, emergencies, named, inventory, authorizer: Authorizer::new() })
     }
 
     /// The hosts that policies decide about.
@@ -101,12 +103,22 @@ impl Policies {
         self.rules.is_empty()
     }
 
+    /// Whether there is a policy with this id.
+    pub fn has(&self, id: &crate::PolicyId) -> bool {
+        self.rules.iter().any(|rule| rule.id == *id)
+    }
+
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
     pub(crate) fn approving(&self) -> impl Iterator<Item = &Rule> {
         self.approving.iter().filter_map(|&at| self.rules.get(at))
+    }
+
+    /// Whether any permit gives emergency access.
+    pub(crate) fn knows_emergencies(&self) -> bool {
+        self.emergencies
     }
 
     pub(crate) fn named(&self) -> &Named {

@@ -7,6 +7,7 @@ mod decision;
 mod engine;
 mod expectations;
 mod explain;
+mod freeze;
 mod inventory;
 #[cfg(test)]
 mod kit;
@@ -20,20 +21,22 @@ mod toml_section;
 mod words;
 
 pub use decision::{
-    Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, decide,
-    decide_break_glass, decide_under, offers,
+    Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, break_glass_offers,
+    decide, decide_break_glass, decide_under, offers,
 };
 pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
+pub use freeze::{Freeze, Frozen, MayNotThaw, Thaw, frozen, may_thaw, thawed};
 pub use inventory::{Binding, Host, Inventory};
-pub use life::{Life, Need, Over, Stage, stage};
-pub use request::{Approval, Digest, EndReason, Request, Step, What};
+pub use life::{Life, Need, Over, Review, Stage, barred, reviewed, stage};
+pub use request::{Approval, BreakGlass, Digest, EndReason, Request, Step, Verdict, What};
 pub use review::{MayNot, may_review};
 pub use service::{administers, audits};
 pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};
 pub use words::{
-    Account, Email, GrantId, Group, HostGroup, HostName, Identity, Issuer, KeyId, Kind, PolicyId, Principal,
-    Principals, Reason, RequestId, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity, WordError,
+    Account, Email, FreezeId, GrantId, Group, HostGroup, HostName, Identity, Incident, Issuer, KeyId, Kind, PolicyId,
+    Principal, Principals, Reason, RequestId, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity,
+    WordError,
 };

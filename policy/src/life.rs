@@ -1,12 +1,14 @@
 //! The life of a request: one state machine, pure. Facts in, stage out; nothing that permits is ever stored.
 
 pub(crate) mod course;
+mod glass;
 pub(crate) mod people;
 mod quorum;
 mod said;
 
 use crate::{Digest, Group, Identity, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
 use course::{Course, Standing};
+pub use glass::{Review, barred, reviewed};
 
 /// Everything that is known of a request.
 #[derive(Clone, Copy, Debug)]

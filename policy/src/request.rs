@@ -1,6 +1,6 @@
 //! Requests and what happens to them, as facts. What they amount to is computed anew each time: see [`crate::stage`].
 
-use crate::{HostName, Identity, PolicyId, Reason, RequestId, Seconds, Target, Ticket, UnixTime};
+use crate::{HostName, Identity, Incident, PolicyId, Reason, RequestId, Seconds, Target, Ticket, UnixTime};
 use std::net::IpAddr;
 
 /// SHA-256 over a request's canonical bytes: what an approver approves.
@@ -34,6 +34,19 @@ pub struct Request {
     pub expires: UnixTime,
     /// The request whose grant this one prolongs by `duration`.
     pub extends: Option<RequestId>,
+    /// Emergency access: granted at once by a permit of `Action::"break-glass"`, reviewed afterwards. Absent from the bytes of
+    /// every other request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
+}
+
+/// What makes a request emergency access.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BreakGlass {
+    /// The incident that it is for.
+    pub incident: Incident,
+    /// Somebody else must have reviewed it by then. Fixed when the glass is broken: no later policy puts it off.
+    pub review_by: UnixTime,
 }
 
 impl Request {
@@ -86,6 +99,23 @@ pub enum What {
         /// In somebody's words.
         reason: Option<Reason>,
     },
+    /// Somebody looked at an emergency access after the fact. It changes nothing of what was granted.
+    Reviewed {
+        /// What they found.
+        verdict: Verdict,
+        /// In their words.
+        reason: Reason,
+    },
+}
+
+/// What the review of an emergency access found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It was right.
+    Fine,
+    /// Somebody should look further.
+    Concern,
 }
 
 /// A reviewer's yes to one exact request, perhaps to less of it.

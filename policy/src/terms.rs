@@ -142,7 +142,7 @@ pub enum SourceAddress {
 pub struct Terms {
     /// `@id` of the permit.
     pub policy: PolicyId,
-    /// `@max_duration`: the longest grant. Default 1 h.
+    /// `@max_duration`: the longest grant. Default 1 h, 30 min for emergency access.
     pub max_duration: Seconds,
     /// `@cert_ttl`: the life of one certificate under it. Default 5 min, at most 24 h.
     pub cert_ttl: Seconds,
@@ -174,7 +174,7 @@ pub struct Terms {
     pub record: bool,
     /// `@review_within`: when a review is due after the fact.
     pub review_within: Option<Seconds>,
-    /// `@notify`: channels to tell.
+    /// `@notify`: channels to tell: the audit entries of what is granted under it carry these names, and sinks choose by them.
     pub notify: Vec<String>,
 }
 

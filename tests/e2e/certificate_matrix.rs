@@ -320,7 +320,7 @@ async fn a_plain_key_and_an_unreadable_revocation_list_are_refused() -> Result<(
 
     let key = bench.path("good");
     bench.certify(&ROW, &key).await?;
-    std::fs::remove_file(bench.web.dir.join("revoked"))?;
+    std::fs::remove_file(bench.web.dir.join("krl"))?;
     let unreadable = ssh.key(&key).login(&bench.accounts.first, &bench.web, "echo hello").await?;
     unreadable.must_be_out("revoked keys file")
 }

@@ -14,6 +14,7 @@ mod names_and_queues;
 mod operations;
 mod provider;
 mod provider_trouble;
+mod revocation;
 mod same_bytes;
 mod sinks;
 mod slow_and_large;

@@ -1,12 +1,18 @@
 //! What an entry can say. A family with more than a few facts has a file of its own beside this one.
 
+mod break_glass;
+pub mod policy;
 mod request;
+mod revocation;
 
-pub use request::RequestEvent;
+pub use break_glass::BreakGlassEvent;
+pub use policy::PolicyEvent;
+pub use request::{RequestEvent, Taken};
+pub use revocation::RevocationEvent;
 
 use super::Actor;
+use ::policy::{GrantId, Group, Identity, Now, PolicyId, RequestId, Seconds, SessionId, Target, UnixTime};
 use api::{Code, DecisionBody};
-use policy::{GrantId, PolicyId, RequestId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
 
 /// A family of facts: an enum that serialises as an object whose `code` says which one. Codes are stable, fields only ever added.
@@ -28,16 +34,6 @@ pub enum Event<'a> {
         /// The user CA's public key, OpenSSH form.
         user_ca: &'a str,
     },
-    /// A policy set took the place of another.
-    #[serde(rename = "policy.loaded")]
-    PolicyLoaded {
-        /// SHA-256 of the former set, hex.
-        from: &'a str,
-        /// SHA-256 of the new set, hex.
-        to: &'a str,
-        /// How many policies it holds.
-        policies: usize,
-    },
     /// A login session was opened.
     #[serde(rename = "login.opened")]
     LoginOpened {
@@ -46,9 +42,11 @@ pub enum Event<'a> {
         /// The session.
         session: &'a SessionId,
         /// Groups as policies see them.
-        groups: &'a [policy::Group],
+        groups: &'a [Group],
         /// More than one factor.
         mfa: bool,
+        /// All that policies may ask of them, as the token said it.
+        identity: &'a Identity,
         /// From where.
         source: IpAddr,
         /// `nonce`, `device` or `workload`: what bound the token to the session key.
@@ -100,6 +98,14 @@ pub enum Event<'a> {
         /// Under which ticket.
         #[serde(skip_serializing_if = "Option::is_none")]
         ticket: Option<&'a str>,
+        /// For how long; absent where it was left open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<Seconds>,
+        /// The request that was named, if one was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        under: Option<&'a RequestId>,
+        /// The moment of the decision.
+        decided: Now,
         /// The decision.
         decision: &'a DecisionBody,
         /// SHA-256 of the policy set, hex.
@@ -168,6 +174,14 @@ pub enum Event<'a> {
         /// The request under which it was asked for; none for standing access.
         #[serde(skip_serializing_if = "Option::is_none")]
         under: Option<&'a RequestId>,
+        /// For how long it was asked for; absent where it was left open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<Seconds>,
+        /// The moment of the decision.
+        decided: Now,
+        /// How many steps the request, and each that prolongs it, has with this entry.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        pinned: &'a [Pinned<'a>],
         /// The exact to-be-signed bytes, standard base64. Ed25519 being deterministic, they and the CA key make the
         /// certificate.
         to_be_signed: &'a str,
@@ -188,3 +202,12 @@ pub enum Event<'a> {
 }
 
 impl Fact for Event<'_> {}
+
+/// How many steps a request has.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Pinned<'a> {
+    /// The request.
+    pub id: &'a RequestId,
+    /// So many.
+    pub steps: usize,
+}

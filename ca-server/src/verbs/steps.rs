@@ -76,7 +76,7 @@ pub(super) async fn take(
         if case.steps.len() >= Request::MOST_STEPS {
             return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
         }
-        let entry = entry(app, caller, &case, &what, &loaded.digest)?;
+        let entry = entry(app, caller, &case, &what, &loaded.digest, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
         match app.store.add_step(&id, case.steps.len(), step.clone(), entry).await? {
             Stepped::Yes => {
@@ -121,20 +121,33 @@ fn changed() -> Refusal {
         .hint("look at it again, then decide")
 }
 
-fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &str) -> Result<Entry, Refusal> {
+fn entry(
+    app: &App,
+    caller: &Caller,
+    case: &Case,
+    what: &What,
+    policy_digest: &str,
+    now: Now,
+) -> Result<Entry, Refusal> {
     let (actor, session, source) = (Actor::from(&caller.session.identity), &caller.session.id, caller.origin.source);
     let id = &case.request.id;
-    let (digest, grant) = (case::hex(&case.digest), id.grant());
+    let (digest, grant, step) = (case::hex(&case.digest), id.grant(), case.taken(now));
     let event = match what {
-        What::Approved(approval) => RequestEvent::Approved { actor, session, id, approval, policy_digest, source },
+        What::Approved(approval) => {
+            RequestEvent::Approved { actor, session, id, step, approval, policy_digest, source }
+        }
         What::Denied { reason } => {
             let (digest, reason) = (digest.as_str(), reason.as_str());
-            RequestEvent::Denied { actor, session, id, digest, reason, policy_digest, source }
+            RequestEvent::Denied { actor, session, id, step, digest, reason, policy_digest, source }
         }
-        What::Cancelled => RequestEvent::Cancelled { actor, session, id, source },
+        What::Cancelled => RequestEvent::Cancelled { actor, session, id, step, source },
         What::Ended { why, reason } => {
             let reason = reason.as_ref().map(policy::Reason::as_str);
-            RequestEvent::GrantEnded { actor, session, id, grant: &grant, why: *why, reason, source }
+            RequestEvent::GrantEnded { actor, session, id, step, grant: &grant, why: *why, reason, source }
+        }
+        What::Reviewed { verdict, reason } => {
+            let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
+            RequestEvent::Reviewed { actor, session, id, step, digest, verdict, reason, source }
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };

@@ -47,6 +47,9 @@ const TERMS: [&str; 16] = [
 /// Terms that only a request which waits can have.
 const WAITING: [&str; 4] = ["approvals", "approvers_from_groups", "approval_levels", "claim_within"];
 
+/// How long emergency access lasts where the permit does not say.
+const EMERGENCY: Seconds = Seconds::new(1800);
+
 const MOST_APPROVALS: u8 = 10;
 const LONGEST_TEXT: usize = 1000;
 
@@ -57,6 +60,9 @@ pub(super) fn read<'a>(
     annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<(Option<Terms>, Option<String>), Vec<Complaint>> {
     let mut terms = Terms::of(id.clone());
+    if carrier == Carrier::BreakGlass {
+        terms.max_duration = EMERGENCY;
+    }
     let (mut advice, mut complaints) = (None, Vec::new());
     for (name, value) in annotations {
         let result = match name {

@@ -102,6 +102,12 @@ impl Rule {
         self.actions.is_some()
     }
 
+    /// Whether it permits emergency access.
+    pub(crate) fn breaks_glass(&self) -> bool {
+        let named = |all: &Vec<EntityUid>| all.iter().any(|action| action.id().unescaped() == BREAK_GLASS);
+        self.permits && self.actions.as_ref().is_some_and(named)
+    }
+
     /// Whether it speaks of `action`.
     pub(crate) fn speaks_of(&self, action: &EntityUid) -> bool {
         self.actions.as_ref().is_none_or(|all| all.contains(action))

@@ -108,7 +108,8 @@ impl<'a> Course<'a> {
             && request.targets.iter().all(|target| base.targets.contains(target))
             && request.targets.contains(target)
             && request.under.as_ref().is_none_or(|policy| *policy == terms.policy)
-            && request.start.is_none();
+            && request.start.is_none()
+            && (&request.break_glass, &base.break_glass) == (&None, &None);
         let said = Said::of(request, self.asker, digest, steps);
         if !fits || said.over.is_some() {
             return None;
@@ -125,7 +126,8 @@ impl<'a> Course<'a> {
         }
         let ask = Ask::of(request, target, self.asker, self.source);
         let under = under.map(|terms| &terms.policy).or(request.under.as_ref());
-        let picked = match offered(self.policies, &ask, Action::Connect, self.moment) {
+        let action = if request.break_glass.is_some() { Action::BreakGlass } else { Action::Connect };
+        let picked = match offered(self.policies, &ask, action, self.moment) {
             Ok(offered) => match under {
                 Some(policy) => offered.under(policy).ok_or_else(Denied::no_permit),
                 None => Ok(offered),

@@ -59,6 +59,7 @@ impl<'a> Said<'a> {
                 What::Cancelled => said.ended(Over::Cancelled),
                 What::Ended { why: EndReason::Done, .. } => said.ended(Over::Done),
                 What::Ended { why: EndReason::Revoked, .. } => said.ended(Over::Revoked),
+                What::Reviewed { .. } => {}
                 What::Claimed => said.claimed = said.claimed.or(Some(step.at)),
             }
         }

@@ -56,6 +56,11 @@ text_word!(
     ticket
 );
 text_word!(
+    /// An incident's number: 1 to 64 of `A-Z a-z 0-9 . _ # / -`.
+    Incident,
+    incident
+);
+text_word!(
     /// A grant's id: `g-` and 24 lower-case hex digits (96 random bits).
     GrantId,
     grant_id
@@ -70,6 +75,19 @@ text_word!(
     RequestId,
     request_id
 );
+
+text_word!(
+    /// A freeze's id: `f-` and 24 lower-case hex digits (96 random bits).
+    FreezeId,
+    freeze_id
+);
+
+impl FreezeId {
+    /// The id for 96 random bits of the caller's.
+    pub fn from_random(random: [u8; 12]) -> Self {
+        Self(format!("f-{}", hex(random)))
+    }
+}
 
 impl RequestId {
     /// The id for 96 random bits of the caller's.
@@ -190,6 +208,10 @@ fn ticket(text: &str) -> Result<String, WordError> {
     id(text, b"._#/-").ok_or(WordError::new("ticket", "use 1 to 64 letters, digits, '.', '_', '#', '/' or '-'"))
 }
 
+fn incident(text: &str) -> Result<String, WordError> {
+    id(text, b"._#/-").ok_or(WordError::new("incident", "use 1 to 64 letters, digits, '.', '_', '#', '/' or '-'"))
+}
+
 fn id(text: &str, also: &[u8]) -> Option<String> {
     let allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b));
     ((1..=64).contains(&text.len()) && allowed).then(|| text.to_owned())
@@ -205,6 +227,10 @@ fn session_id(text: &str) -> Result<String, WordError> {
 
 fn request_id(text: &str) -> Result<String, WordError> {
     random_id(text, "r-").ok_or(WordError::new("request id", "it reads r- and 24 hex digits"))
+}
+
+fn freeze_id(text: &str) -> Result<String, WordError> {
+    random_id(text, "f-").ok_or(WordError::new("freeze id", "it reads f- and 24 hex digits"))
 }
 
 fn random_id(text: &str, prefix: &str) -> Option<String> {

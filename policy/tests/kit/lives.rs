@@ -91,6 +91,7 @@ pub fn request(number: u8) -> Request {
         filed: UnixTime::from_secs(FILED),
         expires: after("24h"),
         extends: None,
+        break_glass: None,
     }
 }
 

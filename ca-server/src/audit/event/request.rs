@@ -2,7 +2,7 @@
 
 use super::Fact;
 use crate::audit::Actor;
-use policy::{Approval, EndReason, GrantId, PolicyId, Request, RequestId, SessionId, UnixTime};
+use policy::{Approval, EndReason, GrantId, Now, PolicyId, Request, RequestId, SessionId, UnixTime, Verdict};
 use std::net::IpAddr;
 
 /// What happened to a request, or to the grant that came of it.
@@ -22,6 +22,8 @@ pub enum RequestEvent<'a> {
         filed: &'a Request,
         /// Its digest, hex: what an approval names.
         digest: &'a str,
+        /// The moment of the decision that it may be filed.
+        decided: Now,
         /// SHA-256 of the policy set, hex.
         policy_digest: &'a str,
     },
@@ -34,6 +36,9 @@ pub enum RequestEvent<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
         /// The approval, with the digest that was approved.
         approval: &'a Approval,
         /// SHA-256 of the policy set, hex.
@@ -50,6 +55,9 @@ pub enum RequestEvent<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
         /// Its digest, hex.
         digest: &'a str,
         /// Why.
@@ -82,6 +90,9 @@ pub enum RequestEvent<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
         /// From where.
         source: IpAddr,
     },
@@ -94,6 +105,9 @@ pub enum RequestEvent<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
         /// Its digest, hex.
         digest: &'a str,
         /// The grant.
@@ -114,6 +128,9 @@ pub enum RequestEvent<'a> {
         session: &'a SessionId,
         /// The request.
         id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
         /// The grant.
         grant: &'a GrantId,
         /// Which kind of end.
@@ -124,6 +141,36 @@ pub enum RequestEvent<'a> {
         /// From where.
         source: IpAddr,
     },
+    /// Somebody else looked at an emergency access after the fact.
+    #[serde(rename = "break-glass.reviewed")]
+    Reviewed {
+        /// Who reviewed.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// Which step in the request's life this is, and the moment of it.
+        #[serde(flatten)]
+        step: Taken,
+        /// Its digest, hex.
+        digest: &'a str,
+        /// What they found.
+        verdict: Verdict,
+        /// In their words.
+        reason: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
 }
 
 impl Fact for RequestEvent<'_> {}
+
+/// Where a step stands in the life of its request.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Taken {
+    /// How many steps came before it.
+    pub step: usize,
+    /// The moment that policy judges it with.
+    pub decided: Now,
+}

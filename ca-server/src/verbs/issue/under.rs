@@ -102,7 +102,7 @@ impl Under {
     }
 
     /// What is recorded with the certificate: the state that was decided on, and the first use if this is it.
-    pub(super) fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Claim, Refusal> {
+    pub(super) fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: Now) -> Result<Claim, Refusal> {
         let claimed = self.case.steps.iter().any(|step| step.what == What::Claimed);
         if claimed {
             return Ok(self.case.claim(None, expires));
@@ -112,6 +112,7 @@ impl Under {
             actor: Actor::from(&caller.session.identity),
             session: &caller.session.id,
             id: &request.id,
+            step: self.case.taken(now),
             digest: &case::hex(&self.case.digest),
             grant: &request.id.grant(),
             policy: self.grant.policy(),
@@ -119,7 +120,7 @@ impl Under {
             source: caller.origin.source,
         };
         let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
-        let step = Step { at: now, by: caller.session.identity.clone(), what: What::Claimed };
+        let step = Step { at: now.time, by: caller.session.identity.clone(), what: What::Claimed };
         Ok(self.case.claim(Some((step, entry)), expires))
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn request(
     asked: FileRequest,
     now: Now,
 ) -> Result<Request, Refusal> {
-    let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run } = asked;
+    let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run, incident: _ } = asked;
     let id = RequestId::from_random(clock::random()?);
     let mut request = Request {
         id,
@@ -42,6 +42,7 @@ pub(super) async fn request(
         filed: now.time,
         expires: now.time.plus(PATIENCE).max(start.unwrap_or(now.time)),
         extends,
+        break_glass: None,
     };
     if request.start.is_some_and(|start| now.time.plus(FORESIGHT) < start) {
         return Err(Refusal::new(Code::BadRequest, format!("a request begins within {FORESIGHT}")));
@@ -64,7 +65,7 @@ pub(super) async fn request(
                 return Err(if dry_run {
                     issue::answer::no((&no).into())
                 } else {
-                    issue::refuse::decision(app, caller, &ask, &no, &loaded.digest).await
+                    issue::refuse::decision(app, caller, &ask, &no, &loaded.digest, now, None).await
                 });
             }
         }

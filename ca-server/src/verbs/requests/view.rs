@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use api::{Offer, RequestBody, StepBody};
-use policy::{EndReason, Now, Policies, Stage, Step, What};
+use policy::{EndReason, Now, Policies, Stage, Step, Verdict, What};
 use sha2::{Digest as _, Sha256};
 
 /// A request and its entity tag.
@@ -99,6 +99,13 @@ fn step(step: &Step) -> StepBody {
         What::Denied { reason } => {
             body.reason = Some(reason.clone());
             "denied"
+        }
+        What::Reviewed { verdict, reason } => {
+            body.reason = Some(reason.clone());
+            match verdict {
+                Verdict::Fine => "reviewed: fine",
+                Verdict::Concern => "reviewed: concern",
+            }
         }
         What::Cancelled => "cancelled",
         What::Claimed => "claimed",

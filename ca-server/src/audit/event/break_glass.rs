@@ -1,0 +1,69 @@
+//! Emergency access, and its review.
+
+use super::Fact;
+use crate::audit::Actor;
+use api::DecisionBody;
+use policy::{Incident, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
+use std::net::IpAddr;
+
+/// What happened to emergency access.
+#[derive(Debug, serde::Serialize)]
+#[serde(tag = "code")]
+pub enum BreakGlassEvent<'a> {
+    /// Somebody broke the glass: access without anybody's approval, to be reviewed afterwards. In the place of
+    /// `request.filed`, with the same fields.
+    #[serde(rename = "break-glass.opened")]
+    Opened {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// The request.
+        id: &'a RequestId,
+        /// All of it, in the bytes that its digest is over.
+        filed: &'a Request,
+        /// Its digest, hex.
+        digest: &'a str,
+        /// The permit that grants it.
+        policy: &'a PolicyId,
+        /// For which incident.
+        incident: &'a Incident,
+        /// Why.
+        reason: &'a str,
+        /// Somebody else must have reviewed it by then.
+        review_by: UnixTime,
+        /// SHA-256 of the policy set, hex.
+        policy_digest: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+    /// Somebody tried to break the glass and may not.
+    #[serde(rename = "break-glass.refused")]
+    Refused {
+        /// Who.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// For what.
+        target: &'a Target,
+        /// For which incident.
+        incident: &'a Incident,
+        /// Why, in the asker's words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// Why not.
+        refusal: &'a str,
+        /// The decision, where policy made it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        decision: Option<&'a DecisionBody>,
+        /// The emergency access whose overdue review is in the way, where one is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        overdue: Option<&'a RequestId>,
+        /// SHA-256 of the policy set, hex.
+        policy_digest: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
+}
+
+impl Fact for BreakGlassEvent<'_> {}
