@@ -12,6 +12,7 @@ mod issued;
 mod login_to_shell;
 mod names_and_queues;
 mod operations;
+mod pages;
 mod provider;
 mod provider_trouble;
 mod revocation;
