@@ -1,8 +1,11 @@
 //! The command line.
 
 mod audit;
+mod policy_diff;
 
-pub(crate) use audit::{Audit, Export, Key, Tail, Verify, Witness};
+pub(crate) use audit::{Audit, Bundle, Export, Key, Tail, Verify, Witness};
+
+pub(crate) use policy_diff::PolicyDiff;
 
 use clap::{Args, Parser, Subcommand};
 use policy::{Group, Reason, Seconds, Target, Ticket};
@@ -125,6 +128,7 @@ pub(crate) enum Policy {
         json: bool,
     },
     Explain(Box<Explain>),
+    Diff(PolicyDiff),
 }
 
 /// Say what the policies would decide, and why

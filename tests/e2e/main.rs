@@ -3,6 +3,8 @@
 
 mod approval;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
 mod crashes;
 mod doctor;
@@ -13,6 +15,7 @@ mod login_to_shell;
 mod names_and_queues;
 mod operations;
 mod pages;
+mod policy_change;
 mod provider;
 mod provider_trouble;
 mod revocation;

@@ -81,6 +81,7 @@ async fn open(
         Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
         Endpoint::Krl => revocations::list(&shared.app, headers).await,
         Endpoint::KrlStatement => revocations::stated(&shared.app).await,
+        Endpoint::Inclusion => answer::json(StatusCode::OK, &verbs::audit::inclusion(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
