@@ -2,10 +2,12 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod asking;
 mod audit;
 mod auditor;
 mod bundle;
 mod certificate_matrix;
+mod contract;
 mod crashes;
 mod doctor;
 mod fuzz;
@@ -18,6 +20,7 @@ mod pages;
 mod policy_change;
 mod provider;
 mod provider_trouble;
+mod request_crashes;
 mod revocation;
 mod same_bytes;
 mod sinks;
@@ -26,4 +29,5 @@ mod stock_tools;
 mod strangers;
 mod supply;
 mod tls;
+mod two_servers;
 mod workloads;
