@@ -6,10 +6,12 @@ use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
 mod bundle;
+mod endings;
 mod requests;
 
 pub use bundle::VerifyBundle;
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
+pub use endings::{Freeze, Revoke, Thaw};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -70,6 +72,12 @@ pub enum Verb {
     Deny(Deny),
     /// Take access from whoever has it, where policy lets you administer
     Revoke(Revoke),
+    /// Issue nothing any more to somebody, for a host or at all, until two people thaw it
+    Freeze(Freeze),
+    /// What is frozen, as far as it concerns you
+    Freezes,
+    /// Say that what is frozen may go on; with a second person's word it does
+    Thaw(Thaw),
     /// Remove our certificates from the agent and end the login session
     Logout,
     /// Check a bundle from the audit log, offline, with nothing but the log's public key
