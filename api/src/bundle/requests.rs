@@ -58,7 +58,9 @@ fn steps(record: &Record<'_>, id: &RequestId, digest: Option<Digest>, faults: &m
         }
         let named = match &at.fact {
             Fact::Approved { approval, .. } => Some(approval.digest),
-            Fact::Denied { digest, .. } | Fact::Claimed { digest, .. } => parsed(digest),
+            Fact::Denied { digest, .. } | Fact::Claimed { digest, .. } | Fact::Reviewed { digest, .. } => {
+                parsed(digest)
+            }
             _ => continue,
         };
         if named.is_none() || named != digest {
