@@ -45,7 +45,8 @@ fn steps(record: &Record<'_>, id: &RequestId, digest: Option<Digest>, faults: &m
     for at in &record.entries {
         let known = at.fact.step().is_some_and(|step| step.id == *id);
         // A step of a kind that is not known here still has its number.
-        if !known && !(at.head.step.is_some() && of_this(at.text)) {
+        let numbered_here = || at.head.step.is_some() && of_this(at.text);
+        if !(known || numbered_here()) {
             continue;
         }
         match at.head.step {
