@@ -2,10 +2,12 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod asking;
 mod audit;
 mod auditor;
 mod bundle;
 mod certificate_matrix;
+mod contract;
 mod crashes;
 mod doctor;
 mod fuzz;
@@ -17,6 +19,7 @@ mod operations;
 mod policy_change;
 mod provider;
 mod provider_trouble;
+mod request_crashes;
 mod revocation;
 mod same_bytes;
 mod sinks;
@@ -24,4 +27,5 @@ mod slow_and_large;
 mod stock_tools;
 mod strangers;
 mod tls;
+mod two_servers;
 mod workloads;
