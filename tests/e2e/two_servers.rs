@@ -123,8 +123,8 @@ async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Resul
     ));
     let refused = carl.ask(b, "POST", paths::CERTIFICATES, &carl.certificate_body(&target)?).await?;
     assert_eq!(refused.code(), Some(Code::NeedsApproval), "{refused:?}");
-    let began = Instant::now();
     let approved = approve(&nina, a, &path).await?;
+    let began = Instant::now();
     ensure!(approved.status == 200, "{approved:?}");
     let woken = waiting.await??;
     let late = began.elapsed();
