@@ -160,7 +160,7 @@ fn meanwhile(error: &Error) -> bool {
 pub fn script(version: i32) -> String {
     let mut text = if version == 0 { PREPARE.to_owned() } else { String::new() };
     for (number, sql) in VERSIONS.iter().filter(|(number, _)| *number > version) {
-        let _infallible = write!(text, "{sql}INSERT INTO jit_ssh.schema_version (version) VALUES ({number});\n");
+        let _infallible = writeln!(text, "{sql}INSERT INTO jit_ssh.schema_version (version) VALUES ({number});");
     }
     text
 }

@@ -21,6 +21,8 @@ use ::redb::{
 use std::path::Path;
 
 type Owner = [u8; 32];
+type OfOwner = (&'static Owner, &'static [u8; 32]);
+type Used = (&'static [u8; 32], &'static str);
 type About = (&'static Owner, &'static [u8; 32], &'static str, &'static str, &'static str);
 
 const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
@@ -29,7 +31,7 @@ const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("req
 const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
 const LOOKS: TableDefinition<'_, &str, (u64, bool)> = TableDefinition::new("request_looks");
 const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_since");
-const USED_KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), (&[u8; 32], &str)> = TableDefinition::new("request_keys");
+const USED_KEYS: TableDefinition<'_, OfOwner, Used> = TableDefinition::new("request_keys");
 const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
 const CERTIFICATES: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates");
