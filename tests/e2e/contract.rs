@@ -57,6 +57,7 @@ async fn strangers_are_answered_as_the_document_says() -> Result<()> {
         &world.server.url,
         &world.server.url,
         world.path(),
+        false,
         &["--include-path-regex", "^/(v1/|health|ready|openapi)"],
     )
     .await?;
