@@ -9,6 +9,7 @@ pub mod client;
 pub mod gate;
 pub mod idp;
 pub mod keygen;
+pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod signing;

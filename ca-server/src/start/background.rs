@@ -5,11 +5,13 @@ use crate::{
     app::App,
     http::{door::Shared, tls::Tls},
     sinks::Pace,
+    store::Hint,
     verbs,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
     signal::unix::Signal,
+    sync::broadcast,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -37,8 +39,22 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, hangup: Signal)
     }
     tasks.spawn(prune(Arc::clone(app)));
     tasks.spawn(attend(Arc::clone(app)));
+    if let Some(hints) = app.store.hints() {
+        tasks.spawn(listen(Arc::clone(app), hints));
+    }
     tasks.spawn(watch(Arc::clone(shared), tls, hangup));
     Background(tasks)
+}
+
+/// Wakes whoever waits for what another server did.
+async fn listen(app: Arc<App>, mut hints: broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Request(id)) => app.waiting.wake(&id),
+            Ok(Hint::Anything) | Err(broadcast::error::RecvError::Lagged(_)) => app.waiting.wake_all(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn prune(app: Arc<App>) {

@@ -102,7 +102,7 @@ pub fn examine(path: &Path) -> Result<(), OpenError> {
 }
 
 /// The file as the operating system shows it: there, private, not empty.
-fn ours(path: &Path) -> Result<(), OpenError> {
+pub(super) fn ours(path: &Path) -> Result<(), OpenError> {
     let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
     if !about.is_file() {
         return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
@@ -135,7 +135,7 @@ fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
 }
 
 /// redb trusts a file that was closed well, and panics at pages that make no sense.
-fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(OpenError::new(path, "the store is damaged (a page makes no sense)", RESTORE)))
 }
@@ -181,7 +181,7 @@ fn create(path: &Path, seal: &Seal) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
+pub(super) fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
     let unreadable =
         |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
     let read = database.begin_read().map_err(|error| unreadable(&error))?;
