@@ -5,6 +5,7 @@
 mod file;
 mod head;
 mod live;
+mod log;
 mod operations;
 mod outbox;
 mod overlay;
@@ -22,9 +23,9 @@ pub use reader::LogReader;
 
 use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
-use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
+use log::{CHECKPOINT, ENTRIES, HASHES, LATEST};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
 use revocations::RecentFreezes;
@@ -33,7 +34,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
+use tables::{OWNED, PROOFS, SESSIONS, Tables};
 use used::LastUse;
 use writer::Writer;
 
@@ -179,9 +180,14 @@ impl Store for RedbStore {
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
+        let Some(before) = self.recent.unproven(session, key) else { return Ok(true) };
         reading(|| {
             let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
-            Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+            let proven = proofs.get((session.as_str(), key)).map_err(failed)?.is_some();
+            if proven {
+                self.recent.keep_proof(session, key, before);
+            }
+            Ok(proven)
         })
     }
 
@@ -191,14 +197,14 @@ impl Store for RedbStore {
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
         reading(|| {
-            let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
-            let rows = audit.range(from..).map_err(failed)?.take(most);
-            rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+            let found = log::entries(&self.live.read()?.open_table(ENTRIES).map_err(failed)?, from, most);
+            let whole = |((found, entry), index)| if found == index { Ok(entry) } else { Err(failed(DAMAGED)) };
+            found.map_err(failed)?.into_iter().zip(from..).map(whole).collect()
         })
     }
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
-        reading(|| self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed))
+        reading(|| log::end(&self.live.read()?.open_table(ENTRIES).map_err(failed)?).map_err(failed))
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
@@ -208,9 +214,9 @@ impl Store for RedbStore {
     }
 
     async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
-        let tree = self.live.read()?.open_table(TREE).map_err(failed)?;
+        let hashes = self.live.read()?.open_table(HASHES).map_err(failed)?;
         let hash = |place: &u64| {
-            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            let kept = log::hash(&hashes, *place).map_err(failed)?;
             kept.ok_or_else(|| failed("the tree of the audit log has no such place"))
         };
         places.iter().map(hash).collect()

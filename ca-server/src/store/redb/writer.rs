@@ -12,6 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The most writes that share a commit.
 const BATCH: usize = 256;
+/// A batch of so many at most also writes down which pages of the file are free, so that whoever opens it after a crash
+/// need not walk the file to find out. That costs as much as a large batch itself, and more as the file grows, so a large
+/// batch leaves it away; the next small one catches up.
+const SMALL: usize = 4;
 /// The most writes that wait; more are refused at once rather than kept hanging.
 const QUEUE: usize = 2_048;
 
@@ -131,8 +135,7 @@ fn commit(
     seal: &Seal,
 ) -> Result<Frontier, Box<Error>> {
     let mut transaction = database.begin_write().map_err(|error| Box::new(error.into()))?;
-    // Otherwise a start after a crash walks the whole file.
-    transaction.set_quick_repair(true);
+    transaction.set_quick_repair(batch.len() <= SMALL);
     let mut failure = None;
     let sealed = {
         let mut tables = Tables::open(&transaction, frontier).map_err(Box::new)?;
