@@ -10,6 +10,7 @@ mod hosts;
 mod login;
 pub mod proof;
 mod requests;
+mod revocations;
 mod sessions;
 pub mod signature;
 
@@ -23,6 +24,9 @@ pub use hosts::{HostEntry, HostsResponse, Reach};
 pub use login::{IdentityBody, LoginRequest, LoginResponse};
 pub use requests::{
     ApproveRequest, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse, StepBody,
+};
+pub use revocations::{
+    FreezeBody, FreezeRequest, FreezeScope, FreezesResponse, RevokeRequest, Scope, ThawRequest, Whose,
 };
 pub use sessions::{SessionEntry, SessionsResponse};
 
@@ -51,6 +55,14 @@ pub mod paths {
     pub const CHECKPOINT: &str = "/v1/audit/checkpoint";
     /// The proof that one checkpoint continues another: [`crate::ConsistencyResponse`].
     pub const CONSISTENCY: &str = "/v1/audit/consistency";
+    /// POST ends what lives, before its time.
+    pub const REVOCATIONS: &str = "/v1/revocations";
+    /// Freezes: GET lists, POST sets; POST `/v1/freezes/{id}/thaw` is a word for going on.
+    pub const FREEZES: &str = "/v1/freezes";
+    /// The list of revoked certificates that sshd reads: not JSON.
+    pub const KRL: &str = "/v1/krl";
+    /// The signed statement about that list: not JSON.
+    pub const KRL_STATEMENT: &str = "/v1/krl.sig";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

@@ -72,7 +72,7 @@ pub(crate) struct Init {
     /// Protect the keys' files with the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// Make only the audit log's key, for an install that is older than it
+    /// Make only the keys that an older install lacks: the audit log's, the KRL's
     #[arg(long)]
     pub(crate) missing: bool,
 }

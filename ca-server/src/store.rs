@@ -1,5 +1,6 @@
 //! What must outlive the process. Each verb is one transaction; what is atomic and durable stands at each.
 
+mod agenda;
 #[cfg(test)]
 mod conformance;
 pub mod memory;
@@ -11,14 +12,16 @@ mod requests;
 pub mod revocations;
 
 use crate::audit::{Actor, Entry, Event, tree::Hash};
+pub use agenda::Agenda;
 use async_trait::async_trait;
 pub use policies::{PolicyFile, PolicyRecord, PolicySet};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 pub use records::{
-    Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Stepped, TokenUse, Which,
+    Claim, Due, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Look, Opened, Recorded, Stepped, TokenUse,
+    Which, Word,
 };
 pub use requests::Requests;
-pub use revocations::{Freezes, Issued, LiveCertificate, Revocations, Revoked, Selection};
+pub use revocations::{Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection};
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
@@ -29,7 +32,7 @@ pub struct StoreError(pub String);
 /// A place for facts. On `Ok` a write is durable (it survives `kill -9` and power loss) and visible to every later read.
 /// Writes of many callers may share one commit; none is answered before it. A write that failed may be tried again.
 #[async_trait]
-pub trait Store: Requests + PolicyRecord + Revocations + Send + Sync {
+pub trait Store: Requests + Agenda + PolicyRecord + Revocations + Send + Sync {
     /// Opens a login session. One transaction: uses up the token, keeps the session and its identity as the latest of
     /// that person, appends the entry. A token that
     /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that

@@ -5,9 +5,11 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
+mod endings;
 mod requests;
 
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
+pub use endings::{Freeze, Revoke, Thaw};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -69,6 +71,12 @@ pub enum Verb {
     Deny(Deny),
     /// Take access from whoever has it, where policy lets you administer
     Revoke(Revoke),
+    /// Issue nothing any more to somebody, for a host or at all, until two people thaw it
+    Freeze(Freeze),
+    /// What is frozen, as far as it concerns you
+    Freezes,
+    /// Say that what is frozen may go on; with a second person's word it does
+    Thaw(Thaw),
     /// Remove our certificates from the agent and end the login session
     Logout,
     /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves

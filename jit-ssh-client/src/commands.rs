@@ -10,6 +10,7 @@ mod done;
 mod ensure;
 mod explain;
 mod extend;
+mod freezes;
 mod hosts;
 mod login;
 mod logout;
@@ -70,11 +71,14 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Approve(args) => approve::run(&globals, &args),
         Verb::Deny(args) => deny::run(&globals, &args),
         Verb::Revoke(args) => revoke::run(&globals, &args),
+        Verb::Freeze(args) => freezes::freeze(&globals, &args),
+        Verb::Freezes => freezes::list(&globals),
+        Verb::Thaw(args) => freezes::thaw(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),
-        Verb::Completions { shell } => completions::run(shell),
-        Verb::Man { directory } => man::run(&directory),
+        Verb::Completions { shell } => completions::run(&globals, shell),
+        Verb::Man { directory } => man::run(&globals, &directory),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

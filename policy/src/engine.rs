@@ -103,6 +103,11 @@ impl Policies {
         self.rules.is_empty()
     }
 
+    /// Whether there is a policy with this id.
+    pub fn has(&self, id: &crate::PolicyId) -> bool {
+        self.rules.iter().any(|rule| rule.id == *id)
+    }
+
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
     }

@@ -1,8 +1,9 @@
 //! What every store promises, as one suite that runs on each.
 
+mod agenda;
 pub(crate) mod outbox;
 pub(crate) mod policies;
-mod requests;
+pub(in crate::store) mod requests;
 pub(crate) mod revocations;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
@@ -35,6 +36,7 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
     policies::run(&store).await;
     requests::run(&store).await;
+    agenda::run(&store).await;
     revocations::run(&store).await;
     what_ends_by_itself_is_on_record(&*store).await;
     the_tree_is_over_the_entries_and_signed(&*store).await;

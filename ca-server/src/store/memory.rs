@@ -1,5 +1,6 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
+mod agenda;
 mod outbox;
 mod policies;
 mod requests;
@@ -80,7 +81,7 @@ impl Store for MemoryStore {
             return Ok(Opened::TokenUsed);
         }
         facts.tokens.insert(token.digest, token.forget);
-        facts.asked.met(&session.identity);
+        facts.asked.met(&session.identity, session.started);
         let owner = records::owner(&session.identity.issuer, &session.identity.subject);
         facts.sessions.insert(session.id.clone(), session.clone());
         let theirs =

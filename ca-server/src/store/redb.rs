@@ -2,6 +2,7 @@
 //!
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
+mod agenda;
 mod file;
 mod head;
 mod live;

@@ -1,6 +1,6 @@
 //! `jit-ssh status`: who, until when, which certificates, against which CA.
 
-use super::Globals;
+use super::{Globals, freezes};
 use crate::{
     access,
     agent::Agent,
@@ -15,7 +15,7 @@ use crate::{
     },
     terminal,
 };
-use api::RequestBody;
+use api::{FreezeBody, RequestBody};
 use serde_json::json;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use std::time::Duration;
 struct Open {
     mine: Vec<RequestBody>,
     review: Vec<RequestBody>,
+    freezes: Vec<FreezeBody>,
 }
 
 /// Shows it. Requests are shown where the server answers at once; only `--check` insists that it does.
@@ -71,11 +72,15 @@ fn open(session: &Session) -> Option<Open> {
     let mut mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE)).ok()?.requests;
     mine.retain(|request| access::is_open(&request.stage));
     let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
-    Some(Open { mine, review })
+    let freezes = ca.freezes(session, Some(PATIENCE)).ok()?.freezes;
+    Some(Open { mine, review, freezes })
 }
 
 fn print_requests(session: &Session, open: &Open) {
     let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    for freeze in &open.freezes {
+        terminal::print(&format!("{}: {}", terminal::red("frozen"), freezes::line(freeze)));
+    }
     for (title, requests) in [("your requests", &open.mine), ("waiting for you: jit-ssh review", &open.review)] {
         if requests.is_empty() {
             continue;
@@ -105,6 +110,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
         "idle_seconds": session.idle_seconds,
         "user_ca": session.user_ca,
         "certificates": certificates,
+        "freezes": open.map(|open| &open.freezes),
         "requests": open.map(|open| json!({ "mine": open.mine, "review": open.review })),
     }));
 }

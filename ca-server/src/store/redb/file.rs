@@ -119,7 +119,7 @@ fn ours(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the tables that came after the file was made, empty as they would have been.
+/// Makes the tables that came after the file was made, as they would have been.
 fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
     let read = database.begin_read().map_err(|error| failed(error.into()))?;
@@ -128,7 +128,7 @@ fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     }
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    drop(Asked::open(&transaction).map_err(failed)?);
+    Asked::open(&transaction).and_then(|mut asked| asked.complete()).map_err(failed)?;
     drop(Ended::open(&transaction).map_err(failed)?);
     transaction.commit().map_err(|error| failed(error.into()))
 }

@@ -31,7 +31,7 @@ pub(super) fn open_session(
     let json = encode(session)?;
     tables.tokens.insert(&token.digest, token.forget.as_secs())?;
     tables.forgetting.insert((token.forget.as_secs(), &token.digest), ())?;
-    tables.asked.met(&session.identity)?;
+    tables.asked.met(&session.identity, session.started)?;
     let owner = records::owner(&session.identity.issuer, &session.identity.subject);
     tables.sessions.insert(session.id.as_str(), json.as_slice())?;
     tables.owned.insert((&owner, session.started.as_secs(), session.id.as_str()), ())?;
@@ -126,9 +126,8 @@ pub(super) fn prune(tables: &mut Tables<'_>, now: UnixTime) -> Result<bool, Erro
     let sessions = prune_sessions(tables, now)?;
     let tokens = prune_tokens(tables, now)?;
     let keys = prune_keys(tables, now)?;
-    let requests = tables.asked.prune(now, STEP)?;
     let certificates = tables.ended.prune(now, STEP)?;
-    Ok(sessions.max(tokens).max(keys).max(requests).max(certificates) >= STEP)
+    Ok(sessions.max(tokens).max(keys).max(certificates) >= STEP)
 }
 
 fn prune_sessions(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error> {

@@ -3,15 +3,15 @@ use crate::{
     audit::{Entry, tree::Hash},
     fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
-        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate, LoginSession, Opened,
-        PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store, StoreError,
-        TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
+        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
+        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::Code;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Freeze, FreezeId, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
+use policy::{Freeze, FreezeId, Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
 use serde_json::Value;
 use ssh_key::Certificate;
 use std::sync::{
@@ -205,6 +205,9 @@ impl Requests for Faulty {
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         self.run(self.inner.last_expiry(id)).await
     }
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        self.run(self.inner.groups_since(issuer, subject)).await
+    }
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         self.run(self.inner.latest_identity(issuer, subject)).await
     }
@@ -245,8 +248,18 @@ impl Revocations for Faulty {
     async fn thaw(&self, id: &FreezeId, seen: u64, word: Thaw, lift: bool, e: Entry) -> Result<Stepped, StoreError> {
         self.inner.thaw(id, seen, word, lift, e).await
     }
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
-        self.inner.known_as(name).await
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError> {
+        self.inner.known(who).await
+    }
+}
+
+#[async_trait]
+impl Agenda for Faulty {
+    async fn due(&self, now: UnixTime, most: usize) -> Result<Vec<Due>, StoreError> {
+        self.run(self.inner.due(now, most)).await
+    }
+    async fn attend(&self, due: &Due, next: Option<Look>, entry: Option<Entry>) -> Result<bool, StoreError> {
+        self.run(self.inner.attend(due, next, entry)).await
     }
 }
 

@@ -11,16 +11,16 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate, LoginSession, Opened,
-        PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection, Stepped, Store, StoreError,
-        TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
+        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
+        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::{Code, LoginRequest};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use policy::{Freeze, FreezeId, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
+use policy::{Freeze, FreezeId, Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -239,6 +239,9 @@ impl Requests for Burning {
     async fn last_expiry(&self, _: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         burning()
     }
+    async fn groups_since(&self, _: &Issuer, _: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        burning()
+    }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
         burning()
     }
@@ -274,7 +277,17 @@ impl Revocations for Burning {
     async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
         burning()
     }
-    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, _: &Known) -> Result<Vec<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Agenda for Burning {
+    async fn due(&self, _: UnixTime, _: usize) -> Result<Vec<Due>, StoreError> {
+        burning()
+    }
+    async fn attend(&self, _: &Due, _: Option<Look>, _: Option<Entry>) -> Result<bool, StoreError> {
         burning()
     }
 }

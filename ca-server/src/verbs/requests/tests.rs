@@ -1,8 +1,10 @@
 //! The life of a request, through every verb that touches it.
 
 mod attacks;
+mod frozen;
 mod life;
 mod lists;
+mod revoked;
 mod waits;
 
 use super::{Outcome, Shown};
@@ -24,9 +26,10 @@ const SAM: u8 = 3;
 const JOE: u8 = 4;
 const AUDREY: u8 = 5;
 const ADA: u8 = 6;
+const BEA: u8 = 7;
 
-/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada administers, and Joe
-/// is nobody in particular.
+/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada and Bea
+/// administer, and Joe is nobody in particular.
 struct House(Stage);
 
 fn person(subject: &str, group: &str) -> Identity {
@@ -81,6 +84,7 @@ impl House {
             (JOE, "joe", "ops"),
             (AUDREY, "audrey", "auditors"),
             (ADA, "ada", "admins"),
+            (BEA, "bea", "admins"),
         ];
         for (n, subject, group) in people {
             stage.login_as(n, person(subject, group)).await;
