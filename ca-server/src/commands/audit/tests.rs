@@ -11,7 +11,7 @@ use ca_server::{
     custody::CaKey,
     store::{Store as _, redb::LogReader, redb::RedbStore},
 };
-use redb::{Database, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 use std::{
     convert::Infallible,
     fs,
