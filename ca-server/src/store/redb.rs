@@ -11,8 +11,10 @@ mod operations;
 mod outbox;
 mod overlay;
 mod policies;
+mod queue;
 mod reader;
 mod recent;
+mod remembered;
 mod requests;
 mod revocations;
 mod tables;
@@ -29,6 +31,7 @@ use live::Live;
 use log::{CHECKPOINT, ENTRIES, HASHES, LATEST};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
+use remembered::Remembered;
 use revocations::RecentFreezes;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -45,6 +48,7 @@ pub struct RedbStore {
     writer: Writer,
     used: LastUse,
     recent: Arc<Recent>,
+    remembered: Arc<Remembered>,
     freezes: Arc<RecentFreezes>,
 }
 
@@ -69,8 +73,10 @@ impl RedbStore {
 
     fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
-        let writer = Writer::start(Arc::clone(&live), seal).map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), freezes: Arc::default() })
+        let remembered = Arc::default();
+        let writer = Writer::start(Arc::clone(&live), seal, Arc::clone(&remembered));
+        let writer = writer.map_err(|error| OpenError::thread(path, &error))?;
+        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), remembered, freezes: Arc::default() })
     }
 
     /// A write after which sessions may be others than before.
@@ -174,10 +180,11 @@ impl Store for RedbStore {
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let (session, row) = (session.clone(), issued.into());
+        let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
         let operation = move |tables: &mut Tables<'_>| {
             operations::record_issue(tables, &session, key, claim.as_ref(), &row, &entry)
         };
-        self.writer.write(operation).await
+        if claims { self.writer.write(operation).await } else { self.writer.write_quietly(operation).await }
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
@@ -193,7 +200,7 @@ impl Store for RedbStore {
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
-        self.writer.write(move |tables| operations::append(tables, &entry)).await
+        self.writer.write_quietly(move |tables| operations::append(tables, &entry)).await
     }
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
@@ -233,7 +240,7 @@ impl Store for RedbStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.writer.write(|_tables| Ok(())).await
+        self.writer.write_quietly(|_tables| Ok(())).await
     }
 }
 

@@ -57,7 +57,12 @@ impl<'t> Log<'t> {
         })
     }
 
-    /// Appends an entry, to the log and to the tree over it. Entries are never removed, so their number is the next index.
+    /// The index of the next entry. Entries are never removed, so it is their number.
+    pub(super) fn next(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// Appends an entry, to the log and to the tree over it.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), Error> {
         let bytes = entry.as_bytes();
         let length = u32::try_from(bytes.len()).map_err(|_huge| corrupt("an entry is too long"))?;

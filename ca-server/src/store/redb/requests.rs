@@ -294,7 +294,7 @@ impl Requests for RedbStore {
         after: Option<&RequestId>,
         most: usize,
     ) -> Result<Vec<KeptRequest>, StoreError> {
-        reading(|| {
+        let read = || {
             let read = self.live.read()?;
             let reader = Reader::new(&read)?;
             let before = match after {
@@ -349,11 +349,18 @@ impl Requests for RedbStore {
                 }
             }
             Ok(listed)
-        })
+        };
+        match (which, after) {
+            (Which::Of(issuer, subject), None) => {
+                let key = (records::owner(issuer, subject), most);
+                self.remembered.or_read(|kept| &mut kept.latest, key, || reading(read))
+            }
+            _ => reading(read),
+        }
     }
 
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
-        reading(|| {
+        let read = || {
             let read = self.live.read()?;
             let reader = Reader::new(&read)?;
             let table = read.open_table(PROLONGING).map_err(failed)?;
@@ -362,7 +369,8 @@ impl Requests for RedbStore {
                 prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
             }
             Ok(prolonging)
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.extensions, id.clone(), || reading(read))
     }
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
@@ -388,11 +396,13 @@ impl Requests for RedbStore {
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
-        reading(|| {
+        let owner = records::owner(issuer, subject);
+        let read = || {
             let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
-            let known = latest.get(&records::owner(issuer, subject)).map_err(failed)?;
+            let known = latest.get(&owner).map_err(failed)?;
             known.map(|json| decode(json.value()).map_err(failed)).transpose()
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.identities, owner, || reading(read))
     }
 }
 

@@ -85,6 +85,11 @@ impl<'t> Tables<'t> {
         })
     }
 
+    /// The index that the next entry of the audit log will have.
+    pub(super) fn next_index(&self) -> u64 {
+        self.log.next()
+    }
+
     /// Appends an entry to the audit log.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), Error> {
         self.log.append(entry)

@@ -5,6 +5,8 @@ mod audit;
 mod certificate;
 mod client;
 mod decision;
+mod grant;
+mod list;
 mod load;
 mod measure;
 mod raw;
@@ -19,11 +21,11 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdef"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefghi"));
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcdef".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdefghi".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -43,6 +45,13 @@ fn main() -> Result<()> {
     if rungs.contains('c') {
         verb::climb(&effort, place.path(), &mut report)?;
         report.raw(raw::signatures_per_second(&effort)?);
+    }
+    if rungs.contains(['g', 'h']) {
+        grant::climb(&effort, place.path(), &mut report)?;
+        report.raw(raw::signatures_per_second(&effort)?);
+    }
+    if rungs.contains('i') {
+        list::climb(&effort, place.path(), &mut report)?;
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;
