@@ -2,12 +2,16 @@
 
 mod about;
 mod audit;
+pub mod bundle;
 mod certificates;
 pub mod diff;
 pub mod digest;
+pub mod entry;
 mod error;
+pub mod export;
 mod hosts;
 mod login;
+pub mod options;
 pub mod proof;
 mod requests;
 mod revocations;
@@ -15,7 +19,7 @@ mod sessions;
 pub mod signature;
 
 pub use about::{About, IssuerAbout};
-pub use audit::ConsistencyResponse;
+pub use audit::{ConsistencyResponse, InclusionResponse};
 pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
@@ -63,6 +67,8 @@ pub mod paths {
     pub const KRL: &str = "/v1/krl";
     /// The signed statement about that list: not JSON.
     pub const KRL_STATEMENT: &str = "/v1/krl.sig";
+    /// The proof that an entry is in the tree: [`crate::InclusionResponse`].
+    pub const INCLUSION: &str = "/v1/audit/inclusion";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

@@ -5,11 +5,13 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
+mod bundle;
 mod endings;
 mod requests;
 
+pub use bundle::VerifyBundle;
 pub use endings::{Freeze, Revoke, Thaw};
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show, Sought};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -29,8 +31,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable, 7 does not verify";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -79,6 +80,8 @@ pub enum Verb {
     Thaw(Thaw),
     /// Remove our certificates from the agent and end the login session
     Logout,
+    /// Check a bundle from the audit log, offline, with nothing but the log's public key
+    VerifyBundle(VerifyBundle),
     /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves
     Setup(Setup),
     /// Find the first thing that stands between you and a shell, and how to mend it
@@ -175,6 +178,9 @@ pub struct Ensure {
     /// Get a new certificate although the present one is fresh
     #[arg(long)]
     pub renew: bool,
+    /// Where people must approve first, ask on the terminal that ssh runs on, file the request and wait
+    #[arg(long, conflicts_with = "renew")]
+    pub ask: bool,
     /// What to say to the CA
     #[command(flatten)]
     pub why: Why,

@@ -24,6 +24,7 @@ mod setup;
 mod show;
 mod ssh;
 mod status;
+mod verify_bundle;
 
 use crate::{
     ca_client::CaClient,
@@ -74,6 +75,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Freeze(args) => freezes::freeze(&globals, &args),
         Verb::Freezes => freezes::list(&globals),
         Verb::Thaw(args) => freezes::thaw(&globals, &args),
+        Verb::VerifyBundle(args) => return verify_bundle::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),

@@ -3,6 +3,7 @@
 //! Everything that can be said about access is a type here that cannot be wrong: a [`Principals`] is never empty, a
 //! [`Serial`] is never 0, a [`Validity`] is ordered and capped. [`decide`] is the one place that makes a [`Grant`].
 
+mod changes;
 mod decision;
 mod engine;
 mod expectations;
@@ -20,6 +21,7 @@ mod terms;
 mod toml_section;
 mod words;
 
+pub use changes::{Changes, Difference, HostChange, How, PolicyChange, changes};
 pub use decision::{
     Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, break_glass_offers,
     decide, decide_break_glass, decide_under, offers,
@@ -29,9 +31,9 @@ pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
 pub use freeze::{Freeze, Frozen, MayNotThaw, Thaw, frozen, may_thaw, thawed};
 pub use inventory::{Binding, Host, Inventory};
-pub use life::{Life, Need, Over, Review, Stage, barred, reviewed, stage};
+pub use life::{Joined, Life, Need, Over, Review, Stage, barred, reviewed, stage};
 pub use request::{Approval, BreakGlass, Digest, EndReason, Request, Step, Verdict, What};
-pub use review::{MayNot, may_review};
+pub use review::{MayNot, may_approve, may_review};
 pub use service::{administers, audits};
 pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};

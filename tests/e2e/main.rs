@@ -2,8 +2,12 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod asking;
 mod audit;
+mod auditor;
+mod bundle;
 mod certificate_matrix;
+mod contract;
 mod crashes;
 mod doctor;
 mod fuzz;
@@ -12,8 +16,10 @@ mod issued;
 mod login_to_shell;
 mod names_and_queues;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
+mod request_crashes;
 mod revocation;
 mod same_bytes;
 mod sinks;
@@ -21,4 +27,5 @@ mod slow_and_large;
 mod stock_tools;
 mod strangers;
 mod tls;
+mod two_servers;
 mod workloads;

@@ -2,8 +2,8 @@
 
 use ca_server::audit::note::Verifier;
 use clap::{ArgGroup, Args, Subcommand};
-use policy::Seconds;
-use std::path::PathBuf;
+use policy::{GrantId, RequestId, Seconds, WordError};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Read, check and watch the audit log
 #[derive(Debug, Subcommand)]
@@ -12,9 +12,22 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong usage, 3 the log is not the 
 pub(crate) enum Audit {
     Verify(Verify),
     Export(Export),
+    Bundle(Bundle),
     Tail(Tail),
     Witness(Witness),
     Key(Key),
+}
+
+/// Where the log is kept; it may be in use
+#[derive(Args, Debug)]
+#[group(id = "kept", required = true, multiple = false)]
+pub(crate) struct Kept {
+    /// The store's file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// The server's configuration, for the store that it names: a file or a database
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Check that entries, tree and signed checkpoint agree, and say which entry does not
@@ -27,11 +40,15 @@ Exit codes: 0 verified, 1 it could not be checked, 3 the log is not what was sig
 
 Examples:
   ca-server audit verify --store /var/lib/jit-ssh/jit-ssh.redb --key \"$(cat log.vkey)\" --checkpoint monday.checkpoint
+  ca-server audit verify --config /etc/jit-ssh/config.toml --key \"$(cat log.vkey)\"
   ca-server audit verify --export audit.jsonl --key ssh-ca.example.com+1a2b3c4d+AX…")]
 pub(crate) struct Verify {
     /// The store's file
     #[arg(long, value_name = "FILE", group = "log")]
     pub(crate) store: Option<PathBuf>,
+    /// The server's configuration, for the store that it names: a file or a database
+    #[arg(long, value_name = "FILE", group = "log")]
+    pub(crate) config: Option<PathBuf>,
     /// A file that `audit export` wrote
     #[arg(long, value_name = "FILE", group = "log")]
     pub(crate) export: Option<PathBuf>,
@@ -39,7 +56,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Verifier,
     /// A checkpoint of this log that was kept from before
-    #[arg(long, value_name = "FILE", requires = "store")]
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
     pub(crate) checkpoint: Option<PathBuf>,
 }
 
@@ -50,9 +67,8 @@ Each line holds index, entry, leaf hash and inclusion proof; the last one the si
 
 Example: ca-server audit export --store jit-ssh.redb --from 1000 > audit.jsonl")]
 pub(crate) struct Export {
-    /// The store's file; it may be in use
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     /// The first entry
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,
@@ -61,13 +77,69 @@ pub(crate) struct Export {
     pub(crate) to: Option<u64>,
 }
 
+/// Write one grant from request to end into a file, with proofs, for `jit-ssh verify-bundle` to check offline
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("from").required(true)), after_help = "\
+The file holds everything in the log that speaks of the grant: request, approvals, certificates, ends; the logins of those
+people; the policy sets that decided, as text; and for each entry the proof that it is in the log. Give it to whoever has the
+log's public key.
+Examples:
+  ca-server audit bundle r-00112233445566778899aabb --store /var/lib/jit-ssh/jit-ssh.redb -o case-17.bundle
+  ca-server audit bundle g-00112233445566778899aabb --export audit.jsonl -o -")]
+pub(crate) struct Bundle {
+    /// The grant or the request, as certificates, `jit-ssh requests` and the log name it
+    #[arg(value_name = "GRANT|REQUEST")]
+    pub(crate) about: About,
+    /// The store's file; it may be in use
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) store: Option<PathBuf>,
+    /// A file that `audit export` wrote, of all entries
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) export: Option<PathBuf>,
+    /// The server's configuration, for its store
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) config: Option<PathBuf>,
+    /// A checkpoint to prove against, as a witness keeps it (--state): cosigned; the latest, which no witness saw, if absent
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Where to; it must not be there yet. `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// A grant, by its own id or by that of the request it came of.
+#[derive(Clone, Debug)]
+pub(crate) struct About(GrantId);
+
+impl About {
+    /// The grant.
+    pub(crate) fn grant(&self) -> GrantId {
+        self.0.clone()
+    }
+}
+
+impl FromStr for About {
+    type Err = WordError;
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        match text.parse::<RequestId>() {
+            Ok(request) => Ok(Self(request.grant())),
+            Err(_no_request) => text.parse().map(Self),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Print the newest entries, a line each
 #[derive(Args, Debug)]
 #[command(after_help = "Example: ca-server audit tail --store /var/lib/jit-ssh/jit-ssh.redb --follow")]
 pub(crate) struct Tail {
-    /// The store's file; it may be in use
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     /// So many of those that are there
     #[arg(short = 'n', long, default_value_t = 20)]
     pub(crate) lines: u64,

@@ -81,6 +81,7 @@ async fn open(
         Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
         Endpoint::Krl => revocations::list(&shared.app, headers).await,
         Endpoint::KrlStatement => revocations::stated(&shared.app).await,
+        Endpoint::Inclusion => answer::json(StatusCode::OK, &verbs::audit::inclusion(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
@@ -127,7 +128,7 @@ async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sen
         Endpoint::EndSession => verbs::sessions::end(app, caller, sent.id).await.map(|()| answer::nothing()),
         Endpoint::Hosts => {
             let _turn = shared.listings.turn(&caller.session.id).await?;
-            answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
+            answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller, requests::part(sent.query)?).await?)
         }
         Endpoint::Explain => answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, sent.json()?)?),
         _ => Err(Refusal::internal("a route that is open was reached as a closed one")),

@@ -3,6 +3,7 @@
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
 mod agenda;
+pub(in crate::store) mod dump;
 mod file;
 mod head;
 mod live;
@@ -18,13 +19,12 @@ mod remembered;
 mod requests;
 mod revocations;
 mod tables;
-mod used;
 mod writer;
 
 pub use file::{OpenError, examine};
 pub use reader::LogReader;
 
-use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
+use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, used::LastUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use async_trait::async_trait;
 use live::Live;
@@ -39,7 +39,6 @@ use std::{
     sync::Arc,
 };
 use tables::{OWNED, PROOFS, SESSIONS, Tables};
-use used::LastUse;
 use writer::Writer;
 
 /// A store in the file that [`RedbStore::open`] was given.

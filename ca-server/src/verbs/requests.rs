@@ -1,9 +1,11 @@
 //! Asking for access that people must approve, or that begins later.
 
-mod draft;
+pub(super) mod draft;
+mod filter;
 mod read;
 mod view;
 
+pub use filter::{Filter, Wanted};
 pub use read::{MOST_LISTED, MOST_WAIT, Page, View, list, show};
 pub use view::Shown;
 
@@ -14,6 +16,7 @@ use crate::{
     app::App,
     audit::{Actor, Entry, RequestEvent},
     clock::moment,
+    fault,
     policies::Loaded,
     refusal::Refusal,
     store::{Filed, Idempotency, Which},
@@ -76,7 +79,10 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
         policy_digest: &loaded.digest,
     };
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
-    match app.store.file_request(request, idempotency, entry).await? {
+    fault::point("file.decided");
+    let filed = app.store.file_request(request, idempotency, entry).await?;
+    fault::point("file.recorded");
+    match filed {
         Filed::Yes => shown(&loaded.policies, caller, &case, now).map(Outcome::Filed),
         Filed::Before(id) => again(app, caller, &id).await,
         Filed::Mismatch => Err(mismatch()),

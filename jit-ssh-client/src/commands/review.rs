@@ -38,7 +38,7 @@ pub fn run(globals: &Globals, args: &cli::Review) -> Result<(), Failure> {
 const MOST: u16 = 50;
 
 fn waiting_for_me() -> cli::Requests {
-    cli::Requests { mine: false, review: true, all: false, limit: MOST }
+    cli::Requests { mine: false, review: true, all: false, only: cli::Sought::default(), limit: MOST }
 }
 
 fn pick(waiting: &[RequestBody], session: &Session) -> Option<RequestId> {

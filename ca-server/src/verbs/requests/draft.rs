@@ -143,7 +143,7 @@ fn terms(policies: &Policies, request: &Request, ask: &Ask, now: Now) -> Result<
 }
 
 /// What is asked of policy for one target of a request.
-pub(super) fn ask(request: &Request, target: &Target, duration: Option<Seconds>) -> Ask {
+pub(in crate::verbs) fn ask(request: &Request, target: &Target, duration: Option<Seconds>) -> Ask {
     Ask {
         identity: request.requester.clone(),
         target: target.clone(),

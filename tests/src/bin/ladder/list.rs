@@ -31,9 +31,9 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
         let store = Arc::new(RedbStore::open(&place.join("requests.redb"), &seal)?);
         let now = SystemClock.now();
         let writers = (0..WRITERS).map(|writer| {
-            let store = Arc::clone(&store);
+            let (store, records) = (Arc::clone(&store), effort.records);
             tokio::spawn(async move {
-                for n in (writer..effort.records).step_by(usize::try_from(WRITERS)?) {
+                for n in (writer..records).step_by(usize::try_from(WRITERS)?) {
                     keep(&store, n, now).await?;
                 }
                 anyhow::Ok(())
