@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Pages kept in memory. The operating system keeps the rest; a server's resident memory stays small this way.
-const CACHE: usize = 8 * 1024 * 1024;
+const CACHE: usize = 4 * 1024 * 1024;
 
 /// Why a store cannot be opened: which file, what is wrong, what to do. The file was not touched.
 #[derive(Debug, thiserror::Error)]

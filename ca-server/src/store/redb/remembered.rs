@@ -2,7 +2,7 @@
 //! may have changed: with every write that does not say that it leaves them alone.
 
 use crate::store::{KeptRequest, StoreError};
-use policy::{Identity, RequestId};
+use policy::{Group, Identity, RequestId, UnixTime};
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -23,6 +23,7 @@ pub(super) struct Kept {
     pub latest: HashMap<([u8; 32], usize), Vec<KeptRequest>>,
     pub extensions: HashMap<RequestId, Vec<KeptRequest>>,
     pub identities: HashMap<[u8; 32], Option<Identity>>,
+    pub since: HashMap<[u8; 32], Vec<(Group, UnixTime)>>,
 }
 
 impl Remembered {

@@ -343,13 +343,15 @@ impl Requests for RedbStore {
     }
 
     async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
-        reading(|| {
-            let (read, owner) = (self.live.read()?, records::owner(issuer, subject));
+        let owner = records::owner(issuer, subject);
+        let read = || {
+            let read = self.live.read()?;
             let since = read.open_table(SINCE).map_err(failed)?.get(&owner).map_err(failed)?;
             let latest = read.open_table(LATEST).map_err(failed)?.get(&owner).map_err(failed)?;
             let (since, latest) = (since.as_ref().map(|json| json.value()), latest.as_ref().map(|json| json.value()));
             known_since(since, latest).map_err(failed)
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.since, owner, || reading(read))
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {

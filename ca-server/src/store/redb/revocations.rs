@@ -196,6 +196,7 @@ fn select(
             }
         }
     }
+    found.sort_unstable();
     let one = |(expires, serial): Key| {
         let revoked = revoked.get((expires, serial))?.is_some();
         Ok(LiveCertificate {
