@@ -39,7 +39,7 @@ struct Pair {
     idp: Idp,
     account: String,
     database: String,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Pair {
@@ -61,26 +61,26 @@ impl Pair {
         run("cp", copy).await?.success()?;
         let other = Home::at(&dir.path().join("b"));
         let (a, b) = tokio::try_join!(home.start(), other.start())?;
-        Ok(Self { a, b, idp, account: accounts.first, database, dir })
+        Ok(Self { a, b, idp, account: accounts.first, database, _dir: dir })
     }
 
     fn target(&self, host: &str) -> String {
         format!("{}@{host}", self.account)
     }
+}
 
-    /// Every entry of the log.
-    fn entries(&self) -> Result<Vec<Vec<u8>>> {
-        let sql = "SELECT convert_from(entry, 'UTF8') FROM jit_ssh.audit ORDER BY idx";
-        let all = Cluster::shared()?.psql(&self.database, sql)?;
-        Ok(all.lines().map(|line| line.as_bytes().to_vec()).collect())
-    }
+/// Every entry of the log.
+fn entries(database: &str) -> Result<Vec<Vec<u8>>> {
+    let sql = "SELECT convert_from(entry, 'UTF8') FROM jit_ssh.audit ORDER BY idx";
+    let all = Cluster::shared()?.psql(database, sql)?;
+    Ok(all.lines().map(|line| line.as_bytes().to_vec()).collect())
+}
 
-    /// The log as a verifier finds it: one chain, signed.
-    async fn verify(home: &Home) -> Result<()> {
-        let (config, key) = (home.path("config.toml"), home.log_key().await?);
-        let arguments = ["verify", "--config", &config.to_string_lossy(), "--key", &key];
-        home.audit(&arguments).await?.success().map(drop)
-    }
+/// The log as a verifier finds it: one chain, signed.
+async fn verify(home: &Home) -> Result<()> {
+    let (config, key) = (home.path("config.toml"), home.log_key().await?);
+    let arguments = ["verify", "--config", &config.to_string_lossy(), "--key", &key];
+    home.audit(&arguments).await?.success().map(drop)
 }
 
 fn store(database: &str) -> Result<String> {
@@ -123,8 +123,8 @@ async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Resul
     ));
     let refused = carl.ask(b, "POST", paths::CERTIFICATES, &carl.certificate_body(&target)?).await?;
     assert_eq!(refused.code(), Some(Code::NeedsApproval), "{refused:?}");
-    let began = Instant::now();
     let approved = approve(&nina, a, &path).await?;
+    let began = Instant::now();
     ensure!(approved.status == 200, "{approved:?}");
     let woken = waiting.await??;
     let late = began.elapsed();
@@ -155,9 +155,12 @@ async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Resul
     ensure!((200..300).contains(&out.status), "{out:?}");
     assert_eq!(carl.ask(b, "GET", paths::SESSION, b"").await?.code(), Some(Code::LoginRequired));
 
-    Pair::verify(&a.home).await?;
-    Pair::verify(&b.home).await?;
-    let codes = pair.entries()?.iter().map(|entry| serde_json::from_slice(entry)).collect::<Result<Vec<Value>, _>>()?;
+    verify(&a.home).await?;
+    verify(&b.home).await?;
+    let codes = entries(&pair.database)?
+        .iter()
+        .map(|entry| serde_json::from_slice(entry))
+        .collect::<Result<Vec<Value>, _>>()?;
     let count = |code: &str| codes.iter().filter(|entry| entry["code"] == code).count();
     assert_eq!((count("server.started"), count("request.approved"), count("request.claimed")), (2, 2, 1));
     assert_eq!(count("certificate.issued"), 3);
@@ -202,8 +205,8 @@ async fn whichever_server_dies_wherever_nothing_that_left_is_lost() -> Result<()
         ensure!(two.len() + four.len() == 6, "{point}: the other server stood still");
         released.extend([one, two, three, four].concat());
         let home = pair.a.died().await.with_context(|| format!("{point} was never reached"))?;
-        Pair::verify(&home).await.with_context(|| point)?;
-        let entries = pair.entries()?;
+        verify(&home).await.with_context(|| point)?;
+        let entries = entries(&pair.database)?;
         ensure!(entries.starts_with(&former), "{point}: an entry was changed or lost");
         check(&home, &entries, &released, &target).with_context(|| point)?;
         former = entries;
@@ -231,7 +234,7 @@ async fn a_server_that_dies_over_an_approval_leaves_it_whole_or_not_at_all() -> 
         home.strike()?;
         ensure!(approve(&lena, &pair.a, &path).await.is_err(), "{point}: nobody lived to answer");
         let home = pair.a.died().await?;
-        Pair::verify(&home).await.with_context(|| point)?;
+        verify(&home).await.with_context(|| point)?;
         assert_eq!(look(&alice, &pair.b, &path).await?.0.steps.len(), steps, "{point}");
         let again = approve(&lena, &pair.b, &path).await?;
         ensure!(again.status == 200 || steps == 1, "{point}: {again:?}");
@@ -245,7 +248,7 @@ async fn a_server_that_dies_over_an_approval_leaves_it_whole_or_not_at_all() -> 
         ensure!(alice.ask(&pair.b, "POST", &format!("{path}/end"), &end).await?.status == 200);
         pair.a = home.start().await?;
     }
-    Pair::verify(&pair.b.home).await
+    verify(&pair.b.home).await
 }
 
 /// The database goes away and comes back; nothing is issued meanwhile, and nobody restarts anything.
@@ -267,7 +270,7 @@ async fn without_its_database_a_server_issues_nothing_and_comes_back_by_itself()
     for server in [&pair.a, &pair.b] {
         certificate(server, &alice, &target).await.context("afterwards")?;
     }
-    Pair::verify(&pair.a.home).await
+    verify(&pair.a.home).await
 }
 
 /// `migrate-store`: login sessions, requests and the log go on where they were.

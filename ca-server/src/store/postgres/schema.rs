@@ -7,7 +7,7 @@ use tokio_postgres::{Error, error::SqlState};
 /// Each brings the schema from the version before to its number.
 const VERSIONS: [(i32, &str); 1] = [(1, include_str!("schema/0001.sql"))];
 /// The version that this program works with.
-const LATEST: i32 = VERSIONS[VERSIONS.len() - 1].0;
+const LATEST: i32 = 1;
 /// What PostgreSQL itself calls version 15.
 const OLDEST_SERVER: i32 = 150_000;
 /// So often is it tried again where another server makes the tables at the same time.
@@ -168,4 +168,14 @@ pub fn script(version: i32) -> String {
 /// What the role `role` needs, and no more: it can append to the audit log, and change none of it.
 pub fn grants(role: &str) -> String {
     include_str!("schema/grants.sql").replace("ROLE", &format!("\"{}\"", role.replace('"', "\"\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LATEST, VERSIONS};
+
+    #[test]
+    fn the_latest_version_is_the_last_file() {
+        assert_eq!(VERSIONS.last().map(|(number, _)| *number), Some(LATEST));
+    }
 }

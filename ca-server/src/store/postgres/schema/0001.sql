@@ -168,3 +168,5 @@ CREATE UNLOGGED TABLE jit_ssh.nonces_known (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     since_ms bigint NOT NULL
 );
+-- From the beginning on: no server took anything before there was this table, but those that refuse what is older than they.
+INSERT INTO jit_ssh.nonces_known (since_ms) VALUES (0);
