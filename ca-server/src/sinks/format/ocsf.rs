@@ -30,8 +30,8 @@ const CLASSES: [(&str, Class); 17] = [
     ("request.revoked", class(3, 3005, 2)),
     ("grant.ended", class(3, 3005, 2)),
     ("grant.revoked", class(3, 3005, 2)),
-    ("certificates.revoked", class(3, 3005, 2)),
     ("grant.finished", class(3, 3005, 2)),
+    ("certificates.revoked", class(3, 3005, 2)),
     // Entity Management: Create, Update.
     ("request.filed", class(3, 3004, 1)),
     ("request.", class(3, 3004, 3)),

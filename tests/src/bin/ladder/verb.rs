@@ -50,10 +50,6 @@ pub fn app(store: Arc<dyn Store>) -> Result<App> {
         store,
         authority: Authority::new(CaKey::from_seed([7; 32].into())),
         host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
-        krl: ca_server::verbs::krl::Lists::new(
-            CaKey::from_seed([7; 32].into()).public().clone(),
-            CaKey::from_seed([4; 32].into()),
-        ),
         policies: LivePolicies::from_sources(stage::sources(100)?)?,
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
