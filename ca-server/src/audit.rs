@@ -1,16 +1,17 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
 pub mod checkpoint;
+mod glass;
 pub mod note;
+mod severity;
 pub mod tree;
 pub mod verify;
 pub mod witness;
 
 use api::{Code, DecisionBody};
-use policy::{
-    Approval, EndReason, GrantId, Identity, Incident, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime,
-    Verdict,
-};
+pub use glass::Glass;
+use policy::{Approval, EndReason, GrantId, Identity, Kind, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
+pub use severity::Severity;
 use std::net::IpAddr;
 
 /// The version of the shape below.
@@ -26,7 +27,21 @@ impl Entry {
     /// # Errors
     /// If it cannot be written as JSON; then nothing may happen.
     pub fn new(time_ms: u64, request_id: &str, event: &Event<'_>) -> Result<Self, serde_json::Error> {
-        serde_json::to_vec(&Line { v: VERSION, time_ms, request: request_id, event }).map(Self)
+        Self::notifying(time_ms, request_id, event, &[])
+    }
+
+    /// As [`Self::new`], for sinks that choose by these channels: the `@notify` of what it is about.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn notifying(
+        time_ms: u64,
+        request_id: &str,
+        event: &Event<'_>,
+        notify: &[String],
+    ) -> Result<Self, serde_json::Error> {
+        let severity = Severity::of(event);
+        serde_json::to_vec(&Line { v: VERSION, time_ms, request: request_id, severity, notify, event }).map(Self)
     }
 
     /// An entry read back from a store.
@@ -45,6 +60,10 @@ struct Line<'a> {
     v: u8,
     time_ms: u64,
     request: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<Severity>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notify: &'a [String],
     #[serde(flatten)]
     event: &'a Event<'a>,
 }
@@ -345,78 +364,6 @@ pub enum Event<'a> {
         /// From where.
         source: IpAddr,
     },
-    /// Somebody broke the glass: access without anybody's approval, to be reviewed afterwards. In the place of
-    /// `request.filed`, with the same fields.
-    #[serde(rename = "break-glass.opened")]
-    BreakGlassOpened {
-        /// Who.
-        actor: Actor<'a>,
-        /// Under which login session.
-        session: &'a SessionId,
-        /// The request.
-        id: &'a RequestId,
-        /// All of it, in the bytes that its digest is over.
-        filed: &'a Request,
-        /// Its digest, hex.
-        digest: &'a str,
-        /// The permit that grants it.
-        policy: &'a PolicyId,
-        /// For which incident.
-        incident: &'a Incident,
-        /// Why.
-        reason: &'a str,
-        /// Somebody else must have reviewed it by then.
-        review_by: UnixTime,
-        /// SHA-256 of the policy set, hex.
-        policy_digest: &'a str,
-        /// From where.
-        source: IpAddr,
-    },
-    /// Somebody tried to break the glass and may not.
-    #[serde(rename = "break-glass.refused")]
-    BreakGlassRefused {
-        /// Who.
-        actor: Actor<'a>,
-        /// Under which login session.
-        session: &'a SessionId,
-        /// For what.
-        target: &'a Target,
-        /// For which incident.
-        incident: &'a Incident,
-        /// Why, in the asker's words.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'a str>,
-        /// Why not.
-        refusal: &'a str,
-        /// The decision, where policy made it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        decision: Option<&'a DecisionBody>,
-        /// The emergency access whose overdue review is in the way, where one is.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        overdue: Option<&'a RequestId>,
-        /// SHA-256 of the policy set, hex.
-        policy_digest: &'a str,
-        /// From where.
-        source: IpAddr,
-    },
-    /// Somebody else looked at an emergency access after the fact.
-    #[serde(rename = "break-glass.reviewed")]
-    BreakGlassReviewed {
-        /// Who reviewed.
-        actor: Actor<'a>,
-        /// Under which login session.
-        session: &'a SessionId,
-        /// The request.
-        id: &'a RequestId,
-        /// Its digest, hex.
-        digest: &'a str,
-        /// What they found.
-        verdict: Verdict,
-        /// In their words.
-        reason: &'a str,
-        /// From where.
-        source: IpAddr,
-    },
     /// Somebody read what is not theirs, because policy lets them.
     #[serde(rename = "record.read")]
     RecordRead {
@@ -430,4 +377,7 @@ pub enum Event<'a> {
         /// From where.
         source: IpAddr,
     },
+    /// Emergency access.
+    #[serde(untagged)]
+    Glass(Glass<'a>),
 }

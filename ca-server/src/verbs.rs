@@ -5,6 +5,7 @@ pub mod authenticate;
 mod case;
 pub mod ends;
 pub mod explain;
+pub mod glass;
 pub mod hosts;
 pub mod issue;
 pub mod login;

@@ -5,8 +5,10 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
+mod glass;
 mod requests;
 
+pub use glass::{BreakGlass, Reviewed};
 pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
 
 /// SSH access that exists only while it is needed.
@@ -49,6 +51,8 @@ pub enum Verb {
     Hosts(Hosts),
     /// Why access is granted or not, and what would have to change
     Explain(Explain),
+    /// In an emergency: get in at once and be reviewed afterwards
+    BreakGlass(BreakGlass),
     /// Ask for access that people must approve, or that begins later
     Request(RequestAccess),
     /// List requests: your own, those you may review, all that you may audit
@@ -63,6 +67,8 @@ pub enum Verb {
     Cancel(Cancel),
     /// Look through the requests that wait for you, and decide
     Review(Review),
+    /// Say what you found about emergency access of somebody else, once it is over
+    Reviewed(Reviewed),
     /// Approve a request, or less of it
     Approve(Approve),
     /// Say no to a request; ends it where it was approved

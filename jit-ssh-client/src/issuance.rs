@@ -99,8 +99,11 @@ fn granted(
 fn approved(ca: &CaClient, session: &Session, target: &Target) -> Result<Option<RequestId>, Failure> {
     /// Older ones than these are over.
     const RECENT: usize = 50;
+    // Behind broken glass nobody comes by chance.
     let usable = |request: &api::RequestBody| {
-        matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. }) && request.targets.contains(target)
+        request.incident.is_none()
+            && matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. })
+            && request.targets.contains(target)
     };
     let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
     Ok(mine.into_iter().find(usable).and_then(|request| request.id))

@@ -27,7 +27,7 @@ pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
 pub use inventory::{Binding, Host, Inventory};
-pub use life::{Life, Need, Over, Review, Stage, barred, reviewed, stage};
+pub use life::{Life, Need, Over, Review, Stage, asked, barred, reviewed, stage};
 pub use request::{Approval, BreakGlass, Digest, EndReason, Request, Step, Verdict, What};
 pub use review::{MayNot, may_review};
 pub use service::{administers, audits};

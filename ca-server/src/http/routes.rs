@@ -78,7 +78,7 @@ enum Endpoint {
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 25] = [
+pub static ROUTES: [Route; 26] = [
     route(Method::GET, paths::ABOUT, Need::Nothing, Listener::Api, Endpoint::About),
     route(Method::POST, paths::LOGIN, Need::Nothing, Listener::Api, Endpoint::Login),
     route(Method::GET, paths::SESSION, Need::Login, Listener::Api, Endpoint::ShowSession),
@@ -93,6 +93,7 @@ pub static ROUTES: [Route; 25] = [
     route(Method::GET, "/v1/requests/{id}", Need::Login, Listener::Api, Endpoint::Requests(On::Show)),
     route(Method::POST, "/v1/requests/{id}/approvals", Need::Login, Listener::Api, Endpoint::Requests(On::Approve)),
     route(Method::POST, "/v1/requests/{id}/denials", Need::Login, Listener::Api, Endpoint::Requests(On::Deny)),
+    route(Method::POST, "/v1/requests/{id}/review", Need::Login, Listener::Api, Endpoint::Requests(On::Reviewed)),
     route(Method::POST, "/v1/requests/{id}/cancel", Need::Login, Listener::Api, Endpoint::Requests(On::Cancel)),
     route(Method::POST, "/v1/requests/{id}/end", Need::Login, Listener::Api, Endpoint::Requests(On::End)),
     route(Method::GET, paths::CHECKPOINT, Need::Nothing, Listener::Api, Endpoint::Checkpoint),

@@ -209,7 +209,8 @@ fn record(
         under: request.map(|request| &request.id),
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
-    Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
+    let notify = &grant.terms().notify;
+    Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify).map_err(Refusal::internal)
 }
 
 #[cfg(test)]

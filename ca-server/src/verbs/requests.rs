@@ -1,5 +1,6 @@
 //! Asking for access that people must approve, or that begins later.
 
+mod before;
 mod draft;
 mod read;
 mod view;
@@ -7,9 +8,10 @@ mod view;
 pub use read::{MOST_LISTED, MOST_WAIT, Page, View, list, show};
 pub use view::Shown;
 
+pub(in crate::verbs) use draft::ask as asked;
 pub(super) use view::{etag, shown};
 
-use super::{authenticate::Caller, case, case::Case, issue::refuse};
+use super::{authenticate::Caller, case, case::Case, glass, issue::refuse};
 use crate::{
     app::App,
     audit::{Actor, Entry, Event},
@@ -58,18 +60,28 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
         let case = Case::filed(request)?;
         return view::dry(&loaded.policies, &case, now).map(Outcome::AsBefore);
     }
-    within_bounds(app, caller, &loaded, now).await?;
+    // An emergency has bounds of its own: it must not fail for what somebody once asked for.
+    if request.break_glass.is_none() {
+        within_bounds(app, caller, &loaded, now).await?;
+    }
 
     let case = Case::filed(request.clone())?;
-    let event = Event::RequestFiled {
+    let digest = case::hex(&case.digest);
+    let filed = Event::RequestFiled {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
         filed: &request,
-        digest: &case::hex(&case.digest),
+        digest: &digest,
         policy_digest: &loaded.digest,
     };
-    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+    let event = match &request.break_glass {
+        Some(broken) => glass::opened(caller, &request, broken, &digest, &loaded.digest),
+        None => filed,
+    };
+    let notify = case.channels(app, &loaded.policies);
+    let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, &notify);
+    let entry = entry.map_err(Refusal::internal)?;
     match app.store.file_request(request, idempotency, entry).await? {
         Filed::Yes => shown(&loaded.policies, caller, &case, now).map(Outcome::Filed),
         Filed::Before(id) => again(app, caller, &id).await,

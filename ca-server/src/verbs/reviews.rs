@@ -27,6 +27,10 @@ pub async fn approve(
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
         let targets = policy::may_review(scene.policies, &case.request, me, scene.now).map_err(denied)?;
+        if case.request.break_glass.is_some() {
+            return Err(Refusal::new(Code::Conflict, "emergency access takes no approval: it is reviewed afterwards")
+                .hint("`jit-ssh deny ID` ends it; `jit-ssh reviewed ID` says what you found"));
+        }
         if approve.digest != case::hex(&case.digest) {
             return Err(Refusal::new(Code::PreconditionFailed, "this is not the digest of this request")
                 .hint("look at the request again: an approval is for exactly what was looked at"));

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Glass},
     clock::moment,
+    policies::Loaded,
     refusal::Refusal,
     store::Stepped,
 };
@@ -76,7 +77,7 @@ pub(super) async fn take(
         if case.steps.len() >= Request::MOST_STEPS {
             return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
         }
-        let entry = entry(app, caller, &case, &what, &loaded.digest)?;
+        let entry = entry(app, caller, &case, &what, &loaded)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
         match app.store.add_step(&id, case.steps.len(), step.clone(), entry).await? {
             Stepped::Yes => {
@@ -121,7 +122,8 @@ fn changed() -> Refusal {
         .hint("look at it again, then decide")
 }
 
-fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &str) -> Result<Entry, Refusal> {
+fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded) -> Result<Entry, Refusal> {
+    let policy_digest = loaded.digest.as_str();
     let (actor, session, source) = (Actor::from(&caller.session.identity), &caller.session.id, caller.origin.source);
     let id = &case.request.id;
     let (digest, grant) = (case::hex(&case.digest), id.grant());
@@ -138,11 +140,12 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, policy_digest: &s
         }
         What::Reviewed { verdict, reason } => {
             let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
-            Event::BreakGlassReviewed { actor, session, id, digest, verdict, reason, source }
+            Event::Glass(Glass::Reviewed { actor, session, id, digest, verdict, reason, policy_digest, source })
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
-    Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
+    let notify = case.channels(app, &loaded.policies);
+    Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, &notify).map_err(Refusal::internal)
 }
 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.

@@ -23,6 +23,8 @@ use std::time::Duration;
 struct Open {
     mine: Vec<RequestBody>,
     review: Vec<RequestBody>,
+    /// Emergency access that nobody has reviewed: one's own, and what one may review.
+    unreviewed: Vec<RequestBody>,
 }
 
 /// Shows it. Requests are shown where the server answers at once; only `--check` insists that it does.
@@ -71,12 +73,20 @@ fn open(session: &Session) -> Option<Open> {
     let mut mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE)).ok()?.requests;
     mine.retain(|request| access::is_open(&request.stage));
     let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
-    Some(Open { mine, review })
+    // A server from before there was any knows nothing of it.
+    let unreviewed = ca.requests(session, View::Unreviewed, MOST, Some(PATIENCE));
+    Some(Open { mine, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default() })
 }
 
 fn print_requests(session: &Session, open: &Open) {
     let now = clock::shifted(clock::now(), session.clock_offset_ms);
-    for (title, requests) in [("your requests", &open.mine), ("waiting for you: jit-ssh review", &open.review)] {
+    let (theirs, own): (Vec<_>, Vec<_>) = open.unreviewed.iter().cloned().partition(|request| request.may_review);
+    for (title, requests) in [
+        ("your requests", &open.mine),
+        ("waiting for you: jit-ssh review", &open.review),
+        ("you broke the glass, and somebody else must review it", &own),
+        ("others broke the glass, for you to review: jit-ssh review", &theirs),
+    ] {
         if requests.is_empty() {
             continue;
         }
@@ -105,7 +115,9 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
         "idle_seconds": session.idle_seconds,
         "user_ca": session.user_ca,
         "certificates": certificates,
-        "requests": open.map(|open| json!({ "mine": open.mine, "review": open.review })),
+        "requests": open.map(|open| json!({
+            "mine": open.mine, "review": open.review, "unreviewed": open.unreviewed,
+        })),
     }));
 }
 

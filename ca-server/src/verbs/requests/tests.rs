@@ -1,6 +1,7 @@
 //! The life of a request, through every verb that touches it.
 
 mod attacks;
+mod glass;
 mod life;
 mod lists;
 mod waits;
@@ -69,10 +70,15 @@ fn id(body: &RequestBody) -> &str {
 
 impl House {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(further: &str) -> Self {
         let more = r#"
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
+        let more = format!("{more}{further}");
         let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), &format!("{POLICY}{more}"));
         let people = [
             (ANN, "ann", "ops"),
