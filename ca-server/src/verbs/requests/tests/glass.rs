@@ -7,7 +7,7 @@ use crate::verbs::{
     hosts::hosts,
     requests::{Page, View, list},
 };
-use api::{ReviewRequest, RequestsResponse};
+use api::{RequestsResponse, ReviewRequest};
 use policy::{Review, Verdict};
 
 const EVE: u8 = 40;
