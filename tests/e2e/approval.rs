@@ -251,13 +251,13 @@ async fn on_call() -> Result<World> {
     world.restart_server().await
 }
 
-async fn done(person: &Client, args: &[&str]) -> Result<Finished> {
+pub(crate) async fn done(person: &Client, args: &[&str]) -> Result<Finished> {
     let said = person.run(args).await?;
     ensure!(said.code == Some(0), "{args:?}: {said:#?}");
     Ok(said)
 }
 
-async fn json(person: &Client, args: &[&str]) -> Result<Value> {
+pub(crate) async fn json(person: &Client, args: &[&str]) -> Result<Value> {
     let said = done(person, &[&["--json"], args].concat()).await?;
     serde_json::from_str(&said.out).with_context(|| format!("{args:?}: {said:?}"))
 }

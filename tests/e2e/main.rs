@@ -3,6 +3,7 @@
 
 mod approval;
 mod audit;
+mod break_glass;
 mod certificate_matrix;
 mod crashes;
 mod fuzz;
@@ -18,4 +19,5 @@ mod slow_and_large;
 mod stock_tools;
 mod strangers;
 mod tls;
+mod vendor;
 mod workloads;

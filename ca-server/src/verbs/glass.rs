@@ -59,13 +59,17 @@ pub(super) async fn broken(
             no @ Decision::Denied(_) => answer::no((&no).into()),
             _ => Refusal::new(Code::Denied, "the policy that was picked gives no emergency access here"),
         };
-        return Err(if dry_run { refusal } else { noted(app, caller, loaded, &ask, &incident, refusal, None).await });
+        return Err(if dry_run {
+            refusal
+        } else {
+            noted(app, caller, loaded, &ask, &incident, refusal, None, &[]).await
+        });
     };
     if let Err((refusal, overdue)) = unless_barred(app, request, now).await? {
         return Err(if dry_run {
             refusal
         } else {
-            noted(app, caller, loaded, &ask, &incident, refusal, overdue.as_ref()).await
+            noted(app, caller, loaded, &ask, &incident, refusal, overdue.as_ref(), &terms.notify).await
         });
     }
     request.duration = duration.unwrap_or(terms.max_duration);
@@ -187,6 +191,7 @@ pub fn possible(policies: &Policies, ask: &Ask, now: Now) -> Option<Emergency> {
 }
 
 /// Puts on record that somebody tried to break the glass and may not.
+#[expect(clippy::too_many_arguments, reason = "the record is made of everything that led to the no")]
 async fn noted(
     app: &App,
     caller: &Caller,
@@ -195,6 +200,7 @@ async fn noted(
     incident: &Incident,
     refusal: Refusal,
     overdue: Option<&RequestId>,
+    notify: &[String],
 ) -> Refusal {
     app.refusals.charge(&ask.identity);
     let event = Event::Glass(Glass::Refused {
@@ -209,7 +215,7 @@ async fn noted(
         policy_digest: &loaded.digest,
         source: ask.source,
     });
-    let entry = match Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event) {
+    let entry = match Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify) {
         Ok(entry) => entry,
         Err(error) => return Refusal::internal(error),
     };

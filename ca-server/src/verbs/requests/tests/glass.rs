@@ -161,7 +161,7 @@ async fn an_overdue_review_bars_the_person_and_nobody_else() {
     let entries = house.entries().await;
     let barred: Vec<_> = entries.iter().filter(|entry| entry["code"] == "break-glass.refused").collect();
     assert_eq!((barred.len(), &barred[0]["overdue"]), (2, &id(&body).into()));
-    assert_eq!(barred[0]["severity"], "high");
+    assert_eq!((&barred[0]["severity"], &barred[0]["notify"][0]), (&"high".into(), &"security".into()));
 
     // What was opened in time is used to its end all the same.
     house.issue_under(EVE, "deploy@db-1", &second).await.unwrap();
