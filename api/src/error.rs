@@ -24,6 +24,8 @@ pub enum Code {
     GroupsOverage,
     /// 403: policy says no; `decision` says why.
     Denied,
+    /// 403: it is frozen: nothing is issued until two people thaw it.
+    Frozen,
     /// 403: people must approve; `decision` says who.
     NeedsApproval,
     /// 403: the user key is refused.

@@ -3,9 +3,12 @@
 mod about;
 mod audit;
 mod certificates;
+pub mod diff;
+pub mod digest;
 mod error;
 mod hosts;
 mod login;
+pub mod proof;
 mod requests;
 mod sessions;
 pub mod signature;

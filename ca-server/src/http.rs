@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod bodies;
+mod body;
 pub mod client;
 pub mod connections;
 pub mod door;

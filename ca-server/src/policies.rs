@@ -2,7 +2,7 @@
 
 mod directory;
 
-use policy::{Finding, Policies, Sources};
+use policy::{Finding, Policies, Source, Sources};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -18,8 +18,21 @@ pub use directory::{Stamp, read, writable_by_others};
 pub struct Loaded {
     /// The set.
     pub policies: Policies,
-    /// SHA-256 over the sorted names and the bytes of its files, hex.
+    /// SHA-256 over the sorted names and the bytes of its files, hex: [`api::digest::of_policies`].
     pub digest: String,
+    sources: Sources,
+}
+
+impl Loaded {
+    /// `policies`, which were read from `sources`.
+    pub(crate) fn new(policies: Policies, sources: Sources) -> Self {
+        Self { policies, digest: digest(&sources), sources }
+    }
+
+    /// The files it was read from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        directory::all(&self.sources)
+    }
 }
 
 /// The policy set in force. Readers hold the [`Loaded`] they began with to the end of their request.
@@ -68,7 +81,7 @@ impl LivePolicies {
     /// Every finding of a set that cannot be read, does not validate or fails a test of its own.
     pub fn load_dir(path: &Path) -> Result<Self, Rejected> {
         let stamp = Stamp::of(path).ok();
-        let loaded = load(&read_own(path)?)?;
+        let loaded = load(read_own(path)?)?;
         let looks = Mutex::new(Looks { tried: stamp.clone(), last: stamp });
         Ok(Self::holding(loaded, Some(Watched { path: path.to_owned(), looks })))
     }
@@ -78,7 +91,7 @@ impl LivePolicies {
     /// # Errors
     /// Every finding of a set that does not validate or fails a test of its own.
     pub fn from_sources(sources: Sources) -> Result<Self, Rejected> {
-        load(&sources).map(|loaded| Self::holding(loaded, None))
+        load(sources).map(|loaded| Self::holding(loaded, None))
     }
 
     fn holding(loaded: Loaded, directory: Option<Watched>) -> Self {
@@ -110,7 +123,7 @@ impl LivePolicies {
         }
         let read = read_own(&watched.path).and_then(|sources| {
             let unchanged = digest(&sources) == self.current().digest;
-            if unchanged { Ok(None) } else { load(&sources).map(Some) }
+            if unchanged { Ok(None) } else { load(sources).map(Some) }
         });
         match &read {
             Ok(_) => self.stale.store(0, Ordering::Relaxed),
@@ -174,14 +187,15 @@ fn read_own(path: &Path) -> Result<Sources, Rejected> {
     if open.is_empty() { read(path).map_err(Rejected) } else { Err(Rejected(open)) }
 }
 
-fn load(sources: &Sources) -> Result<Loaded, Rejected> {
-    let policies = Policies::load(sources).map_err(Rejected)?;
-    let (failed, _ran) = failed_tests(&policies, sources);
-    if failed.is_empty() { Ok(Loaded { policies, digest: digest(sources) }) } else { Err(Rejected(failed)) }
+fn load(sources: Sources) -> Result<Loaded, Rejected> {
+    let policies = Policies::load(&sources).map_err(Rejected)?;
+    let (failed, _ran) = failed_tests(&policies, &sources);
+    if failed.is_empty() { Ok(Loaded::new(policies, sources)) } else { Err(Rejected(failed)) }
 }
 
 fn digest(sources: &Sources) -> String {
-    directory::digest(sources)
+    let files = directory::all(sources).map(|source| (source.name.as_str(), source.text.as_str()));
+    api::digest::hex(&api::digest::of_policies(files))
 }
 
 #[cfg(test)]

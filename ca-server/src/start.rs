@@ -20,7 +20,7 @@ use crate::{
     sinks::Sinks,
     store::{outbox::Outbox, redb::RedbStore},
     systemd,
-    verbs::{refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{self, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -147,9 +147,11 @@ pub async fn serve(
     Ok(())
 }
 
-/// The first fact of each run. If it cannot be kept, nothing else could be either.
+/// The first fact of each run, after the policy set where the log does not have it. If it cannot be kept, nothing else could be either.
 async fn record_start(app: &App) -> anyhow::Result<()> {
     let loaded = app.policies.current();
+    // It may have changed while no server ran.
+    verbs::policies::record(app, &loaded, "start").await.context("the policy set cannot be recorded")?;
     let event = Event::ServerStarted {
         version: env!("CARGO_PKG_VERSION"),
         audience: &app.audience,

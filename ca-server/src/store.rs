@@ -1,20 +1,27 @@
 //! What must outlive the process. Each verb is one transaction; what is atomic and durable stands at each.
 
+mod agenda;
 #[cfg(test)]
 mod conformance;
 pub mod memory;
 pub mod outbox;
+mod policies;
 pub mod records;
 pub mod redb;
 mod requests;
+pub mod revocations;
 
 use crate::audit::{Actor, Entry, Event, tree::Hash};
+pub use agenda::Agenda;
 use async_trait::async_trait;
+pub use policies::{PolicyFile, PolicyRecord, PolicySet};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 pub use records::{
-    Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Stepped, TokenUse, Which,
+    Claim, Due, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Look, Opened, Recorded, Stepped, TokenUse,
+    Which, Word,
 };
 pub use requests::Requests;
+pub use revocations::{Freezes, Issued, LiveCertificate, Revocations, Revoked, Selection};
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
@@ -25,7 +32,7 @@ pub struct StoreError(pub String);
 /// A place for facts. On `Ok` a write is durable (it survives `kill -9` and power loss) and visible to every later read.
 /// Writes of many callers may share one commit; none is answered before it. A write that failed may be tried again.
 #[async_trait]
-pub trait Store: Requests + Send + Sync {
+pub trait Store: Requests + Agenda + PolicyRecord + Revocations + Send + Sync {
     /// Opens a login session. One transaction: uses up the token, keeps the session and its identity as the latest of
     /// that person, appends the entry. A token that
     /// was used before changes nothing and answers [`Opened::TokenUsed`]; more than `most` live sessions of that
@@ -55,12 +62,14 @@ pub trait Store: Requests + Send + Sync {
     /// transaction. A key bound to another identity changes nothing and answers [`Recorded::KeyTaken`]; a session that
     /// is no longer there changes nothing and answers [`Recorded::SessionEnded`]. With a claim, the request and those that
     /// prolong it must have as many steps as when it was decided, and the claim's step is added; else nothing changes
-    /// and the answer is [`Recorded::RequestChanged`].
+    /// and the answer is [`Recorded::RequestChanged`]. If the freezes have another version than `issued` was decided with,
+    /// nothing changes and the answer is [`Recorded::FreezesChanged`]. Keeps `issued` until it has long expired.
     async fn record_issue(
         &self,
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError>;
 
@@ -84,8 +93,9 @@ pub trait Store: Requests + Send + Sync {
     /// changes once it is there; one that is not there is an error.
     async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError>;
 
-    /// Forgets sessions that ran out, used tokens that can no longer be valid, and keys bound longer than they are
-    /// remembered. Requests are kept. Each session that goes leaves an entry, in the same transaction.
+    /// Forgets sessions that ran out, used tokens that can no longer be valid, keys bound longer than they are
+    /// remembered, and certificates that expired [`revocations::AFTER_EXPIRY`] ago (which is a new version of the KRL where
+    /// one of them was in it). Requests are kept. Each session that goes leaves an entry, in the same transaction.
     async fn prune(&self, now: UnixTime) -> Result<(), StoreError>;
 
     /// Whether the store can be written just now.

@@ -9,6 +9,7 @@ pub mod glass;
 pub mod hosts;
 pub mod issue;
 pub mod login;
+pub mod policies;
 pub mod refusals;
 pub mod replay;
 pub mod requests;

@@ -297,7 +297,7 @@ fn server_time(failure: &Failure) -> Option<u64> {
 
 fn from_refusal(detail: ErrorDetail) -> Failure {
     let exit = match detail.code {
-        Code::Denied => Exit::Denied,
+        Code::Denied | Code::Frozen => Exit::Denied,
         Code::NeedsApproval => Exit::NeedsApproval,
         Code::LoginRequired | Code::BadSignature => Exit::NeedsLogin,
         Code::IssuerUnavailable | Code::StoreUnavailable => Exit::Unreachable,

@@ -7,6 +7,7 @@ mod decision;
 mod engine;
 mod expectations;
 mod explain;
+mod freeze;
 mod inventory;
 #[cfg(test)]
 mod kit;
@@ -26,6 +27,7 @@ pub use decision::{
 pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
+pub use freeze::{Freeze, Frozen, MayNotThaw, Thaw, frozen, may_thaw, thawed};
 pub use inventory::{Binding, Host, Inventory};
 pub use life::{Life, Need, Over, Review, Stage, asked, barred, reviewed, stage};
 pub use request::{Approval, BreakGlass, Digest, EndReason, Request, Step, Verdict, What};
@@ -34,6 +36,7 @@ pub use service::{administers, audits};
 pub use source::{Finding, Source, Sources};
 pub use terms::{Extension, Network, SourceAddress, Terms};
 pub use words::{
-    Account, Email, GrantId, Group, HostGroup, HostName, Identity, Incident, Issuer, KeyId, Kind, PolicyId, Principal,
-    Principals, Reason, RequestId, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity, WordError,
+    Account, Email, FreezeId, GrantId, Group, HostGroup, HostName, Identity, Incident, Issuer, KeyId, Kind, PolicyId,
+    Principal, Principals, Reason, RequestId, Seconds, Serial, SessionId, Subject, Target, Ticket, UnixTime, Validity,
+    WordError,
 };

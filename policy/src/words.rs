@@ -11,8 +11,8 @@ mod time;
 pub use identity::{Identity, Kind};
 pub use key_id::{KeyId, Serial};
 pub use names::{
-    Account, Email, GrantId, Group, HostGroup, HostName, Incident, Issuer, PolicyId, Reason, RequestId, SessionId,
-    Subject, Ticket,
+    Account, Email, FreezeId, GrantId, Group, HostGroup, HostName, Incident, Issuer, PolicyId, Reason, RequestId,
+    SessionId, Subject, Ticket,
 };
 pub use principal::{Principal, Principals};
 pub use target::Target;

@@ -103,6 +103,7 @@ pub const fn status(code: Code) -> StatusCode {
         Code::UnknownIssuer
         | Code::GroupsOverage
         | Code::Denied
+        | Code::Frozen
         | Code::NeedsApproval
         | Code::KeyRefused
         | Code::ProofRequired => StatusCode::FORBIDDEN,

@@ -1,7 +1,6 @@
 //! A policy directory, as bytes: which files count, how many, how large.
 
 use policy::{Finding, Source, Sources, TestOutcome};
-use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File},
     io::{self, Read as _},
@@ -91,19 +90,9 @@ impl Stamp {
     }
 }
 
-/// SHA-256 over the sorted names and the bytes, each with its length before it, hex.
-pub(super) fn digest(sources: &Sources) -> String {
-    let mut all: Vec<&Source> =
-        sources.policies.iter().chain(&sources.hosts).chain(&sources.groups).chain(&sources.tests).collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut hash = Sha256::new();
-    for source in all {
-        for part in [source.name.as_bytes(), source.text.as_bytes()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Every file of a set.
+pub(super) fn all(sources: &Sources) -> impl Iterator<Item = &Source> {
+    sources.policies.iter().chain(&sources.hosts).chain(&sources.groups).chain(&sources.tests)
 }
 
 /// A failed test, as a finding.

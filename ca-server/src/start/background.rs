@@ -2,9 +2,9 @@
 
 use crate::{
     app::App,
-    audit::{Entry, Event},
     http::{door::Shared, tls::Tls},
     sinks::Pace,
+    verbs,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -84,13 +84,8 @@ async fn policies(app: &Arc<App>, now: bool) {
         Err(error) => return tracing::error!(%error, "the policy directory could not be looked at"),
     };
     let former = app.policies.current();
-    let event = Event::PolicyLoaded { from: &former.digest, to: &loaded.digest, policies: loaded.policies.len() };
-    let entry = match Entry::new(app.clock.now_ms(), "reload", &event) {
-        Ok(entry) => entry,
-        Err(error) => return tracing::error!(%error, "the new policy set cannot be recorded; the old one stays"),
-    };
     // The record comes first: no decision may rest on a set that the log does not know.
-    if let Err(error) = app.store.append(entry).await {
+    if let Err(error) = verbs::policies::record(app, &loaded, "reload").await {
         app.policies.forget_attempt();
         return tracing::error!(%error, "the new policy set cannot be recorded; the old one stays in force");
     }

@@ -1,7 +1,10 @@
 //! What every store promises, as one suite that runs on each.
 
+mod agenda;
 pub(crate) mod outbox;
-mod requests;
+pub(crate) mod policies;
+pub(in crate::store) mod requests;
+pub(crate) mod revocations;
 
 use super::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse, records::KEY_MEMORY};
 use crate::{
@@ -13,6 +16,7 @@ use crate::{
     fixture::seal,
 };
 use policy::{Identity, Kind, Seconds, SessionId, UnixTime};
+use revocations::issued;
 use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 pub(super) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -30,7 +34,10 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     entries_come_in_order_and_whole(&store).await;
     a_use_is_seen_and_never_goes_back(&*store).await;
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
+    policies::run(&store).await;
     requests::run(&store).await;
+    agenda::run(&store).await;
+    revocations::run(&store).await;
     what_ends_by_itself_is_on_record(&*store).await;
     the_tree_is_over_the_entries_and_signed(&*store).await;
     store.ready().await.unwrap();
@@ -136,12 +143,21 @@ async fn a_key_belongs_to_who_proved_it_first(store: &dyn Store) {
     open(store, session(31, "lee"), 31).await;
     let (kim, lee) = (session(30, "kim").id, session(31, "lee").id);
     let binding = Some(KeyBinding { key: [9; 32], at: NOW });
-    assert_eq!(store.record_issue(&kim, binding, None, entry("kim's")).await.unwrap(), Recorded::Yes);
+    assert_eq!(
+        store.record_issue(&kim, binding, None, issued(1, "x", "x"), entry("kim's")).await.unwrap(),
+        Recorded::Yes
+    );
     let before = store.entry_count().await.unwrap();
-    assert_eq!(store.record_issue(&lee, binding, None, entry("lee's")).await.unwrap(), Recorded::KeyTaken);
+    assert_eq!(
+        store.record_issue(&lee, binding, None, issued(2, "x", "x"), entry("lee's")).await.unwrap(),
+        Recorded::KeyTaken
+    );
     assert!(!store.key_proven(&lee, &[9; 32]).await.unwrap());
     assert_eq!(store.entry_count().await.unwrap(), before, "refused means nothing changed");
-    assert_eq!(store.record_issue(&kim, binding, None, entry("again")).await.unwrap(), Recorded::Yes);
+    assert_eq!(
+        store.record_issue(&kim, binding, None, issued(3, "x", "x"), entry("again")).await.unwrap(),
+        Recorded::Yes
+    );
 }
 
 async fn a_proof_counts_for_its_session_only(store: &dyn Store) {
@@ -151,16 +167,25 @@ async fn a_proof_counts_for_its_session_only(store: &dyn Store) {
     assert!(!store.key_proven(&second, &[9; 32]).await.unwrap());
     assert!(!store.key_proven(&first, &[8; 32]).await.unwrap());
     let binding = Some(KeyBinding { key: [9; 32], at: NOW });
-    assert_eq!(store.record_issue(&second, binding, None, entry("kim's second")).await.unwrap(), Recorded::Yes);
+    assert_eq!(
+        store.record_issue(&second, binding, None, issued(4, "x", "x"), entry("kim's second")).await.unwrap(),
+        Recorded::Yes
+    );
     assert!(store.key_proven(&second, &[9; 32]).await.unwrap() && store.key_proven(&first, &[9; 32]).await.unwrap());
 }
 
 async fn nothing_is_recorded_for_a_session_that_ended(store: &dyn Store) {
     let before = store.entry_count().await.unwrap();
     let nobody = SessionId::from_random([99; 12]);
-    assert_eq!(store.record_issue(&nobody, None, None, entry("x")).await.unwrap(), Recorded::SessionEnded);
+    assert_eq!(
+        store.record_issue(&nobody, None, None, issued(5, "x", "x"), entry("x")).await.unwrap(),
+        Recorded::SessionEnded
+    );
     let binding = Some(KeyBinding { key: [99; 32], at: NOW });
-    assert_eq!(store.record_issue(&nobody, binding, None, entry("x")).await.unwrap(), Recorded::SessionEnded);
+    assert_eq!(
+        store.record_issue(&nobody, binding, None, issued(6, "x", "x"), entry("x")).await.unwrap(),
+        Recorded::SessionEnded
+    );
     assert!(!store.key_proven(&nobody, &[99; 32]).await.unwrap());
     assert_eq!(store.entry_count().await.unwrap(), before);
 }
@@ -219,13 +244,16 @@ async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn Store) {
 
     let binding = Some(KeyBinding { key: [9; 32], at: NOW });
     let zoe = session(41, "zoe").id;
-    assert_eq!(store.record_issue(&zoe, binding, None, entry("x")).await.unwrap(), Recorded::KeyTaken);
+    assert_eq!(
+        store.record_issue(&zoe, binding, None, issued(7, "x", "x"), entry("x")).await.unwrap(),
+        Recorded::KeyTaken
+    );
     store.prune(NOW.plus(KEY_MEMORY)).await.unwrap();
     let mut zoe = session(43, "zoe");
     (zoe.used, zoe.expires) = (NOW.plus(KEY_MEMORY), NOW.plus(KEY_MEMORY).plus(Seconds::new(60)));
     open(store, zoe.clone(), 43).await;
     assert_eq!(
-        store.record_issue(&zoe.id, binding, None, entry("x")).await.unwrap(),
+        store.record_issue(&zoe.id, binding, None, issued(8, "x", "x"), entry("x")).await.unwrap(),
         Recorded::Yes,
         "forgotten by now"
     );

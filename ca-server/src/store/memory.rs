@@ -1,11 +1,14 @@
 //! The store in memory, with the semantics of the real one but durability. For tests and development only.
 
+mod agenda;
 mod outbox;
+mod policies;
 mod requests;
+mod revocations;
 
 use super::{
-    Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions, records,
-    run_out,
+    Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, made_room, most_sessions,
+    records, run_out,
 };
 use crate::audit::{
     Entry,
@@ -33,6 +36,8 @@ struct Facts {
     hashes: Vec<Hash>,
     frontier: Frontier,
     sinks: outbox::Sinks,
+    policies: Option<super::PolicySet>,
+    ended: revocations::Ended,
 }
 
 impl Facts {
@@ -76,7 +81,7 @@ impl Store for MemoryStore {
             return Ok(Opened::TokenUsed);
         }
         facts.tokens.insert(token.digest, token.forget);
-        facts.asked.met(&session.identity);
+        facts.asked.met(&session.identity, session.started);
         let owner = records::owner(&session.identity.issuer, &session.identity.subject);
         facts.sessions.insert(session.id.clone(), session.clone());
         let theirs =
@@ -124,6 +129,7 @@ impl Store for MemoryStore {
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let mut facts = self.facts()?;
@@ -133,6 +139,9 @@ impl Store for MemoryStore {
         let owner = records::owner(&identity.issuer, &identity.subject);
         if claim.as_ref().is_some_and(|claim| !facts.asked.stands(claim)) {
             return Ok(Recorded::RequestChanged);
+        }
+        if facts.ended.freezes.version != issued.freezes {
+            return Ok(Recorded::FreezesChanged);
         }
         if let Some(KeyBinding { key, at }) = key {
             let new = || ProvenKey { owner, at, sessions: HashSet::new() };
@@ -148,6 +157,7 @@ impl Store for MemoryStore {
         {
             facts.append(about);
         }
+        facts.ended.issue(issued);
         facts.append(entry);
         Ok(Recorded::Yes)
     }
@@ -191,6 +201,7 @@ impl Store for MemoryStore {
             facts.append(run_out(&session, now)?);
         }
         facts.tokens.retain(|_, forget| now < *forget);
+        facts.ended.prune(now);
         facts.keys.retain(|_, known| now.since(known.at) < records::KEY_MEMORY.as_secs());
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! What a store keeps, as types.
 
 use crate::audit::Entry;
-use policy::{Identity, Issuer, Seconds, SessionId, Subject, UnixTime, What};
+use policy::{Group, Identity, Issuer, Seconds, SessionId, Subject, UnixTime, What};
 use sha2::{Digest as _, Sha256};
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// For how long a store remembers whose a user key is, counted from its last proof. Longer than any certificate lives.
 pub const KEY_MEMORY: Seconds = Seconds::new(90 * 86_400);
@@ -81,6 +81,8 @@ pub enum Recorded {
     SessionEnded,
     /// Something happened to the request, or to one that prolongs it, since it was decided.
     RequestChanged,
+    /// Something was frozen or thawed since it was decided.
+    FreezesChanged,
 }
 
 /// A request with all that happened to it. Its version is the number of its steps.
@@ -101,8 +103,101 @@ pub enum Which {
     Waiting(UnixTime),
     /// Emergency access, by anybody, that no step has reviewed. Neither time nor an end takes it from this list.
     Unreviewed,
+    /// Those that have this word in the index.
+    With(Word),
     /// All that are kept.
     All,
+}
+
+/// What requests are found by: who asked, a host, a ticket. Letters are not told apart by their case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Word(String);
+
+impl Word {
+    /// Whoever has this e-mail address or subject, at whichever issuer.
+    pub fn user(name: &str) -> Self {
+        Self::of("user", name)
+    }
+
+    /// This host, by its name in the inventory.
+    pub fn host(name: &policy::HostName) -> Self {
+        Self::of("host", name.as_str())
+    }
+
+    /// This ticket.
+    pub fn ticket(ticket: &policy::Ticket) -> Self {
+        Self::of("ticket", ticket.as_str())
+    }
+
+    /// As an index keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}:{}", name.to_lowercase()))
+    }
+}
+
+/// All words by which `request` is found, each once.
+pub fn words(request: &policy::Request) -> BTreeSet<Word> {
+    let requester = &request.requester;
+    let people = [Some(requester.subject.as_str()), requester.email.as_ref().map(policy::Email::as_str)];
+    let hosts = request.targets.iter().map(|target| Word::host(target.host()));
+    people.into_iter().flatten().map(Word::user).chain(hosts).chain(request.ticket.as_ref().map(Word::ticket)).collect()
+}
+
+/// When a request is to be looked at next, because the clock alone may change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Not before then.
+    pub at: UnixTime,
+    /// Whether a reminder of it is on record, or none is due any more.
+    pub reminded: bool,
+}
+
+/// A request that is to be looked at now, as of one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The request.
+    pub kept: KeptRequest,
+    /// What was arranged.
+    pub look: Look,
+}
+
+/// The shortest wait of which anybody is reminded, and twice the least time that a reminder leaves.
+const WORTH_REMINDING: u64 = 120;
+
+/// When people are reminded of a request that waits for them: after three quarters of its time, a minute before its end
+/// at the latest. None where it waits for less than two minutes.
+pub fn reminder(request: &policy::Request) -> Option<UnixTime> {
+    let patience = request.expires.since(request.filed);
+    let after = (patience - patience / 4).min(patience.saturating_sub(WORTH_REMINDING / 2));
+    (patience >= WORTH_REMINDING).then(|| UnixTime::from_secs(request.filed.as_secs().saturating_add(after)))
+}
+
+/// What is arranged for a request when it is filed.
+pub(super) fn first_look(request: &policy::Request) -> Look {
+    match reminder(request) {
+        Some(at) => Look { at, reminded: false },
+        None => Look { at: request.expires, reminded: true },
+    }
+}
+
+/// What is arranged once `step` has been taken; none where it ended the request. A review after the fact changes nothing.
+pub(super) fn look_after(step: &policy::Step, before: Option<Look>) -> Option<Look> {
+    if reviews(step) {
+        return before;
+    }
+    let reminded = before.is_none_or(|before| before.reminded);
+    (!ends(step)).then_some(Look { at: step.at, reminded })
+}
+
+/// Since when somebody is known to be in their groups, once `identity` has logged in at `at`: what was known of a group that
+/// they are in still stays, what they left is forgotten.
+pub(super) fn groups_since(known: &[(Group, UnixTime)], identity: &Identity, at: UnixTime) -> Vec<(Group, UnixTime)> {
+    let since = |group: &Group| known.iter().find(|(name, _)| name == group).map_or(at, |(_, since)| *since);
+    identity.groups.iter().map(|group| (group.clone(), since(group))).collect()
 }
 
 /// What makes filing again the same as filing once.

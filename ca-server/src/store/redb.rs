@@ -2,15 +2,18 @@
 //!
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
+mod agenda;
 mod file;
 mod head;
 mod live;
 mod operations;
 mod outbox;
 mod overlay;
+mod policies;
 mod reader;
 mod recent;
 mod requests;
+mod revocations;
 mod tables;
 mod used;
 mod writer;
@@ -18,13 +21,14 @@ mod writer;
 pub use file::{OpenError, examine};
 pub use reader::LogReader;
 
-use super::{Claim, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
+use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
+use revocations::RecentFreezes;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -40,6 +44,7 @@ pub struct RedbStore {
     writer: Writer,
     used: LastUse,
     recent: Arc<Recent>,
+    freezes: Arc<RecentFreezes>,
 }
 
 impl RedbStore {
@@ -64,7 +69,7 @@ impl RedbStore {
     fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
         let writer = Writer::start(Arc::clone(&live), seal).map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default() })
+        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), freezes: Arc::default() })
     }
 
     /// A write after which sessions may be others than before.
@@ -164,10 +169,14 @@ impl Store for RedbStore {
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
-        let session = session.clone();
-        self.writer.write(move |tables| operations::record_issue(tables, &session, key, claim.as_ref(), &entry)).await
+        let (session, row) = (session.clone(), issued.into());
+        let operation = move |tables: &mut Tables<'_>| {
+            operations::record_issue(tables, &session, key, claim.as_ref(), &row, &entry)
+        };
+        self.writer.write(operation).await
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {

@@ -3,7 +3,7 @@
 use super::{Filed, Idempotency, KeptRequest, Stepped, StoreError, Which};
 use crate::audit::Entry;
 use async_trait::async_trait;
-use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
 
 /// A place for requests. The promises of [`super::Store`] hold for each verb. A request never changes and is never
 /// removed; steps are appended to it one by one, so the number of them is its version.
@@ -41,11 +41,17 @@ pub trait Requests {
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError>;
 
     /// Appends a step and the entry, in one transaction, if the request has `seen` steps. If it has any other number, or is
-    /// not kept, nothing changes and the answer is [`Stepped::Changed`].
+    /// not kept, nothing changes and the answer is [`Stepped::Changed`]. A step that ends the request (a denial, a
+    /// withdrawal, an end) also revokes, in that transaction, the certificates that were recorded under it and have not expired
+    /// at the time of the step; what [`super::revocations`] makes of them follows the entry.
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError>;
 
     /// When the last of the certificates that were recorded under this request expires; none where there was none.
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError>;
+
+    /// Since when this person is known to be in each group of their latest login: since the first of the logins, without one
+    /// in between that lacked it, that had the group. Groups of a login that left no such time count as held for ever.
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError>;
 
     /// Who this was when they last logged in, whether or not a session of theirs is left.
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError>;

@@ -12,10 +12,6 @@ use api::Code;
 use policy::{
     Digest, Identity, Life, Now, Policies, Request, RequestId, Review, Stage, Step, Target, Terms, UnixTime, What,
 };
-use sha2::{Digest as _, Sha256};
-
-/// The text that stands before a request's bytes in its digest.
-const DIGEST_LABEL: &[u8] = b"jit-ssh access request v1\n";
 
 /// A request and its facts.
 pub(super) struct Case {
@@ -113,6 +109,11 @@ impl Case {
             extensions: self.extensions.iter().map(|(request, _, steps)| (request.id.clone(), steps.len())).collect(),
         }
     }
+
+    /// Where a step that is taken now stands.
+    pub(super) fn taken(&self, now: Now) -> crate::audit::Taken {
+        crate::audit::Taken { step: self.steps.len(), decided: now }
+    }
 }
 
 /// What somebody is to a request: who is nothing to it learns nothing of it, not even that it exists.
@@ -188,17 +189,11 @@ async fn today(app: &App, mut steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
     Ok(steps)
 }
 
-/// SHA-256 over the request as it is written in JSON, after a line that says what it is.
 fn digest(request: &Request) -> Result<Digest, Refusal> {
-    let json = serde_json::to_vec(request).map_err(Refusal::internal)?;
-    Ok(Digest(Sha256::new().chain_update(DIGEST_LABEL).chain_update(json).finalize().into()))
+    Ok(api::digest::of_request(&serde_json::to_vec(request).map_err(Refusal::internal)?))
 }
 
 /// A digest in hex.
 pub(super) fn hex(digest: &Digest) -> String {
-    use std::fmt::Write as _;
-    digest.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    api::digest::hex(&digest.0)
 }

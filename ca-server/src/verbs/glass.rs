@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event, Glass},
+    audit::{Actor, BreakGlassEvent, Entry},
     policies::Loaded,
     refusal::Refusal,
     store::Which,
@@ -119,9 +119,10 @@ pub(super) fn opened<'a>(
     request: &'a Request,
     glass: &'a BreakGlass,
     digest: &'a str,
+    decided: Now,
     policy_digest: &'a str,
-) -> Event<'a> {
-    Event::Glass(Glass::Opened {
+) -> BreakGlassEvent<'a> {
+    BreakGlassEvent::Opened {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
@@ -132,9 +133,10 @@ pub(super) fn opened<'a>(
         incident: &glass.incident,
         reason: request.reason.as_ref().map(Reason::as_str),
         review_by: glass.review_by,
+        decided,
         policy_digest,
         source: request.source,
-    })
+    }
 }
 
 /// Puts on record that somebody looked at an emergency access after the fact. From then on it is no longer in the way of
@@ -203,7 +205,7 @@ async fn noted(
     notify: &[String],
 ) -> Refusal {
     app.refusals.charge(&ask.identity);
-    let event = Event::Glass(Glass::Refused {
+    let event = BreakGlassEvent::Refused {
         actor: Actor::from(&ask.identity),
         session: &caller.session.id,
         target: &ask.target,
@@ -214,7 +216,7 @@ async fn noted(
         overdue,
         policy_digest: &loaded.digest,
         source: ask.source,
-    });
+    };
     let entry = match Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify) {
         Ok(entry) => entry,
         Err(error) => return Refusal::internal(error),

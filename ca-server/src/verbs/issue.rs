@@ -8,12 +8,12 @@ mod under;
 use super::authenticate::Caller;
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Pinned},
     ca::{Unsigned, UserKey},
     clock, fault,
     policies::Loaded,
     refusal::Refusal,
-    store::{Claim, KeyBinding, Recorded},
+    store::{Claim, Issued, KeyBinding, Recorded},
 };
 use api::{CertificateRequest, CertificateResponse, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -58,7 +58,7 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
     Err(answer::kept_changing())
 }
 
-/// Once through: nothing where something happened to the request between decision and record.
+/// Once through: nothing where something happened to the request, or was frozen, between decision and record.
 async fn attempt(
     app: &App,
     caller: &Caller,
@@ -69,27 +69,44 @@ async fn attempt(
 ) -> Result<Option<CertificateResponse>, Refusal> {
     let loaded = app.policies.current();
     let now = app.clock.now();
-    let access = decide(app, caller, ask, named, &loaded, clock::moment(now, &app.zone)).await?;
+    let decided = clock::moment(now, &app.zone);
+    // Looked at before the decision: a freeze that is set from here on is found when the certificate is to be recorded.
+    let freezes = app.store.freezes().await?;
+    let access = decide(app, caller, ask, named, &loaded, decided).await?;
     fault::point("issue.decided");
 
     let (grant, id) = (access.grant(), access.id()?);
+    if let Some(freeze) = policy::frozen(&freezes.all, &ask.identity, grant.target().host()) {
+        return Err(refuse::frozen(app, caller, freeze, Some(grant.target())).await);
+    }
     let unsigned = app.authority.prepare(grant, &id, key, serial()?, now).map_err(answer::not_made)?;
-    let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest)?;
-    let claim = access.claim(app, caller, unsigned.expires(), now)?;
+    let claim = access.claim(app, caller, unsigned.expires(), decided)?;
+    let entry = record(app, caller, ask, &access, &id, key, &unsigned, &loaded.digest, decided, claim.as_ref())?;
     let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
+
+    let issued = Issued {
+        serial: unsigned.serial(),
+        expires: unsigned.expires(),
+        holder: (ask.identity.issuer.clone(), ask.identity.subject.clone()),
+        host: grant.target().host().clone(),
+        policy: grant.policy().clone(),
+        grant: id.clone(),
+        freezes: freezes.version,
+    };
 
     // The point of no return: once this record is durable, the certificate counts as issued, whatever happens after.
     // Signing overlaps the commit; nothing is released before both are done.
-    let (recorded, signed) = tokio::join!(app.store.record_issue(&caller.session.id, binding, claim, entry), async {
-        let signed = app.authority.sign(&unsigned);
-        fault::point("issue.signed");
-        signed
-    });
+    let (recorded, signed) =
+        tokio::join!(app.store.record_issue(&caller.session.id, binding, claim, issued, entry), async {
+            let signed = app.authority.sign(&unsigned);
+            fault::point("issue.signed");
+            signed
+        });
     match recorded? {
         Recorded::Yes => {}
         Recorded::KeyTaken => return Err(refuse::key(app, caller, &ask.target, key, answer::key_taken()).await),
         Recorded::SessionEnded => return Err(answer::session_ended()),
-        Recorded::RequestChanged => return Ok(None),
+        Recorded::RequestChanged | Recorded::FreezesChanged => return Ok(None),
     }
     fault::point("issue.recorded");
     let certificate = signed.map_err(answer::not_made)?.release();
@@ -128,7 +145,7 @@ async fn decide(
     match found {
         Found::Granted(under) => Ok(Access::Under(under)),
         Found::No(no, waits) => {
-            let refusal = refuse::decision(app, caller, ask, &no, &loaded.digest).await;
+            let refusal = refuse::decision(app, caller, ask, &no, &loaded.digest, now, named).await;
             Err(under::refusal(refusal, ask, waits.as_ref()))
         }
     }
@@ -164,7 +181,7 @@ impl Access {
         })
     }
 
-    fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Option<Claim>, Refusal> {
+    fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: policy::Now) -> Result<Option<Claim>, Refusal> {
         match self {
             Self::Standing(_) => Ok(None),
             Self::Under(under) => under.claim(app, caller, expires, now).map(Some),
@@ -187,6 +204,8 @@ fn record(
     key: &UserKey,
     unsigned: &Unsigned<'_>,
     policy_digest: &str,
+    decided: policy::Now,
+    claim: Option<&Claim>,
 ) -> Result<Entry, Refusal> {
     let grant = access.grant();
     // What was approved is what counts, not what was said now.
@@ -207,10 +226,21 @@ fn record(
         user_key: key.fingerprint(),
         expires: unsigned.expires(),
         under: request.map(|request| &request.id),
+        duration: ask.duration.filter(|_| request.is_none()),
+        decided,
+        pinned: &pinned(claim),
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
     let notify = &grant.terms().notify;
     Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify).map_err(Refusal::internal)
+}
+
+/// What the decision under a request looked at: so many steps and no others, the first use among them if this is it.
+fn pinned(claim: Option<&Claim>) -> Vec<Pinned<'_>> {
+    let Some(claim) = claim else { return Vec::new() };
+    let request = Pinned { id: &claim.request, steps: claim.seen + usize::from(claim.step.is_some()) };
+    let prolonging = claim.extensions.iter().map(|(id, steps)| Pinned { id, steps: *steps });
+    std::iter::once(request).chain(prolonging).collect()
 }
 
 #[cfg(test)]

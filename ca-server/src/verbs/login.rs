@@ -32,6 +32,7 @@ pub async fn login(app: &App, origin: &Origin, request: LoginRequest) -> Result<
         session: &session.id,
         groups: &session.identity.groups,
         mfa: session.identity.mfa,
+        identity: &session.identity,
         source: origin.source,
         binding: verified.binding,
         token_digest: &token_digest,

@@ -14,7 +14,7 @@ pub(super) use view::{etag, shown};
 use super::{authenticate::Caller, case, case::Case, glass, issue::refuse};
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     policies::Loaded,
     refusal::Refusal,
@@ -67,20 +67,23 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
 
     let case = Case::filed(request.clone())?;
     let digest = case::hex(&case.digest);
-    let filed = Event::RequestFiled {
+    let filed = RequestEvent::Filed {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
         filed: &request,
         digest: &digest,
+        decided: now,
         policy_digest: &loaded.digest,
     };
-    let event = match &request.break_glass {
-        Some(broken) => glass::opened(caller, &request, broken, &digest, &loaded.digest),
-        None => filed,
+    let (at, http, notify) = (app.clock.now_ms(), &caller.origin.request_id, case.channels(app, &loaded.policies));
+    let entry = match &request.break_glass {
+        Some(broken) => {
+            let opened = glass::opened(caller, &request, broken, &digest, now, &loaded.digest);
+            Entry::notifying(at, http, &opened, &notify)
+        }
+        None => Entry::notifying(at, http, &filed, &notify),
     };
-    let notify = case.channels(app, &loaded.policies);
-    let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, &notify);
     let entry = entry.map_err(Refusal::internal)?;
     match app.store.file_request(request, idempotency, entry).await? {
         Filed::Yes => shown(&loaded.policies, caller, &case, now).map(Outcome::Filed),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event, Glass},
+    audit::{Actor, Entry, RequestEvent},
     clock::moment,
     policies::Loaded,
     refusal::Refusal,
@@ -77,7 +77,7 @@ pub(super) async fn take(
         if case.steps.len() >= Request::MOST_STEPS {
             return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
         }
-        let entry = entry(app, caller, &case, &what, &loaded)?;
+        let entry = entry(app, caller, &case, &what, &loaded, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
         match app.store.add_step(&id, case.steps.len(), step.clone(), entry).await? {
             Stepped::Yes => {
@@ -122,25 +122,27 @@ fn changed() -> Refusal {
         .hint("look at it again, then decide")
 }
 
-fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded) -> Result<Entry, Refusal> {
+fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded, now: Now) -> Result<Entry, Refusal> {
     let policy_digest = loaded.digest.as_str();
     let (actor, session, source) = (Actor::from(&caller.session.identity), &caller.session.id, caller.origin.source);
     let id = &case.request.id;
-    let (digest, grant) = (case::hex(&case.digest), id.grant());
+    let (digest, grant, step) = (case::hex(&case.digest), id.grant(), case.taken(now));
     let event = match what {
-        What::Approved(approval) => Event::RequestApproved { actor, session, id, approval, policy_digest, source },
+        What::Approved(approval) => {
+            RequestEvent::Approved { actor, session, id, step, approval, policy_digest, source }
+        }
         What::Denied { reason } => {
             let (digest, reason) = (digest.as_str(), reason.as_str());
-            Event::RequestDenied { actor, session, id, digest, reason, policy_digest, source }
+            RequestEvent::Denied { actor, session, id, step, digest, reason, policy_digest, source }
         }
-        What::Cancelled => Event::RequestCancelled { actor, session, id, source },
+        What::Cancelled => RequestEvent::Cancelled { actor, session, id, step, source },
         What::Ended { why, reason } => {
             let reason = reason.as_ref().map(policy::Reason::as_str);
-            Event::GrantEnded { actor, session, id, grant: &grant, why: *why, reason, source }
+            RequestEvent::GrantEnded { actor, session, id, step, grant: &grant, why: *why, reason, source }
         }
         What::Reviewed { verdict, reason } => {
             let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
-            Event::Glass(Glass::Reviewed { actor, session, id, digest, verdict, reason, policy_digest, source })
+            RequestEvent::Reviewed { actor, session, id, step, digest, verdict, reason, source }
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
@@ -151,7 +153,7 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded) 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> Refusal {
     app.refusals.charge(&caller.session.identity);
-    let event = Event::RequestRefused {
+    let event = RequestEvent::Refused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id,

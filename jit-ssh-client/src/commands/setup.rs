@@ -1,7 +1,6 @@
 //! `jit-ssh setup`: stock ssh, and all that run it, get certificates by themselves. One file of ours, one line in the
 //! user's; shown before it is written, and taken back to the byte.
 
-mod diff;
 mod ssh_config;
 
 use super::Globals;
@@ -119,7 +118,7 @@ impl Change {
     }
 
     fn diff(&self) -> String {
-        diff::unified(&self.path.display().to_string(), self.old.as_deref(), self.new.as_deref())
+        api::diff::unified(&self.path.display().to_string(), self.old.as_deref(), self.new.as_deref())
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Ask {
 }
 
 /// The moment of a decision, with the local time that policies speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Now {
     /// The instant.
     pub time: UnixTime,

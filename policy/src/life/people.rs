@@ -27,7 +27,7 @@ pub(crate) fn sponsors(who: &Identity, machine: &Identity) -> bool {
 
 /// A number for each of `all`, the same for those who are one person, through however many accounts: if one shares an
 /// account with another and an address with a third, the three are one.
-pub(super) fn numbered(all: &[&Identity]) -> Vec<usize> {
+pub(crate) fn numbered(all: &[&Identity]) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..all.len()).collect();
     loop {
         let before = numbers.clone();

@@ -76,6 +76,19 @@ text_word!(
     request_id
 );
 
+text_word!(
+    /// A freeze's id: `f-` and 24 lower-case hex digits (96 random bits).
+    FreezeId,
+    freeze_id
+);
+
+impl FreezeId {
+    /// The id for 96 random bits of the caller's.
+    pub fn from_random(random: [u8; 12]) -> Self {
+        Self(format!("f-{}", hex(random)))
+    }
+}
+
 impl RequestId {
     /// The id for 96 random bits of the caller's.
     pub fn from_random(random: [u8; 12]) -> Self {
@@ -214,6 +227,10 @@ fn session_id(text: &str) -> Result<String, WordError> {
 
 fn request_id(text: &str) -> Result<String, WordError> {
     random_id(text, "r-").ok_or(WordError::new("request id", "it reads r- and 24 hex digits"))
+}
+
+fn freeze_id(text: &str) -> Result<String, WordError> {
+    random_id(text, "f-").ok_or(WordError::new("freeze id", "it reads f- and 24 hex digits"))
 }
 
 fn random_id(text: &str, prefix: &str) -> Option<String> {

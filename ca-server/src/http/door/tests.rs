@@ -407,9 +407,8 @@ async fn bodies_that_are_waited_for_are_bounded_together_and_strangers_use_up_no
 
 #[tokio::test]
 async fn a_cause_says_where_and_nothing_of_what_was_sent() {
-    let parse = |body: &[u8]| {
-        crate::http::routes::from_json::<api::LoginRequest>(&hyper::HeaderMap::new(), body).err().unwrap()
-    };
+    let parse =
+        |body: &[u8]| crate::http::body::from_json::<api::LoginRequest>(&hyper::HeaderMap::new(), body).err().unwrap();
     let secret = format!("{{\"token\":\"\",\"session_key\":\"\",\"proof\":\"\",\"{}\":1}}", "eyJhbGciOi".repeat(6_000));
     let cause = parse(secret.as_bytes()).cause.unwrap();
     assert!(!cause.contains("eyJ") && cause.contains("line 1 column "), "{cause}");

@@ -1,7 +1,7 @@
 //! What every store promises about requests.
 
-use super::{NOW, entry, open, session};
-use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which};
+use super::{NOW, entry, open, revocations::issued, session};
+use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which, Word};
 use policy::{Approval, BreakGlass, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, Verdict, What};
 use std::{net::IpAddr, sync::Arc};
 
@@ -19,6 +19,8 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     what_prolongs_is_found_and_pinned(&**store).await;
     emergency_access_stays_listed_until_it_is_reviewed(&**store).await;
     the_latest_login_says_who_somebody_is(&**store).await;
+    a_group_is_known_since_the_first_login_that_had_it(&**store).await;
+    requests_are_found_by_their_words(&**store).await;
 }
 
 pub(in crate::store) fn request(id: u8, subject: &str, filed: u64) -> Request {
@@ -40,15 +42,15 @@ pub(in crate::store) fn request(id: u8, subject: &str, filed: u64) -> Request {
     }
 }
 
-fn id(n: u8) -> RequestId {
+pub(in crate::store) fn id(n: u8) -> RequestId {
     RequestId::from_random([n; 12])
 }
 
-fn step(what: What) -> Step {
+pub(in crate::store) fn step(what: What) -> Step {
     Step { at: NOW, by: session(1, "rita").identity, what }
 }
 
-fn approved() -> Step {
+pub(super) fn approved() -> Step {
     step(What::Approved(Approval {
         digest: Digest([7; 32]),
         duration: Some(Seconds::new(60)),
@@ -62,11 +64,16 @@ fn of(subject: &str) -> Which {
     Which::Of(identity.issuer, identity.subject)
 }
 
-async fn file(store: &dyn Store, request: Request) -> Filed {
+pub(in crate::store) async fn file(store: &dyn Store, request: Request) -> Filed {
     store.file_request(request, None, entry("filed")).await.unwrap()
 }
 
-async fn listed(store: &dyn Store, which: &Which, after: Option<u8>, most: usize) -> Vec<RequestId> {
+pub(in crate::store) async fn listed(
+    store: &dyn Store,
+    which: &Which,
+    after: Option<u8>,
+    most: usize,
+) -> Vec<RequestId> {
     let after = after.map(id);
     let kept = store.requests(which, after.as_ref(), most).await.unwrap();
     kept.into_iter().map(|kept| kept.request.id).collect()
@@ -197,13 +204,10 @@ async fn what_has_ended_or_expired_does_not_wait(store: &dyn Store) {
     assert_eq!(listed(store, &at(1_000), None, 1).await, [id(36)]);
     assert_eq!(listed(store, &at(1_000), Some(36), 9).await, [id(35)]);
     assert_eq!(listed(store, &at(1_635), None, 99).await, [id(36)], "an expired one waits for nobody");
-    store.prune(UnixTime::from_secs(NOW.as_secs() + 1_635)).await.unwrap();
-    assert_eq!(listed(store, &at(1_000), None, 1).await, [id(36)]);
-    assert!(store.request(&id(35)).await.unwrap().is_some(), "nothing is forgotten but that it waits");
     assert_eq!(listed(store, &at(1_636), None, 99).await, []);
 }
 
-fn claim(n: u8, seen: usize) -> Claim {
+pub(super) fn claim(n: u8, seen: usize) -> Claim {
     Claim {
         request: id(n),
         seen,
@@ -220,7 +224,9 @@ async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Stor
     store.add_step(&id(40), 0, approved(), entry("step")).await.unwrap();
     let before = store.entry_count().await.unwrap();
     let key = Some(KeyBinding { key: [60; 32], at: NOW });
-    let issue = async |key, claim| store.record_issue(&cleo, key, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |key, claim| {
+        store.record_issue(&cleo, key, Some(claim), issued(9, "x", "x"), entry("issued")).await.unwrap()
+    };
     for seen in [0, 2] {
         assert_eq!(issue(key, claim(40, seen)).await, Recorded::RequestChanged);
     }
@@ -255,7 +261,9 @@ async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
                 let (store, cleo) = (Arc::clone(store), cleo.clone());
                 tokio::spawn(async move {
                     if racer % 2 == 0 {
-                        let recorded = store.record_issue(&cleo, None, Some(claim(n, 0)), entry("issued")).await;
+                        let recorded = store
+                            .record_issue(&cleo, None, Some(claim(n, 0)), issued(13, "x", "x"), entry("issued"))
+                            .await;
                         recorded.unwrap() == Recorded::Yes
                     } else {
                         store.add_step(&id(n), 0, step(What::Cancelled), entry("end")).await.unwrap() == Stepped::Yes
@@ -284,7 +292,9 @@ async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {
     store.add_step(&id(71), 0, approved(), entry("step")).await.unwrap();
     let cleo = session(60, "cleo").id;
     let pinned = |seen| Claim { extensions: vec![(id(71), seen), (id(72), 0)], ..claim(70, 0) };
-    let issue = async |claim| store.record_issue(&cleo, None, Some(claim), entry("issued")).await.unwrap();
+    let issue = async |claim| {
+        store.record_issue(&cleo, None, Some(claim), issued(10, "x", "x"), entry("issued")).await.unwrap()
+    };
     assert_eq!(issue(pinned(0)).await, Recorded::RequestChanged);
     assert_eq!(issue(pinned(1)).await, Recorded::Yes);
 }
@@ -340,4 +350,50 @@ async fn the_latest_login_says_who_somebody_is(store: &dyn Store) {
     assert_eq!(latest().await, Some(later.identity.clone()), "a login that was refused taught nothing");
     store.end_session(&later.id, entry("ended")).await.unwrap();
     assert_eq!(latest().await, Some(later.identity), "and it outlives the session");
+}
+
+async fn a_group_is_known_since_the_first_login_that_had_it(store: &dyn Store) {
+    let who = session(1, "gina").identity;
+    let login = async |n: u8, groups: &[&str], after: u32| {
+        let mut session = session(n, "gina");
+        session.identity.groups = groups.iter().map(|group| group.parse().unwrap()).collect();
+        session.started = NOW.plus(Seconds::new(after));
+        open(store, session, n).await
+    };
+    let known = async || {
+        let known = store.groups_since(&who.issuer, &who.subject).await.unwrap();
+        known.into_iter().map(|(group, since)| (group.to_string(), since.since(NOW))).collect::<Vec<_>>()
+    };
+    let row = |group: &str, since| (group.to_owned(), since);
+    assert_eq!(known().await, []);
+    login(83, &["ops"], 1).await;
+    login(84, &["leads", "ops"], 10).await;
+    assert_eq!(known().await, [row("leads", 10), row("ops", 1)]);
+    login(85, &["leads", "ops"], 20).await;
+    assert_eq!(known().await, [row("leads", 10), row("ops", 1)], "another login changes nothing");
+    login(86, &["ops"], 30).await;
+    login(87, &["ops", "leads"], 40).await;
+    assert_eq!(known().await, [row("ops", 1), row("leads", 40)], "who left and came back is new");
+    assert_eq!(open(store, session(88, "gina"), 87).await, crate::store::Opened::TokenUsed);
+    assert_eq!(known().await, [row("ops", 1), row("leads", 40)], "a login that was refused taught nothing");
+}
+
+async fn requests_are_found_by_their_words(store: &dyn Store) {
+    let mut asked = request(110, "Finn", 90);
+    asked.requester.email = Some("Finn@Example.com".parse().unwrap());
+    asked.targets = vec!["root@web-9".parse().unwrap(), "deploy@web-9".parse().unwrap()];
+    asked.ticket = Some("FIND-1".parse().unwrap());
+    file(store, asked.clone()).await;
+    let later = Request { id: id(111), filed: asked.filed.plus(Seconds::new(1)), ticket: None, ..asked };
+    file(store, later).await;
+    let both = [111, 110].map(id);
+    for word in [Word::user("finn@example.com"), Word::user("FINN"), Word::host(&"web-9".parse().unwrap())] {
+        let with = Which::With(word);
+        assert_eq!(listed(store, &with, None, 9).await, both, "{with:?}");
+        assert_eq!(listed(store, &with, None, 1).await, both[..1], "{with:?}");
+        assert_eq!(listed(store, &with, Some(111), 9).await, both[1..], "{with:?}");
+    }
+    assert_eq!(listed(store, &Which::With(Word::ticket(&"find-1".parse().unwrap())), None, 9).await, both[1..]);
+    assert_eq!(listed(store, &Which::With(Word::user("fin")), None, 9).await, [], "whole words only");
+    assert_eq!(listed(store, &Which::With(Word::host(&"web".parse().unwrap())), None, 9).await, []);
 }

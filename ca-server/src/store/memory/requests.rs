@@ -3,10 +3,13 @@
 use super::MemoryStore;
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{
+        Claim, Filed, Idempotency, KeptRequest, Look, Requests, Selection, Stepped, StoreError, Which, records,
+        revocations,
+    },
 };
 use async_trait::async_trait;
-use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
 use std::collections::{BTreeMap, HashMap};
 
 type Owner = [u8; 32];
@@ -18,13 +21,17 @@ pub(super) struct Asked {
     kept: BTreeMap<(UnixTime, RequestId), KeptRequest>,
     filed: HashMap<RequestId, UnixTime>,
     keys: HashMap<(Owner, [u8; 32]), ([u8; 32], RequestId)>,
-    latest: HashMap<Owner, Identity>,
+    latest: HashMap<Owner, (Identity, Vec<(Group, UnixTime)>)>,
     expiries: HashMap<RequestId, UnixTime>,
+    pub(super) looks: HashMap<RequestId, Look>,
 }
 
 impl Asked {
-    pub(super) fn met(&mut self, identity: &Identity) {
-        self.latest.insert(records::owner(&identity.issuer, &identity.subject), identity.clone());
+    pub(super) fn met(&mut self, identity: &Identity, at: UnixTime) {
+        let owner = records::owner(&identity.issuer, &identity.subject);
+        let known = self.latest.get(&owner).map(|(_, since)| since.as_slice()).unwrap_or_default();
+        let since = records::groups_since(known, identity, at);
+        self.latest.insert(owner, (identity.clone(), since));
     }
 
     /// Whether what `claim` was decided on is still so.
@@ -43,14 +50,21 @@ impl Asked {
         Some(about)
     }
 
-    fn step(&mut self, id: &RequestId, step: Step) {
-        let kept = self.filed.get(id).and_then(|filed| self.kept.get_mut(&(*filed, id.clone())));
-        if let Some(kept) = kept {
-            kept.steps.push(step);
-        }
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Identity> {
+        self.latest.values().map(|(identity, _)| identity)
     }
 
-    fn find(&self, id: &RequestId) -> Option<&KeptRequest> {
+    fn step(&mut self, id: &RequestId, step: Step) {
+        let kept = self.filed.get(id).and_then(|filed| self.kept.get_mut(&(*filed, id.clone())));
+        let Some(kept) = kept else { return };
+        match records::look_after(&step, self.looks.get(id).copied()) {
+            Some(look) => self.looks.insert(id.clone(), look),
+            None => self.looks.remove(id),
+        };
+        kept.steps.push(step);
+    }
+
+    pub(super) fn find(&self, id: &RequestId) -> Option<&KeptRequest> {
         self.kept.get(&(*self.filed.get(id)?, id.clone()))
     }
 }
@@ -74,6 +88,7 @@ impl Requests for MemoryStore {
             };
         }
         asked.filed.insert(request.id.clone(), request.filed);
+        asked.looks.insert(request.id.clone(), records::first_look(&request));
         asked.kept.insert((request.filed, request.id.clone()), KeptRequest { request, steps: Vec::new() });
         facts.append(entry);
         Ok(Filed::Yes)
@@ -99,7 +114,7 @@ impl Requests for MemoryStore {
         most: usize,
     ) -> Result<Vec<KeptRequest>, StoreError> {
         let facts = self.facts()?;
-        let Asked { kept, filed, .. } = &facts.asked;
+        let Asked { kept, filed, looks, .. } = &facts.asked;
         let before = after.map(|id| (filed.get(id).copied(), id));
         let follows = |(at, id): &(UnixTime, RequestId)| match before {
             None => true,
@@ -110,8 +125,9 @@ impl Requests for MemoryStore {
             Which::Of(issuer, subject) => {
                 kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
             }
-            Which::Waiting(now) => *now < kept.request.expires && !kept.steps.iter().any(records::ends),
+            Which::Waiting(now) => *now < kept.request.expires && looks.contains_key(&kept.request.id),
             Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
+            Which::With(word) => records::words(&kept.request).contains(word),
             Which::All => true,
         };
         let listed = kept.iter().rev().filter(|(key, kept)| follows(key) && wanted(kept));
@@ -129,8 +145,14 @@ impl Requests for MemoryStore {
         if facts.asked.find(id).is_none_or(|kept| kept.steps.len() != seen) {
             return Ok(Stepped::Changed);
         }
-        facts.asked.step(id, step);
+        facts.asked.step(id, step.clone());
         facts.append(entry);
+        if records::ends(&step) {
+            let revoked = facts.ended.revoke(&Selection::Grant(id.grant()), step.at);
+            for entry in revocations::by_step(&step, &id.grant(), &revoked, facts.ended.version)? {
+                facts.append(entry);
+            }
+        }
         Ok(Stepped::Yes)
     }
 
@@ -138,7 +160,14 @@ impl Requests for MemoryStore {
         Ok(self.facts()?.asked.expiries.get(id).copied())
     }
 
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        let facts = self.facts()?;
+        let known = facts.asked.latest.get(&records::owner(issuer, subject));
+        Ok(known.map(|(_, since)| since.clone()).unwrap_or_default())
+    }
+
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
-        Ok(self.facts()?.asked.latest.get(&records::owner(issuer, subject)).cloned())
+        let facts = self.facts()?;
+        Ok(facts.asked.latest.get(&records::owner(issuer, subject)).map(|(identity, _)| identity.clone()))
     }
 }

@@ -4,6 +4,7 @@ use super::{
     head,
     overlay::Overlay,
     requests::Asked,
+    revocations::Ended,
     tables::{META, SCHEMA, Tables, WITHOUT_TREE},
 };
 use crate::audit::{checkpoint::Seal, tree::Frontier};
@@ -117,16 +118,17 @@ fn ours(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the tables that came after the file was made, empty as they would have been.
+/// Makes the tables that came after the file was made, as they would have been.
 fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
     let read = database.begin_read().map_err(|error| failed(error.into()))?;
-    if Asked::are_there(&read).map_err(failed)? {
+    if Asked::are_there(&read).map_err(failed)? && Ended::are_there(&read).map_err(failed)? {
         return Ok(());
     }
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    drop(Asked::open(&transaction).map_err(failed)?);
+    Asked::open(&transaction).and_then(|mut asked| asked.complete()).map_err(failed)?;
+    drop(Ended::open(&transaction).map_err(failed)?);
     transaction.commit().map_err(|error| failed(error.into()))
 }
 

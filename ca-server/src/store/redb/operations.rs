@@ -1,7 +1,10 @@
 //! What a write does inside a transaction. Each looks first and writes after, so a refusal leaves no trace in the batch
 //! that it shares with others.
 
-use super::tables::{Tables, owned_by, proofs_of};
+use super::{
+    revocations::Row,
+    tables::{Tables, owned_by, proofs_of},
+};
 use crate::{
     audit::Entry,
     store::{
@@ -28,7 +31,7 @@ pub(super) fn open_session(
     let json = encode(session)?;
     tables.tokens.insert(&token.digest, token.forget.as_secs())?;
     tables.forgetting.insert((token.forget.as_secs(), &token.digest), ())?;
-    tables.asked.met(&session.identity)?;
+    tables.asked.met(&session.identity, session.started)?;
     let owner = records::owner(&session.identity.issuer, &session.identity.subject);
     tables.sessions.insert(session.id.as_str(), json.as_slice())?;
     tables.owned.insert((&owner, session.started.as_secs(), session.id.as_str()), ())?;
@@ -61,6 +64,7 @@ pub(super) fn record_issue(
     session: &SessionId,
     key: Option<KeyBinding>,
     claim: Option<&Claim>,
+    issued: &Row,
     entry: &Entry,
 ) -> Result<Recorded, Error> {
     let Some(kept) = tables.sessions.get(session.as_str())?.map(|json| json.value().to_vec()) else {
@@ -70,6 +74,9 @@ pub(super) fn record_issue(
         && !tables.asked.stands(claim)?
     {
         return Ok(Recorded::RequestChanged);
+    }
+    if !tables.ended.as_decided(issued)? {
+        return Ok(Recorded::FreezesChanged);
     }
     if let Some(binding) = key {
         let identity = decode(&kept)?.identity;
@@ -90,6 +97,7 @@ pub(super) fn record_issue(
     {
         tables.append(about)?;
     }
+    tables.ended.issue(issued, claim.is_some())?;
     tables.append(entry)?;
     Ok(Recorded::Yes)
 }
@@ -118,8 +126,8 @@ pub(super) fn prune(tables: &mut Tables<'_>, now: UnixTime) -> Result<bool, Erro
     let sessions = prune_sessions(tables, now)?;
     let tokens = prune_tokens(tables, now)?;
     let keys = prune_keys(tables, now)?;
-    let requests = tables.asked.prune(now, STEP)?;
-    Ok(sessions.max(tokens).max(keys).max(requests) >= STEP)
+    let certificates = tables.ended.prune(now, STEP)?;
+    Ok(sessions.max(tokens).max(keys).max(certificates) >= STEP)
 }
 
 fn prune_sessions(tables: &mut Tables<'_>, now: UnixTime) -> Result<usize, Error> {

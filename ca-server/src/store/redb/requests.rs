@@ -1,18 +1,20 @@
 //! Requests in the file: their tables, what a write does to them, and how they are read.
 
 use super::{
-    RedbStore, failed, reading,
+    RedbStore,
+    agenda::Looks,
+    failed, reading,
     tables::{Owner, Tables},
 };
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Requests, Stepped, StoreError, Which, records},
+    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records, revocations},
 };
 use ::redb::{
     Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 use async_trait::async_trait;
-use policy::{Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
+use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
 use std::ops::RangeInclusive;
 
 type OfKey = (&'static Owner, u64, &'static str);
@@ -26,7 +28,7 @@ const STEPS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("req
 const FILED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_by_time");
 /// Requester, time of filing, request id: those of one identity in order.
 const OF: TableDefinition<'_, OfKey, ()> = TableDefinition::new("requests_by_requester");
-/// Time of filing, request id → when it expires: those that no step has ended, until that is known to be past.
+/// Time of filing, request id → when it expires: those for which a look is arranged (see [`crate::store::Agenda`]).
 const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
 /// Time of filing, request id: emergency access that nobody has reviewed.
 const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
@@ -36,6 +38,10 @@ const PROLONGING: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::
 const KEYS: TableDefinition<'_, (&Owner, &[u8; 32]), KeyUse> = TableDefinition::new("request_keys");
 /// Request id → when the last certificate under it expires.
 const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
+/// Word (see [`records::words`]), time of filing, request id: those that have the word in order.
+pub(super) const WORDS: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("requests_by_word");
+/// Who → since when they are in which group, as JSON, as of the last login.
+pub(super) const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_since");
 /// Who → the identity of the last login as JSON.
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
 
@@ -53,17 +59,46 @@ pub(super) struct Asked<'t> {
     prolonging: Table<'t, (&'static str, u64, &'static str), ()>,
     keys: Table<'t, (&'static Owner, &'static [u8; 32]), KeyUse>,
     expiries: Table<'t, &'static str, u64>,
+    words: Table<'t, (&'static str, u64, &'static str), ()>,
+    since: Table<'t, &'static Owner, &'static [u8]>,
     latest: Table<'t, &'static Owner, &'static [u8]>,
+    pub(super) looks: Looks<'t>,
 }
 
 impl<'t> Asked<'t> {
-    /// Whether the file has these tables: all were made in one transaction, but for the newest, which came alone.
+    /// Whether the file has these tables: the last of them came with [`Self::complete`].
     pub(super) fn are_there(read: &ReadTransaction) -> Result<bool, Error> {
-        match read.open_table(UNREVIEWED) {
+        match read.open_table(UNREVIEWED).and_then(|_| read.open_table(WORDS)) {
             Ok(_) => Ok(true),
             Err(TableError::TableDoesNotExist(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Fills the indexes that are younger than the requests in the file.
+    pub(super) fn complete(&mut self) -> Result<(), Error> {
+        let ids = self.filed.iter()?.map(|row| row.map(|(key, _)| key.value().1.to_owned()));
+        for id in ids.collect::<Result<Vec<String>, _>>()? {
+            let kept = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
+            let Some(request) = kept else { continue };
+            self.found_by(&request)?;
+            let mut over = false;
+            for row in self.steps.range(steps_of(&id))? {
+                over |= records::ends(&decode(row?.1.value())?);
+            }
+            if !over {
+                // Whoever looks at it first arranges what is right.
+                self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false }))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn found_by(&mut self, request: &Request) -> Result<(), Error> {
+        for word in records::words(request) {
+            self.words.insert((word.as_str(), request.filed.as_secs(), request.id.as_str()), ())?;
+        }
+        Ok(())
     }
 
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
@@ -77,13 +112,20 @@ impl<'t> Asked<'t> {
             prolonging: transaction.open_table(PROLONGING)?,
             keys: transaction.open_table(KEYS)?,
             expiries: transaction.open_table(EXPIRIES)?,
+            words: transaction.open_table(WORDS)?,
+            since: transaction.open_table(SINCE)?,
             latest: transaction.open_table(LATEST)?,
+            looks: Looks::open(transaction)?,
         })
     }
 
     /// Notes who somebody is as of this login.
-    pub(super) fn met(&mut self, identity: &Identity) -> Result<(), Error> {
+    pub(super) fn met(&mut self, identity: &Identity, at: UnixTime) -> Result<(), Error> {
         let owner = records::owner(&identity.issuer, &identity.subject);
+        let (since, latest) = (self.since.get(&owner)?, self.latest.get(&owner)?);
+        let known = known_since(since.as_ref().map(|json| json.value()), latest.as_ref().map(|json| json.value()))?;
+        drop((since, latest));
+        self.since.insert(&owner, encode(&records::groups_since(&known, identity, at))?.as_slice())?;
         self.latest.insert(&owner, encode(identity)?.as_slice())?;
         Ok(())
     }
@@ -115,37 +157,33 @@ impl<'t> Asked<'t> {
     fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
         let json = encode(step)?;
         self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
-        if records::ends(step) || records::reviews(step) {
-            let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
-            let Some(request) = filed else { return Ok(()) };
-            let row = (request.filed.as_secs(), id.as_str());
-            if records::ends(step) {
-                self.waiting.remove(row)?;
-            } else {
-                self.unreviewed.remove(row)?;
-            }
+        if records::reviews(step) {
+            self.is_reviewed(id)?;
+        }
+        let look = records::look_after(step, self.looks.of(id.as_str())?);
+        self.looks.arrange(id.as_str(), look)?;
+        if look.is_none() { self.waits_no_more(id) } else { Ok(()) }
+    }
+
+    fn is_reviewed(&mut self, id: &RequestId) -> Result<(), Error> {
+        let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
+        if let Some(request) = filed {
+            self.unreviewed.remove((request.filed.as_secs(), id.as_str()))?;
         }
         Ok(())
     }
 
-    /// Takes up to `most` that have expired off the list of those that wait; answers how many.
-    pub(super) fn prune(&mut self, now: UnixTime, most: usize) -> Result<usize, Error> {
-        let mut over = Vec::new();
-        for row in self.waiting.iter()? {
-            let (key, expires) = row?;
-            if expires.value() <= now.as_secs() && over.len() < most {
-                let (filed, id) = key.value();
-                over.push((filed, id.to_owned()));
-            }
+    /// Takes a request off the list of those that wait.
+    pub(super) fn waits_no_more(&mut self, id: &RequestId) -> Result<(), Error> {
+        let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
+        if let Some(request) = filed {
+            self.waiting.remove((request.filed.as_secs(), id.as_str()))?;
         }
-        for (filed, id) in &over {
-            self.waiting.remove((*filed, id.as_str()))?;
-        }
-        Ok(over.len())
+        Ok(())
     }
 
     /// How many steps a request has; none where it is not kept.
-    fn count(&self, id: &RequestId) -> Result<Option<usize>, Error> {
+    pub(super) fn count(&self, id: &RequestId) -> Result<Option<usize>, Error> {
         if self.requests.get(id.as_str())?.is_none() {
             return Ok(None);
         }
@@ -180,6 +218,8 @@ fn file(
     if request.break_glass.is_some() {
         asked.unreviewed.insert((filed, id), ())?;
     }
+    asked.looks.arrange(id, Some(records::first_look(request)))?;
+    asked.found_by(request)?;
     if let Some(prolonged) = &request.extends {
         asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
     }
@@ -199,7 +239,25 @@ fn add_step(
     }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;
+    if records::ends(step) {
+        let grant = id.grant();
+        let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
+        tables.append_all(revocations::by_step(step, &grant, &revoked, krl))?;
+    }
     Ok(Stepped::Yes)
+}
+
+/// Everybody who ever logged in and is `wanted`, as of then.
+pub(super) fn everybody(
+    read: &ReadTransaction,
+    wanted: impl Fn(&Identity) -> bool,
+) -> Result<Vec<Identity>, StoreError> {
+    let latest = read.open_table(LATEST).map_err(failed)?;
+    let mut found = Vec::new();
+    for row in latest.range::<&Owner>(..).map_err(failed)? {
+        found.extend(Some(decode(row.map_err(failed)?.1.value()).map_err(failed)?).filter(&wanted));
+    }
+    Ok(found)
 }
 
 #[async_trait]
@@ -263,6 +321,13 @@ impl Requests for RedbStore {
                         listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
                     }
                 }
+                Which::With(word) => {
+                    let table = read.open_table(WORDS).map_err(failed)?;
+                    let rows = table.range((word.as_str(), 0, "")..(word.as_str(), before.0, before.1));
+                    for row in rows.map_err(failed)?.rev().take(most) {
+                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
+                    }
+                }
                 Which::All => {
                     let table = read.open_table(FILED).map_err(failed)?;
                     for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
@@ -312,6 +377,16 @@ impl Requests for RedbStore {
         })
     }
 
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        reading(|| {
+            let (read, owner) = (self.live.read()?, records::owner(issuer, subject));
+            let since = read.open_table(SINCE).map_err(failed)?.get(&owner).map_err(failed)?;
+            let latest = read.open_table(LATEST).map_err(failed)?.get(&owner).map_err(failed)?;
+            let (since, latest) = (since.as_ref().map(|json| json.value()), latest.as_ref().map(|json| json.value()));
+            known_since(since, latest).map_err(failed)
+        })
+    }
+
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         reading(|| {
             let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
@@ -321,19 +396,29 @@ impl Requests for RedbStore {
     }
 }
 
+/// Since when somebody is in their groups; of a file that is older than this note, the groups that it has count as held for ever.
+fn known_since(since: Option<&[u8]>, latest: Option<&[u8]>) -> Result<Vec<(Group, UnixTime)>, Error> {
+    if let Some(json) = since {
+        return decode(json);
+    }
+    let latest: Option<Identity> = latest.map(decode).transpose()?;
+    let groups = latest.map(|identity| identity.groups).unwrap_or_default();
+    Ok(groups.into_iter().map(|group| (group, UnixTime::from_secs(0))).collect())
+}
+
 /// Requests as of one instant.
-struct Reader {
+pub(super) struct Reader {
     requests: ::redb::ReadOnlyTable<&'static str, &'static [u8]>,
     steps: ::redb::ReadOnlyTable<(&'static str, u64), &'static [u8]>,
 }
 
 impl Reader {
-    fn new(read: &ReadTransaction) -> Result<Self, StoreError> {
+    pub(super) fn new(read: &ReadTransaction) -> Result<Self, StoreError> {
         let requests = read.open_table(REQUESTS).map_err(failed)?;
         Ok(Self { requests, steps: read.open_table(STEPS).map_err(failed)? })
     }
 
-    fn request(&self, id: &str) -> Result<Option<KeptRequest>, StoreError> {
+    pub(super) fn request(&self, id: &str) -> Result<Option<KeptRequest>, StoreError> {
         let Some(json) = self.requests.get(id).map_err(failed)? else { return Ok(None) };
         let request = decode(json.value()).map_err(failed)?;
         let rows = self.steps.range(steps_of(id)).map_err(failed)?;

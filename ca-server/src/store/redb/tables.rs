@@ -1,7 +1,10 @@
 //! The tables of the file, and how keys are laid out in them.
 
-use super::{head, requests::Asked};
-use crate::audit::{Entry, checkpoint::Seal, tree, tree::Frontier};
+use super::{head, requests::Asked, revocations::Ended};
+use crate::{
+    audit::{Entry, checkpoint::Seal, tree, tree::Frontier},
+    store::StoreError,
+};
 use ::redb::{Error, ReadableTableMetadata as _, StorageError, Table, TableDefinition, WriteTransaction};
 use std::ops::RangeInclusive;
 
@@ -65,6 +68,7 @@ pub(super) struct Tables<'t> {
     pub proven: Table<'t, (u64, &'static [u8; 32]), ()>,
     pub proofs: Table<'t, (&'static str, &'static [u8; 32]), ()>,
     pub asked: Asked<'t>,
+    pub ended: Ended<'t>,
     audit: Table<'t, u64, &'static [u8]>,
     tree: Table<'t, u64, &'static [u8; 32]>,
     checkpoint: Table<'t, &'static str, &'static str>,
@@ -91,6 +95,7 @@ impl<'t> Tables<'t> {
             proven: transaction.open_table(PROVEN)?,
             proofs: transaction.open_table(PROOFS)?,
             asked: Asked::open(transaction)?,
+            ended: Ended::open(transaction)?,
             audit,
             tree,
             checkpoint: transaction.open_table(CHECKPOINT)?,
@@ -108,6 +113,12 @@ impl<'t> Tables<'t> {
         self.audit.insert(next, entry.as_bytes())?;
         self.grown = true;
         self.plant(entry)
+    }
+
+    /// Appends entries, if they could be made.
+    pub(super) fn append_all(&mut self, entries: Result<Vec<Entry>, StoreError>) -> Result<(), Error> {
+        let entries = entries.map_err(|error| StorageError::Io(std::io::Error::other(error)))?;
+        entries.iter().try_for_each(|entry| self.append(entry))
     }
 
     /// Puts an entry that is in the log into the tree.

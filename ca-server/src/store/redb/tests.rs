@@ -4,7 +4,7 @@ use crate::{
     fixture::seal,
     store::{
         KeyBinding, Opened, Recorded, Store as _,
-        conformance::{self, NOW, entry, open, session},
+        conformance::{self, NOW, entry, open, revocations::issued, session},
     },
 };
 use ::redb::{Builder, Database, StorageBackend, TableDefinition, backends::FileBackend};
@@ -43,7 +43,10 @@ async fn what_was_written_is_there_after_reopening() {
         let store = RedbStore::open(&path, &seal()).unwrap();
         open(&store, ann.clone(), 1).await;
         let binding = Some(KeyBinding { key: [9; 32], at: NOW });
-        assert_eq!(store.record_issue(&ann.id, binding, None, entry("one")).await.unwrap(), Recorded::Yes);
+        assert_eq!(
+            store.record_issue(&ann.id, binding, None, issued(11, "x", "x"), entry("one")).await.unwrap(),
+            Recorded::Yes
+        );
     }
     let store = RedbStore::open(&path, &seal()).unwrap();
     assert_eq!(store.session(&ann.id).await.unwrap(), Some(ann.clone()));
@@ -62,7 +65,10 @@ async fn what_was_answered_survives_a_crash_right_after() {
     open(&store, session(1, "ann"), 1).await;
     for n in 0..20 {
         assert_eq!(
-            store.record_issue(&session(1, "ann").id, None, None, entry(&format!("{n}"))).await.unwrap(),
+            store
+                .record_issue(&session(1, "ann").id, None, None, issued(12, "x", "x"), entry(&format!("{n}")))
+                .await
+                .unwrap(),
             Recorded::Yes
         );
         let crashed = home.path().join(format!("crashed-{n}.redb"));

@@ -5,6 +5,7 @@ use crate::{
     refusal::Refusal,
 };
 use api::{Code, DecisionBody, Outcome};
+use policy::Frozen;
 
 pub(in crate::verbs) fn no(decision: DecisionBody) -> Refusal {
     let mut refusal = if decision.outcome == Outcome::NeedsApproval {
@@ -18,6 +19,16 @@ pub(in crate::verbs) fn no(decision: DecisionBody) -> Refusal {
     };
     refusal.decision = Some(Box::new(decision));
     refusal
+}
+
+/// The reason stays with those who administer: it may be about whoever asks.
+pub(super) fn frozen(what: &Frozen) -> Refusal {
+    let message = match what {
+        Frozen::Holder { .. } => "you are frozen: nothing is issued to you".to_owned(),
+        Frozen::Host { host } => format!("{host} is frozen: nothing is issued for it"),
+        Frozen::Everything => "everything is frozen: nothing is issued to anybody".to_owned(),
+    };
+    Refusal::new(Code::Frozen, message).hint("ask security; two administrators together thaw it: `jit-ssh thaw`")
 }
 
 pub(super) fn key_refused(error: KeyError) -> Refusal {

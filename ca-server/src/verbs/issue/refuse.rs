@@ -3,13 +3,13 @@
 use super::answer;
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Fact, RevocationEvent},
     ca::UserKey,
     refusal::Refusal,
     verbs::{authenticate::Caller, refusals::Allowance},
 };
 use api::{Code, DecisionBody};
-use policy::{Ask, Decision, Target};
+use policy::{Ask, Decision, Freeze, Now, RequestId, Target};
 
 /// Nothing is decided for whom a refusal could not be recorded any more.
 pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Result<(), Refusal> {
@@ -27,13 +27,15 @@ pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Resu
     Err(limited)
 }
 
-/// Records that policy said no.
+/// Records that policy said no, `now`, to whoever perhaps `named` a request.
 pub(in crate::verbs) async fn decision(
     app: &App,
     caller: &Caller,
     ask: &Ask,
     no: &Decision,
     policy_digest: &str,
+    now: Now,
+    named: Option<&RequestId>,
 ) -> Refusal {
     app.refusals.charge(&ask.identity);
     let decision = DecisionBody::from(no);
@@ -43,6 +45,9 @@ pub(in crate::verbs) async fn decision(
         target: &ask.target,
         reason: ask.reason.as_ref().map(policy::Reason::as_str),
         ticket: ask.ticket.as_ref().map(policy::Ticket::as_str),
+        duration: ask.duration,
+        under: named,
+        decided: now,
         decision: &decision,
         policy_digest,
         source: ask.source,
@@ -71,7 +76,25 @@ pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserK
     }
 }
 
-async fn record(app: &App, caller: &Caller, event: &Event<'_>) -> Result<(), Refusal> {
+/// Records that a freeze stops this; answers so.
+pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze, target: Option<&Target>) -> Refusal {
+    app.refusals.charge(&caller.session.identity);
+    let no = answer::frozen(&freeze.what);
+    let event = RevocationEvent::FreezeRefused {
+        actor: Actor::from(&caller.session.identity),
+        session: &caller.session.id,
+        id: &freeze.id,
+        target,
+        refusal: &no.message,
+        source: caller.origin.source,
+    };
+    match record(app, caller, &event).await {
+        Ok(()) => no,
+        Err(error) => error,
+    }
+}
+
+async fn record(app: &App, caller: &Caller, event: &impl Fact) -> Result<(), Refusal> {
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, event).map_err(Refusal::internal)?;
     Ok(app.store.append(entry).await?)
 }

@@ -3,14 +3,15 @@ use crate::{
     audit::{Entry, tree::Hash},
     fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
-        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
-        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
+        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::Code;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
+use policy::{Freeze, FreezeId, Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
 use serde_json::Value;
 use ssh_key::Certificate;
 use std::sync::{
@@ -204,8 +205,61 @@ impl Requests for Faulty {
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         self.run(self.inner.last_expiry(id)).await
     }
+    async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        self.run(self.inner.groups_since(issuer, subject)).await
+    }
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         self.run(self.inner.latest_identity(issuer, subject)).await
+    }
+}
+
+#[async_trait]
+impl PolicyRecord for Faulty {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        self.inner.recorded_policies().await
+    }
+    async fn record_policies(
+        &self,
+        was: Option<&str>,
+        set: PolicySet,
+        entries: Vec<Entry>,
+    ) -> Result<Stepped, StoreError> {
+        self.inner.record_policies(was, set, entries).await
+    }
+}
+
+#[async_trait]
+impl Revocations for Faulty {
+    async fn live(&self, which: &Selection, now: UnixTime) -> Result<Vec<LiveCertificate>, StoreError> {
+        self.inner.live(which, now).await
+    }
+    async fn revoke(&self, w: Selection, now: UnixTime, a: Account) -> Result<Vec<LiveCertificate>, StoreError> {
+        self.inner.revoke(w, now, a).await
+    }
+    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+        self.inner.revoked(known).await
+    }
+    async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {
+        self.run(self.inner.freezes()).await
+    }
+    async fn freeze(&self, seen: u64, freeze: Freeze, entry: Entry) -> Result<Stepped, StoreError> {
+        self.inner.freeze(seen, freeze, entry).await
+    }
+    async fn thaw(&self, id: &FreezeId, seen: u64, word: Thaw, lift: bool, e: Entry) -> Result<Stepped, StoreError> {
+        self.inner.thaw(id, seen, word, lift, e).await
+    }
+    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
+        self.inner.known_as(name).await
+    }
+}
+
+#[async_trait]
+impl Agenda for Faulty {
+    async fn due(&self, now: UnixTime, most: usize) -> Result<Vec<Due>, StoreError> {
+        self.run(self.inner.due(now, most)).await
+    }
+    async fn attend(&self, due: &Due, next: Option<Look>, entry: Option<Entry>) -> Result<bool, StoreError> {
+        self.run(self.inner.attend(due, next, entry)).await
     }
 }
 
@@ -237,9 +291,10 @@ impl Store for Faulty {
         session: &SessionId,
         key: Option<KeyBinding>,
         claim: Option<Claim>,
+        issued: Issued,
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
-        self.run(self.inner.record_issue(session, key, claim, entry)).await
+        self.run(self.inner.record_issue(session, key, claim, issued, entry)).await
     }
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
         self.run(self.inner.key_proven(session, key)).await
@@ -274,7 +329,7 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
     let mut failures = 0;
     for target in ["deploy@web-1", "deploy@db-1"] {
         for fault in [Fault::Failed, Fault::FailedButPersisted] {
-            for at in 0..12 {
+            for at in 0..13 {
                 let home = tempfile::tempdir().unwrap();
                 let inner = RedbStore::open(&home.path().join("store"), &seal()).unwrap();
                 let store = Arc::new(Faulty { inner, at, fault, calls: AtomicUsize::new(0) });

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, RequestEvent},
     policies::Loaded,
     refusal::Refusal,
     store::{Claim, Which},
@@ -103,16 +103,17 @@ impl Under {
     }
 
     /// What is recorded with the certificate: the state that was decided on, and the first use if this is it.
-    pub(super) fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: UnixTime) -> Result<Claim, Refusal> {
+    pub(super) fn claim(&self, app: &App, caller: &Caller, expires: UnixTime, now: Now) -> Result<Claim, Refusal> {
         let claimed = self.case.steps.iter().any(|step| step.what == What::Claimed);
         if claimed {
             return Ok(self.case.claim(None, expires));
         }
         let request = self.request();
-        let event = Event::RequestClaimed {
+        let event = RequestEvent::Claimed {
             actor: Actor::from(&caller.session.identity),
             session: &caller.session.id,
             id: &request.id,
+            step: self.case.taken(now),
             digest: &case::hex(&self.case.digest),
             grant: &request.id.grant(),
             policy: self.grant.policy(),
@@ -122,7 +123,7 @@ impl Under {
         let notify = &self.grant.terms().notify;
         let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify);
         let entry = entry.map_err(Refusal::internal)?;
-        let step = Step { at: now, by: caller.session.identity.clone(), what: What::Claimed };
+        let step = Step { at: now.time, by: caller.session.identity.clone(), what: What::Claimed };
         Ok(self.case.claim(Some((step, entry)), expires))
     }
 }

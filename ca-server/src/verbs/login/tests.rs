@@ -11,15 +11,16 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Claim, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Opened, Recorded, Requests, Stepped, Store,
-        StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
+        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
 };
 use api::{Code, LoginRequest};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use policy::{Identity, Issuer, Request, RequestId, SessionId, Step, Subject, UnixTime};
+use policy::{Freeze, FreezeId, Group, Identity, Issuer, Request, RequestId, SessionId, Step, Subject, Thaw, UnixTime};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -238,7 +239,55 @@ impl Requests for Burning {
     async fn last_expiry(&self, _: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         burning()
     }
+    async fn groups_since(&self, _: &Issuer, _: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
+        burning()
+    }
     async fn latest_identity(&self, _: &Issuer, _: &Subject) -> Result<Option<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl PolicyRecord for Burning {
+    async fn recorded_policies(&self) -> Result<Option<PolicySet>, StoreError> {
+        burning()
+    }
+    async fn record_policies(&self, _: Option<&str>, _: PolicySet, _: Vec<Entry>) -> Result<Stepped, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Revocations for Burning {
+    async fn live(&self, _: &Selection, _: UnixTime) -> Result<Vec<LiveCertificate>, StoreError> {
+        burning()
+    }
+    async fn revoke(&self, _: Selection, _: UnixTime, _: Account) -> Result<Vec<LiveCertificate>, StoreError> {
+        burning()
+    }
+    async fn revoked(&self, _: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+        burning()
+    }
+    async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {
+        burning()
+    }
+    async fn freeze(&self, _: u64, _: Freeze, _: Entry) -> Result<Stepped, StoreError> {
+        burning()
+    }
+    async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
+        burning()
+    }
+    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+        burning()
+    }
+}
+
+#[async_trait]
+impl Agenda for Burning {
+    async fn due(&self, _: UnixTime, _: usize) -> Result<Vec<Due>, StoreError> {
+        burning()
+    }
+    async fn attend(&self, _: &Due, _: Option<Look>, _: Option<Entry>) -> Result<bool, StoreError> {
         burning()
     }
 }
@@ -265,6 +314,7 @@ impl Store for Burning {
         _: &SessionId,
         _: Option<KeyBinding>,
         _: Option<Claim>,
+        _: Issued,
         _: Entry,
     ) -> Result<Recorded, StoreError> {
         burning()

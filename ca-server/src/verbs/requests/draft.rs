@@ -69,7 +69,7 @@ pub(super) async fn request(
                 return Err(if dry_run {
                     issue::answer::no((&no).into())
                 } else {
-                    issue::refuse::decision(app, caller, &ask, &no, &loaded.digest).await
+                    issue::refuse::decision(app, caller, &ask, &no, &loaded.digest, now, None).await
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! What is asked of whom: policies, hosts, people, login sessions and user keys.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use api::signature::{Nonce, Request, USER_KEY_NAMESPACE, user_key_proof};
 use ca_server::{
     audit::{
@@ -9,10 +9,12 @@ use ca_server::{
     },
     clock::{Clock as _, SystemClock},
     custody::CaKey,
-    store::{KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse},
+    store::{Issued, KeyBinding, LoginSession, Opened, Recorded, Store, TokenUse},
 };
 use ed25519_dalek::SigningKey;
-use policy::{Ask, Decision, Grant, Identity, Kind, Now, Policies, Seconds, SessionId, Source, Sources, UnixTime};
+use policy::{
+    Ask, Decision, Grant, GrantId, Identity, Kind, Now, Policies, Seconds, Serial, SessionId, Source, Sources, UnixTime,
+};
 use sha2::{Digest as _, Sha256};
 use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 use std::{
@@ -143,7 +145,17 @@ impl Person {
         let opened = store.open_session(session, token, 20, Entry::from_bytes(b"{}".to_vec())).await?;
         let key = Sha256::digest(self.user_key.public_key().to_bytes()?).into();
         let binding = Some(KeyBinding { key, at: now });
-        let bound = store.record_issue(&self.session, binding, None, Entry::from_bytes(b"{}".to_vec())).await?;
+        let identity = identity(self.n)?;
+        let issued = Issued {
+            serial: Serial::from_random(self.n.saturating_add(1)).context("a serial")?,
+            expires: now,
+            holder: (identity.issuer, identity.subject),
+            host: "none".parse()?,
+            policy: "none".parse()?,
+            grant: GrantId::from_random([0; 12]),
+            freezes: 0,
+        };
+        let bound = store.record_issue(&self.session, binding, None, issued, Entry::from_bytes(b"{}".to_vec())).await?;
         if (opened, bound) == (Opened::Yes, Recorded::Yes) { Ok(()) } else { bail!("{opened:?} {bound:?}") }
     }
 

@@ -1,16 +1,17 @@
-//! The entries about emergency access.
+//! Emergency access, and its review.
 
-use super::Actor;
+use super::Fact;
+use crate::audit::{Actor, Severity};
 use api::DecisionBody;
-use policy::{Incident, PolicyId, Request, RequestId, SessionId, Target, UnixTime, Verdict};
+use policy::{Incident, Now, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
 
-/// What happened to the glass.
+/// What happened to emergency access.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "code")]
-pub enum Glass<'a> {
-    /// Somebody broke it: access without anybody's approval, to be reviewed afterwards. It stands in the place of
-    /// `request.filed` and has all of its fields.
+pub enum BreakGlassEvent<'a> {
+    /// Somebody broke the glass: access without anybody's approval, to be reviewed afterwards. In the place of
+    /// `request.filed`, with the same fields.
     #[serde(rename = "break-glass.opened")]
     Opened {
         /// Who.
@@ -29,16 +30,18 @@ pub enum Glass<'a> {
         policy: Option<&'a PolicyId>,
         /// For which incident.
         incident: &'a Incident,
-        /// Why, in the asker's words.
+        /// Why.
         reason: Option<&'a str>,
         /// Somebody else must have reviewed it by then.
         review_by: UnixTime,
+        /// The moment of the decision.
+        decided: Now,
         /// SHA-256 of the policy set, hex.
         policy_digest: &'a str,
         /// From where.
         source: IpAddr,
     },
-    /// Somebody tried to break it and may not.
+    /// Somebody tried to break the glass and may not.
     #[serde(rename = "break-glass.refused")]
     Refused {
         /// Who.
@@ -65,24 +68,10 @@ pub enum Glass<'a> {
         /// From where.
         source: IpAddr,
     },
-    /// Somebody else looked at what was done behind it.
-    #[serde(rename = "break-glass.reviewed")]
-    Reviewed {
-        /// Who reviewed.
-        actor: Actor<'a>,
-        /// Under which login session.
-        session: &'a SessionId,
-        /// The request.
-        id: &'a RequestId,
-        /// Its digest, hex.
-        digest: &'a str,
-        /// What they found.
-        verdict: Verdict,
-        /// In their words.
-        reason: &'a str,
-        /// SHA-256 of the policy set, hex.
-        policy_digest: &'a str,
-        /// From where.
-        source: IpAddr,
-    },
+}
+
+impl Fact for BreakGlassEvent<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::High)
+    }
 }

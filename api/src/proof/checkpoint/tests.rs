@@ -1,9 +1,22 @@
 use super::{Checkpoint, Seal, cosign, origin};
-use crate::{
-    audit::note::{Kind, Note, Verifier},
-    fixture::ca_key,
-};
+use crate::proof::note::{Kind, Note, Sign, Verifier};
+use ed25519_dalek::{Signer as _, SigningKey};
 use std::sync::Arc;
+
+struct Key(SigningKey);
+
+impl Sign for Key {
+    fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+fn ca_key(seed: u8) -> Key {
+    Key(SigningKey::from_bytes(&[seed; 32]))
+}
 
 fn seal(origin: &str, seed: u8) -> Seal {
     Seal::new(origin, Arc::new(ca_key(seed))).unwrap()
@@ -53,7 +66,7 @@ fn what_another_key_or_name_signed_is_not_believed() {
     }
     // A valid signature of ours over another log's checkpoint: someone had the key sign under two names.
     let text = Checkpoint { origin: "other".to_owned(), size: 1, root: [0; 32] }.text();
-    let line = ours.verifier().line(&crate::audit::note::Sign::sign(&ca_key(3), text.as_bytes()));
+    let line = ours.verifier().line(&Sign::sign(&ca_key(3), text.as_bytes()));
     assert!(Checkpoint::verify(&format!("{text}\n{line}"), ours.verifier()).is_err());
 }
 
@@ -81,7 +94,7 @@ fn a_verifier_key_that_was_mistyped_is_refused() {
 #[test]
 fn a_witness_signs_under_a_time() {
     let (log, witness) = (seal("ssh-ca.example.com", 3), ca_key(9));
-    let public = crate::audit::note::Sign::public(&witness);
+    let public = Sign::public(&witness);
     let verifier = Verifier::new("witness.example.com/1", Kind::Cosignature, &public).unwrap();
     let note = log.checkpoint(7, [5; 32]);
     let note = cosign(&note, log.verifier(), "witness.example.com/1", &witness, 1_800_000_000).unwrap();
