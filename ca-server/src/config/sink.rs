@@ -239,8 +239,12 @@ impl SinkConfig {
     /// Whether it takes entries with this code that are for these channels.
     pub fn takes<'c>(&self, code: &str, mut channels: impl Iterator<Item = &'c str>) -> bool {
         self.codes.iter().any(|pattern| pattern.takes(code))
-            && (self.notify.is_empty()
-                || channels.any(|channel| self.notify.iter().any(|Channel(name)| name == channel)))
+            && (self.notify.is_empty() || channels.any(|channel| self.is_for(channel)))
+    }
+
+    /// Whether it lists this channel.
+    pub fn is_for(&self, channel: &str) -> bool {
+        self.notify.iter().any(|Channel(name)| name == channel)
     }
 
     /// The URL, from wherever it is configured.
