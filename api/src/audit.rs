@@ -12,3 +12,17 @@ pub struct ConsistencyResponse {
     /// The hashes, standard base64.
     pub proof: Vec<String>,
 }
+
+/// The proof that entry number `index` is in the tree of `size` entries (RFC 9162 section 2.1.3). Hashes only: who has the entry
+/// can check it, who has not learns nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InclusionResponse {
+    /// The entry's number, from 0.
+    pub index: u64,
+    /// The size of the tree.
+    pub size: u64,
+    /// The leaf hash of the entry, standard base64.
+    pub leaf: String,
+    /// The hashes, standard base64.
+    pub proof: Vec<String>,
+}

@@ -2,19 +2,24 @@
 
 mod about;
 mod audit;
+pub mod bundle;
 mod certificates;
 pub mod diff;
 pub mod digest;
+pub mod entry;
 mod error;
+pub mod export;
 mod hosts;
 mod login;
+pub mod options;
 pub mod proof;
 mod requests;
+mod revocations;
 mod sessions;
 pub mod signature;
 
 pub use about::{About, IssuerAbout};
-pub use audit::ConsistencyResponse;
+pub use audit::{ConsistencyResponse, InclusionResponse};
 pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
@@ -24,6 +29,9 @@ pub use login::{IdentityBody, LoginRequest, LoginResponse};
 pub use requests::{
     ApproveRequest, Before, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse,
     ReviewRequest, StepBody,
+};
+pub use revocations::{
+    FreezeBody, FreezeRequest, FreezeScope, FreezesResponse, RevokeRequest, Scope, ThawRequest, Whose,
 };
 pub use sessions::{SessionEntry, SessionsResponse};
 
@@ -52,6 +60,16 @@ pub mod paths {
     pub const CHECKPOINT: &str = "/v1/audit/checkpoint";
     /// The proof that one checkpoint continues another: [`crate::ConsistencyResponse`].
     pub const CONSISTENCY: &str = "/v1/audit/consistency";
+    /// POST ends what lives, before its time.
+    pub const REVOCATIONS: &str = "/v1/revocations";
+    /// Freezes: GET lists, POST sets; POST `/v1/freezes/{id}/thaw` is a word for going on.
+    pub const FREEZES: &str = "/v1/freezes";
+    /// The list of revoked certificates that sshd reads: not JSON.
+    pub const KRL: &str = "/v1/krl";
+    /// The signed statement about that list: not JSON.
+    pub const KRL_STATEMENT: &str = "/v1/krl.sig";
+    /// The proof that an entry is in the tree: [`crate::InclusionResponse`].
+    pub const INCLUSION: &str = "/v1/audit/inclusion";
     /// Why, or why not.
     pub const EXPLAIN: &str = "/v1/explain";
 }

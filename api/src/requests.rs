@@ -205,6 +205,12 @@ pub struct Receipt {
     /// When the last of these certificates expires by itself, for hosts without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_expiry: Option<UnixTime>,
+    /// The version of the KRL that holds them; absent where there was no certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub krl: Option<u64>,
+    /// What this did not end, and what does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// `GET /v1/requests?view=mine|review|unreviewed|all&after=<id>&limit=<n>`: newest first.

@@ -7,7 +7,7 @@ use crate::{
     policies::LivePolicies,
     sinks::Sinks,
     store::Store,
-    verbs::{refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
@@ -28,6 +28,8 @@ pub struct App {
     pub authority: Authority,
     /// The host CA's public key, OpenSSH form: shown, not used to sign yet.
     pub host_ca: String,
+    /// The lists of revoked certificates that hosts fetch.
+    pub krl: Lists,
     /// The policy set in force.
     pub policies: LivePolicies,
     /// The issuers.

@@ -3,6 +3,7 @@
 //! The door to a signature is [`Authority::prepare`], and it opens for a [`Grant`] only, which only [`policy::decide`]
 //! makes. [`Spec`] and [`Spec::to_be_signed`] are open to anybody, because bytes alone are worth nothing.
 
+pub mod krl;
 mod roca;
 mod spec;
 mod user_key;

@@ -1,8 +1,11 @@
 //! The command line.
 
 mod audit;
+mod policy_diff;
 
-pub(crate) use audit::{Audit, Export, Key, Tail, Verify, Witness};
+pub(crate) use audit::{Audit, Bundle, Export, Key, Tail, Verify, Witness};
+
+pub(crate) use policy_diff::PolicyDiff;
 
 use clap::{Args, Parser, Subcommand};
 use policy::{Group, Reason, Seconds, Target, Ticket};
@@ -72,7 +75,7 @@ pub(crate) struct Init {
     /// Protect the keys' files with the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// Make only the audit log's key, for an install that is older than it
+    /// Make only the keys that an older install lacks: the audit log's, the KRL's
     #[arg(long)]
     pub(crate) missing: bool,
 }
@@ -125,6 +128,7 @@ pub(crate) enum Policy {
         json: bool,
     },
     Explain(Box<Explain>),
+    Diff(PolicyDiff),
 }
 
 /// Say what the policies would decide, and why

@@ -102,6 +102,8 @@ pub struct Keys {
     pub host_ca: PathBuf,
     /// Signs checkpoints of the audit log.
     pub log: PathBuf,
+    /// Signs what hosts are told of the KRL.
+    pub krl: PathBuf,
     /// A file whose first line is the passphrase of all of them; else the environment variable, else none.
     pub passphrase_file: Option<PathBuf>,
 }
@@ -192,8 +194,8 @@ impl Config {
         let Self { listen, store, keys, policy, issuer, sink, .. } = self;
         sink.iter_mut().for_each(|sink| sink.relative_to(base));
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
-        let Keys { user_ca, host_ca, log, .. } = keys;
-        let needed = [&mut store.path, user_ca, host_ca, log, &mut policy.directory];
+        let Keys { user_ca, host_ca, log, krl, .. } = keys;
+        let needed = [&mut store.path, user_ca, host_ca, log, krl, &mut policy.directory];
         let optional = [&mut listen.tls_certificate, &mut listen.tls_key, &mut keys.passphrase_file];
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
@@ -278,8 +280,8 @@ impl Default for StoreConfig {
 
 impl Default for Keys {
     fn default() -> Self {
-        let [user_ca, host_ca, log] = ["keys/user_ca", "keys/host_ca", "keys/log"].map(PathBuf::from);
-        Self { user_ca, host_ca, log, passphrase_file: None }
+        let [user_ca, host_ca, log, krl] = ["keys/user_ca", "keys/host_ca", "keys/log", "keys/krl"].map(PathBuf::from);
+        Self { user_ca, host_ca, log, krl, passphrase_file: None }
     }
 }
 

@@ -4,7 +4,7 @@ mod file;
 mod generate;
 
 pub(crate) use file::read_passphrase;
-pub use generate::{Generated, generate, generate_log};
+pub use generate::{Generated, Made, generate, generate_missing};
 
 use crate::audit::note::Sign;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
@@ -27,7 +27,7 @@ impl CustodyError {
     }
 }
 
-/// A key of the server (of a CA or of the audit log), held ready to sign. ssh-key's own `PrivateKey` expands its seed anew for each signature, at half the
+/// A key of the server (of a CA, of the audit log or of the KRL), held ready to sign. ssh-key's own `PrivateKey` expands its seed anew for each signature, at half the
 /// speed; this one is expanded once. Its memory is zeroed when dropped.
 pub struct CaKey {
     signing: SigningKey,
@@ -130,26 +130,32 @@ pub struct Keys {
     pub host: CaKey,
     /// Signs checkpoints of the audit log.
     pub log: CaKey,
+    /// Signs what hosts are told of the KRL.
+    pub krl: CaKey,
 }
 
 impl Keys {
-    /// Loads all of them.
+    /// Loads all of them: the files of user CA, host CA, log and KRL.
     ///
     /// # Errors
     /// If one cannot be loaded, or one key has two roles: a host certificate would then open user logins, a text of the
     /// log be a certificate.
-    pub fn load(user: &Path, host: &Path, log: &Path, passphrase: Option<&str>) -> Result<Self, CustodyError> {
+    pub fn load(files: [&Path; 4], passphrase: Option<&str>) -> Result<Self, CustodyError> {
+        let [user, host, log, krl] = files;
         let (user_key, host_key) = (CaKey::load(user, passphrase)?, CaKey::load(host, passphrase)?);
-        if log.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            return Err(CustodyError::new(
-                log,
-                "there is no such file: the audit log has a key of its own",
-                "run `ca-server init --missing DIRECTORY` once if this server is older than its log key, else restore it \
-                 from the backup",
-            ));
+        for (later, what) in [(log, "the audit log"), (krl, "the list of revoked certificates")] {
+            if later.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+                return Err(CustodyError::new(
+                    later,
+                    format!("there is no such file: {what} has a key of its own"),
+                    "run `ca-server init --missing DIRECTORY` once if this server is older than that key, else restore \
+                     it from the backup",
+                ));
+            }
         }
-        let keys = Self { user: user_key, host: host_key, log: CaKey::load(log, passphrase)? };
-        let roles = [(&keys.user, user), (&keys.host, host), (&keys.log, log)];
+        let (log_key, krl_key) = (CaKey::load(log, passphrase)?, CaKey::load(krl, passphrase)?);
+        let keys = Self { user: user_key, host: host_key, log: log_key, krl: krl_key };
+        let roles = [(&keys.user, user), (&keys.host, host), (&keys.log, log), (&keys.krl, krl)];
         for (place, (key, path)) in roles.iter().enumerate() {
             if let Some((_, other)) =
                 roles.iter().take(place).find(|(other, _)| other.public.key_data() == key.public.key_data())
@@ -157,7 +163,7 @@ impl Keys {
                 return Err(CustodyError::new(
                     path,
                     format!("this is the same key as {}", other.display()),
-                    "give each role a key of its own: `ca-server init` makes three",
+                    "give each role a key of its own: `ca-server init` makes four",
                 ));
             }
         }

@@ -11,6 +11,7 @@ use crate::{
     store::{LoginSession, Opened, Store, TokenUse},
     verbs::{
         authenticate::{Caller, authenticate},
+        krl::Lists,
         refusals::Refusals,
         replay::Replay,
         waiting::Waiting,
@@ -133,6 +134,7 @@ impl Stage {
             store,
             authority: Authority::new(ca_key(1)),
             host_ca: ca_key(2).public().to_openssh().unwrap(),
+            krl: Lists::new(ca_key(1).public().clone(), ca_key(4)),
             policies: LivePolicies::from_sources(sources(policy)).unwrap(),
             issuers: Issuers::new(Vec::new(), Arc::clone(&clock) as _).unwrap(),
             sinks: crate::sinks::Sinks::default(),

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod rate;
 mod requests;
+mod revocations;
 pub mod routes;
 pub mod tls;
 

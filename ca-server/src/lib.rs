@@ -16,6 +16,7 @@ mod fixture;
 pub mod http;
 pub mod logging;
 pub mod oidc;
+mod outbound;
 pub mod policies;
 pub mod refusal;
 pub mod sinks;

@@ -20,7 +20,7 @@ use crate::{
     sinks::Sinks,
     store::{outbox::Outbox, redb::RedbStore},
     systemd,
-    verbs::{self, refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{self, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -62,15 +62,15 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
-    let config::Keys { user_ca, host_ca, log, .. } = &config.keys;
-    let Keys { user: user_ca, host: host_ca, log } = Keys::load(user_ca, host_ca, log, passphrase)?;
+    let config::Keys { user_ca, host_ca, log, krl, .. } = &config.keys;
+    let Keys { user: user_ca, host: host_ca, log, krl } = Keys::load([user_ca, host_ca, log, krl], passphrase)?;
     let host_public = host_ca.public().to_openssh().context("the host CA's public key cannot be written")?;
     let policies = LivePolicies::load_dir(&config.policy.directory)
         .with_context(|| format!("no policy set to serve in {}", config.policy.directory.display()))?;
     let issuers = Issuers::new(config.issuer.clone(), Arc::clone(&clock))
         .map_err(|faults| anyhow::anyhow!("the issuers cannot be used: {}", faults.join("; ")))?;
     // A certificate over one of our own keys would let whoever holds that key act as a user.
-    let ours = [&host_ca, &log].map(|key| key.public().fingerprint(HashAlg::Sha256).sha256());
+    let ours = [&host_ca, &log, &krl].map(|key| key.public().fingerprint(HashAlg::Sha256).sha256());
     let origin = checkpoint::origin(config.audience.get_ref().as_str());
     let seal = Seal::new(origin, Arc::new(log)).context("the audit log cannot be named after the audience")?;
     let store: Arc<dyn Outbox> = match config.store.kind {
@@ -92,6 +92,7 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
         refusals: Refusals::default(),
         clock,
         store,
+        krl: Lists::new(user_ca.public().clone(), krl),
         authority: Authority::new(user_ca).refusing(ours.into_iter().flatten()),
         host_ca: host_public,
         policies,
@@ -111,6 +112,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Before anybody is told that we are ready: unheard, this signal ends the process.
+    let hangup = signal(SignalKind::hangup())?;
     let tls = match config.tls() {
         Some((certificate, key)) => Some(Arc::new(Tls::load(certificate, key)?)),
         None => None,
@@ -123,7 +126,7 @@ pub async fn serve(
     let line = ready_line(&listeners, tls.is_some(), more)?;
 
     let (stop, stopped) = watch::channel(false);
-    let background = background::spawn(&shared, tls.clone());
+    let background = background::spawn(&shared, tls.clone(), hangup);
     let api = Door::new(Arc::clone(&shared), Listener::Api);
     let ops = Door::new(Arc::clone(&shared), Listener::Ops);
     let api = tokio::spawn(connections::serve(listeners.api, api, tls, stopped.clone()));

@@ -102,9 +102,9 @@ fn init_makes_what_a_start_needs_and_never_overwrites() {
     assert_eq!(fs::read(home.path().join("keys/user_ca")).unwrap(), key);
 }
 
-/// An install from before the audit log had a key: one command makes it, and nothing else is touched.
+/// An install from before the audit log and the KRL had keys: one command makes them, and nothing else is touched.
 #[test]
-fn init_missing_makes_the_log_key_alone() {
+fn init_missing_makes_the_missing_keys_alone() {
     let home = home();
     let keys = home.path().join("keys");
     let directory = home.path().to_str().unwrap();
@@ -112,6 +112,8 @@ fn init_missing_makes_the_log_key_alone() {
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
     fs::remove_file(keys.join("log")).unwrap();
     fs::remove_file(keys.join("log.pub")).unwrap();
+    fs::remove_file(keys.join("krl")).unwrap();
+    fs::remove_file(keys.join("krl.pub")).unwrap();
     let before = fs::read(keys.join("user_ca")).unwrap();
     let made = ran(&["init", directory, "--missing"]);
     assert!(made.status.success(), "{}", text(&made));
@@ -120,6 +122,9 @@ fn init_missing_makes_the_log_key_alone() {
     let key = String::from_utf8(shown.stdout).unwrap();
     assert!(key.starts_with("ca.example.com+"), "{key}");
     assert!(text(&made).contains(key.trim()), "init and `audit key` say the same: {}", text(&made));
+    let krl = fs::read_to_string(keys.join("krl.pub")).unwrap();
+    let signer = format!("krl namespaces=\"krl@jit-ssh\" {}", krl.trim());
+    assert!(text(&made).contains(&signer), "{signer}: {}", text(&made));
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn init_writes_a_configuration_that_check_accepts() {
 #[test]
 fn what_check_finds_stops_the_start() {
     // What is spoilt; what check says of it; whether `run` stops at it too.
-    let rows: [(&str, Spoil, &str); 10] = [
+    let rows: [(&str, Spoil, &str); 11] = [
         (
             "one key twice",
             &|home| {
@@ -164,6 +169,7 @@ fn what_check_finds_stops_the_start() {
             },
             "one key",
         ),
+        ("no KRL key", &|home| fs::remove_file(home.join("keys/krl")).unwrap(), "ca-server init --missing"),
         ("no log key", &|home| fs::remove_file(home.join("keys/log")).unwrap(), "ca-server init --missing"),
         ("no key", &|home| fs::remove_file(home.join("keys/host_ca")).unwrap(), "host_ca"),
         ("bad policy", &|home| fs::write(home.join("policy/access.cedar"), "permit (").unwrap(), "access.cedar:1"),

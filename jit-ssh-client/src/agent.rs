@@ -52,7 +52,7 @@ impl From<AgentError> for Failure {
                 "start one: eval \"$(ssh-agent)\"; or use files: jit-ssh certificate --files DIR ACCOUNT@HOST"
             }
             AgentError::Garbled | AgentError::Refused(_) => {
-                "use OpenSSH's ssh-agent, or files: jit-ssh certificate --files DIR ACCOUNT@HOST"
+                "unlock it if it is locked (ssh-add -X), else use OpenSSH's ssh-agent, or files: jit-ssh certificate --files DIR ACCOUNT@HOST"
             }
         };
         failure.hint(hint)

@@ -23,6 +23,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+mod endings;
 mod requests;
 
 pub use requests::{Tagged, View};
@@ -80,6 +81,7 @@ impl CaClient {
     /// # Errors
     /// If it is interrupted.
     pub fn pause(&self, span: Duration) -> Result<(), Failure> {
+        #[expect(clippy::disallowed_methods, reason = "what is asked for is that time passes")]
         self.wait_or_be_stopped(tokio::time::sleep(span))
     }
 

@@ -5,11 +5,15 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use policy::{Reason, Seconds, SessionId, Target, Ticket};
 use std::path::PathBuf;
 
+mod bundle;
+mod endings;
 mod glass;
 mod requests;
 
+pub use bundle::VerifyBundle;
+pub use endings::{Freeze, Revoke, Thaw};
 pub use glass::{BreakGlass, Reviewed};
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Revoke, Show};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -29,8 +33,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable, 7 does not verify";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -75,8 +78,16 @@ pub enum Verb {
     Deny(Deny),
     /// Take access from whoever has it, where policy lets you administer
     Revoke(Revoke),
+    /// Issue nothing any more to somebody, for a host or at all, until two people thaw it
+    Freeze(Freeze),
+    /// What is frozen, as far as it concerns you
+    Freezes,
+    /// Say that what is frozen may go on; with a second person's word it does
+    Thaw(Thaw),
     /// Remove our certificates from the agent and end the login session
     Logout,
+    /// Check a bundle from the audit log, offline, with nothing but the log's public key
+    VerifyBundle(VerifyBundle),
     /// Make stock ssh, scp, rsync, git, VS Code and Ansible get certificates by themselves
     Setup(Setup),
     /// Find the first thing that stands between you and a shell, and how to mend it

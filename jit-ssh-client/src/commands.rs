@@ -11,6 +11,7 @@ mod done;
 mod ensure;
 mod explain;
 mod extend;
+mod freezes;
 mod hosts;
 mod login;
 mod logout;
@@ -25,6 +26,7 @@ mod setup;
 mod show;
 mod ssh;
 mod status;
+mod verify_bundle;
 
 use crate::{
     ca_client::CaClient,
@@ -74,11 +76,15 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Approve(args) => approve::run(&globals, &args),
         Verb::Deny(args) => deny::run(&globals, &args),
         Verb::Revoke(args) => revoke::run(&globals, &args),
+        Verb::Freeze(args) => freezes::freeze(&globals, &args),
+        Verb::Freezes => freezes::list(&globals),
+        Verb::Thaw(args) => freezes::thaw(&globals, &args),
+        Verb::VerifyBundle(args) => return verify_bundle::run(&globals, &args),
         Verb::Logout => logout::run(&globals),
         Verb::Setup(args) => setup::run(&globals, &args),
         Verb::Doctor(args) => return doctor::run(&globals, &args),
-        Verb::Completions { shell } => completions::run(shell),
-        Verb::Man { directory } => man::run(&directory),
+        Verb::Completions { shell } => completions::run(&globals, shell),
+        Verb::Man { directory } => man::run(&globals, &directory),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

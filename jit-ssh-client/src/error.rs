@@ -20,6 +20,8 @@ pub enum Exit {
     NeedsApproval,
     /// 6: the server, the issuer or the agent does not answer.
     Unreachable,
+    /// 7: what was to be verified is not what it claims to be.
+    Unverified,
 }
 
 impl Exit {
@@ -32,6 +34,7 @@ impl Exit {
             Self::NeedsLogin => 4,
             Self::NeedsApproval => 5,
             Self::Unreachable => 6,
+            Self::Unverified => 7,
         }
     }
 
@@ -44,6 +47,7 @@ impl Exit {
             Self::NeedsLogin => "needs_login",
             Self::NeedsApproval => "needs_approval",
             Self::Unreachable => "unreachable",
+            Self::Unverified => "unverified",
         }
     }
 }

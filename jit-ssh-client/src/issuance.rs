@@ -1,10 +1,13 @@
 //! From a target to a certificate that is ready for ssh: kept one if fresh, else a new one, checked, into the agent.
 
+mod ask;
+
+pub use ask::{Issued, Names, issue};
+
 use crate::{
     agent::{self, Agent, Ours},
     ca_client::{CaClient, View},
-    certificate::{self, Expected, Refused},
-    clock,
+    certificate, clock,
     error::{Exit, Failure},
     keys::UserKey,
     state::{
@@ -14,9 +17,7 @@ use crate::{
     },
     terminal,
 };
-use api::{CertificateRequest, CertificateResponse};
-use policy::{HostName, Reason, RequestId, Seconds, Stage, Target, Ticket, UnixTime, UnmetTerm};
-use ssh_key::{Certificate, public::KeyData};
+use policy::{Reason, RequestId, Seconds, Stage, Target, Ticket, UnixTime, UnmetTerm};
 use std::path::PathBuf;
 
 /// What is said beside the target.
@@ -49,23 +50,31 @@ pub struct Ready {
 ///
 /// # Errors
 /// If policy says no, nobody is logged in, or the agent cannot hold it.
-pub fn ensure(state: &StateDir, target: &Target, wish: &Wish, renew: bool) -> Result<Ready, Failure> {
+pub fn ensure(state: &StateDir, asked: &Target, wish: &Wish, renew: bool) -> Result<Ready, Failure> {
     let certs = Certs::open(state)?;
-    let target = &certs.canonical(target);
-    if !renew && let Some(ready) = held(&certs, target, wish, Entry::is_fresh)? {
+    let known = certs.canonical(asked);
+    if !renew && let Some(ready) = held(&certs, &known, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
     let session = Session::live(state)?;
     let mut agent = Agent::connect()?;
-    let _lock = certs.lock(target)?;
-    // Whoever held the lock may have done it for us.
-    if !renew && let Some(ready) = held(&certs, target, wish, Entry::is_fresh)? {
+    let before = certs.unanswered(&known);
+    let _lock = certs.lock(&known)?;
+    // Whoever held the lock may have done it for us, or have learnt what the host is called, or have waited in vain.
+    let names = Names { asked: asked.clone(), known: certs.canonical(asked) };
+    if !renew && let Some(ready) = held(&certs, &names.known, wish, Entry::is_fresh)? {
         return Ok(ready);
     }
-    match granted(&certs, &session, &mut agent, target, &with_former(&certs, target, wish)) {
-        // The CA is away, but what we hold lives a little longer.
-        Err(failure) if failure.exit == Exit::Unreachable && !renew => {
-            held(&certs, target, wish, |entry, now| !entry.is_over(now))?.ok_or(failure)
+    let done = match certs.unanswered(&known).filter(|attempt| before.as_ref() != Some(attempt)) {
+        Some(in_vain) => Err(in_vain.into()),
+        None => granted(&certs, &session, &mut agent, &names, &with_former(&certs, &names.known, wish), renew),
+    };
+    match done {
+        Err(failure) if failure.exit == Exit::Unreachable => {
+            certs.keep_unanswered(&known, &failure)?;
+            // The CA is away, but what we hold lives a little longer.
+            let held = if renew { None } else { held(&certs, &names.known, wish, |entry, now| !entry.is_over(now))? };
+            held.ok_or(failure)
         }
         done => done,
     }
@@ -77,10 +86,11 @@ fn granted(
     certs: &Certs,
     session: &Session,
     agent: &mut Agent,
-    target: &Target,
+    names: &Names,
     wish: &Wish,
+    renew: bool,
 ) -> Result<Ready, Failure> {
-    let no = match renewed(certs, session, agent, target, wish) {
+    let no = match renewed(certs, session, agent, names, wish, renew) {
         Err(no) if no.refusal.is_some() => no,
         done => return done,
     };
@@ -88,22 +98,22 @@ fn granted(
     let other = match &wish.request {
         // The request that served so far is over: perhaps there is something else.
         Some(_) => Some(Wish::default()),
-        None if unmet => approved(&CaClient::for_session(session)?, session, target)?
+        None if unmet => approved(&CaClient::for_session(session)?, session, names)?
             .map(|id| Wish { request: Some(id), ..Wish::default() }),
         None => None,
     };
-    other.map_or(Err(no), |other| renewed(certs, session, agent, target, &other))
+    other.map_or(Err(no), |other| renewed(certs, session, agent, names, &other, renew))
 }
 
-/// One's own request for `target` that may be used now.
-fn approved(ca: &CaClient, session: &Session, target: &Target) -> Result<Option<RequestId>, Failure> {
+/// One's own request for it that may be used now.
+fn approved(ca: &CaClient, session: &Session, names: &Names) -> Result<Option<RequestId>, Failure> {
     /// Older ones than these are over.
     const RECENT: usize = 50;
     // Behind broken glass nobody comes by chance.
     let usable = |request: &api::RequestBody| {
         request.incident.is_none()
             && matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. })
-            && request.targets.contains(target)
+            && (request.targets.contains(&names.asked) || request.targets.contains(&names.known))
     };
     let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
     Ok(mine.into_iter().find(usable).and_then(|request| request.id))
@@ -113,8 +123,9 @@ fn renewed(
     certs: &Certs,
     session: &Session,
     agent: &mut Agent,
-    target: &Target,
+    names: &Names,
     wish: &Wish,
+    renew: bool,
 ) -> Result<Ready, Failure> {
     let key = UserKey::fresh()?;
     let issued = {
@@ -122,18 +133,38 @@ fn renewed(
         issue(
             &CaClient::for_session(session)?,
             session,
-            target,
+            names,
             key.public(),
             &key.public_line()?,
             || key.proof(&session.audience, &session.session).map(Some),
             wish,
         )?
     };
-    hand_over(agent, session, &issued, &key)?;
+    keep(certs, session, agent, &names.asked, issued, &key, if renew { None } else { Some(wish) })
+}
+
+/// Into the agent and the directory. Where it was asked for by another name meanwhile, and that one serves `wish`, it
+/// stays and ours is let go: ssh may be about to use it.
+fn keep(
+    certs: &Certs,
+    session: &Session,
+    agent: &mut Agent,
+    asked: &Target,
+    issued: Issued,
+    key: &UserKey,
+    wish: Option<&Wish>,
+) -> Result<Ready, Failure> {
+    let target = issued.entry.target.clone();
+    let _kept = certs.lock_kept(&target)?;
+    certs.learn_alias(asked, &target)?;
+    if let Some(wish) = wish
+        && let Some(theirs) = held(certs, &target, wish, Entry::is_fresh)?
+    {
+        return Ok(theirs);
+    }
+    hand_over(agent, session, &issued, key)?;
     certs.save(&issued.entry, &issued.text)?;
-    certs.learn_alias(target, &issued.entry.target)?;
-    let path = certs.path(&issued.entry.target);
-    Ok(Ready { entry: issued.entry, certificate: issued.text, path, kept: false })
+    Ok(Ready { path: certs.path(&target), entry: issued.entry, certificate: issued.text, kept: false })
 }
 
 /// The certificate we have, if it is still good enough and the agent really holds it. A wish that differs from what it
@@ -176,80 +207,6 @@ pub fn with_former(certs: &Certs, target: &Target, wish: &Wish) -> Wish {
         return wish.clone();
     }
     Wish { duration: Some(Seconds::new(left)), reason: former.reason, ticket: former.ticket, request: None }
-}
-
-/// A certificate that passed every check.
-pub struct Issued {
-    /// What is known of it.
-    pub entry: Entry,
-    /// Its text.
-    pub text: String,
-    /// Itself.
-    pub certificate: Certificate,
-}
-
-/// Asks for a certificate over `key` and checks what comes back.
-///
-/// # Errors
-/// If policy says no or not yet, or what comes back is not what was asked for.
-pub fn issue(
-    ca: &CaClient,
-    session: &Session,
-    target: &Target,
-    key: &KeyData,
-    public_key: &str,
-    proof: impl FnOnce() -> Result<Option<String>, Failure>,
-    wish: &Wish,
-) -> Result<Issued, Failure> {
-    let request = CertificateRequest {
-        target: target.clone(),
-        public_key: public_key.to_owned(),
-        proof: proof()?,
-        duration: wish.duration,
-        reason: wish.reason.clone(),
-        ticket: wish.ticket.clone(),
-        request: wish.request.clone(),
-    };
-    let answer = ca.certificate(session, &request)?;
-    let (certificate, target) = check(ca, session, target, key, &answer)?;
-    let entry = Entry {
-        target,
-        serial: answer.serial,
-        grant: answer.grant,
-        policy: answer.policy,
-        issued: answer.now,
-        expires: answer.expires,
-        until: answer.until,
-        clock_offset_ms: clock::offset_ms(answer.now.as_secs().saturating_mul(1000)),
-        duration: wish.duration,
-        reason: wish.reason.clone(),
-        ticket: wish.ticket.clone(),
-        request: wish.request.clone(),
-    };
-    Ok(Issued { entry, text: answer.certificate.trim().to_owned(), certificate })
-}
-
-fn check(
-    ca: &CaClient,
-    session: &Session,
-    target: &Target,
-    key: &KeyData,
-    answer: &CertificateResponse,
-) -> Result<(Certificate, Target), Failure> {
-    let expected = |host: &HostName| {
-        let target = Target::new(target.account().clone(), host.clone());
-        let expected = Expected { key, target: &target, user_ca: &session.user_ca };
-        certificate::check(answer, &expected).map(|certificate| (certificate, target))
-    };
-    match expected(target.host()) {
-        // Asked for by an alias, the host appears by its name in the inventory.
-        Err(Refused::Principals) => {
-            let hosts = ca.hosts(session)?.hosts;
-            let named = hosts.iter().find(|entry| entry.aliases.contains(target.host()));
-            Ok(expected(&named.ok_or(Refused::Principals)?.host)?)
-        }
-        checked => Ok(checked?),
-    }
 }
 
 /// Into the agent, for exactly as long as it lives; then our former entry for the target goes, and our expired ones. In

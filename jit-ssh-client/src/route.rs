@@ -60,6 +60,12 @@ impl Route {
         told
     }
 
+    /// To another port than the inventory's, which the caller says elsewhere.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { port: None, ..self }
+    }
+
     /// The same for ssh's command line.
     pub fn options(&self, host: &HostName) -> Vec<OsString> {
         let told = self.directives(host).into_iter();

@@ -75,10 +75,19 @@ pub fn unreachable_by(error: &reqwest::Error) -> Failure {
     let reason = reason(error);
     if reason.contains("invalid peer certificate") {
         return Failure::unreachable(format!("{whom} cannot prove that it is {whom}: {reason}"))
-            .hint("if its TLS certificate is from a CA of your own, name that: --ca-file FILE");
+            .hint(tls_hint(&reason));
     }
     Failure::unreachable(format!("{whom} does not answer: {reason}"))
         .hint("check network and VPN; jit-ssh doctor looks at each step")
+}
+
+/// What the reason is in rustls' words. A clock that is off by a day looks like a certificate that is.
+fn tls_hint(reason: &str) -> &'static str {
+    if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|word| reason.contains(word)) {
+        "look at this machine's clock (date); if it is right, tell whoever runs the CA that its TLS certificate is not"
+    } else {
+        "if its TLS certificate is from a CA of your own, name that: --ca-file FILE"
+    }
 }
 
 /// Host and port, also where the port is the scheme's own: a firewall is asked for both.
@@ -101,7 +110,9 @@ fn reason(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::whom;
+    use super::{tls_hint, whom};
+    use rustls::{CertificateError, Error, pki_types::UnixTime};
+    use std::time::Duration;
 
     #[test]
     fn who_does_not_answer_is_named_with_the_port() {
@@ -109,5 +120,18 @@ mod tests {
         assert_eq!(named("https://ca.example.com/v1/about"), "ca.example.com:443");
         assert_eq!(named("https://ca.example.com:8443/"), "ca.example.com:8443");
         assert_eq!(named("http://[::1]:80/"), "[::1]:80");
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_makes_one_look_at_the_clock() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let said = |error| Error::InvalidCertificate(error).to_string();
+        let expired = CertificateError::ExpiredContext { time: at(2), not_after: at(1) };
+        let early = CertificateError::NotValidYetContext { time: at(1), not_before: at(2) };
+        for clock in [expired, early, CertificateError::Expired, CertificateError::NotValidYet] {
+            let said = said(clock);
+            assert!(tls_hint(&said).contains("clock"), "{said}");
+        }
+        assert!(tls_hint(&said(CertificateError::UnknownIssuer)).contains("--ca-file"));
     }
 }

@@ -67,6 +67,10 @@ fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
         &["reviewed", "r-00112233445566778899aabb", "--verdict", "fine", "--reason", "x"],
         &["deny", "r-00112233445566778899aabb", "--reason", "x"],
         &["revoke", "--grant", "g-00112233445566778899aabb", "--reason", "x"],
+        &["revoke", "--all-of-issuer", "https://id.example.com", "--reason", "x"],
+        &["freeze", "--everything", "--reason", "x"],
+        &["freezes"],
+        &["thaw", "f-00112233445566778899aabb", "--reason", "x"],
     ] {
         let output = home.jit_ssh(args);
         assert_eq!(code(&output), 4, "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -93,6 +97,25 @@ fn errors_are_json_too_when_json_is_asked_for() {
     let output = home.jit_ssh(&["login", "--json", "--server", "http://127.0.0.1:1"]);
     assert_eq!((code(&output), &json(&output)["error"]["code"]), (6, &Value::from("unreachable")));
     assert!(json(&output)["error"]["message"].as_str().unwrap().contains("127.0.0.1:1 does"));
+}
+
+/// Whatever the verb, and whether it works or not: a program that asked for JSON reads one line of it.
+#[test]
+fn json_is_everywhere() {
+    let home = Home::new();
+    let help = String::from_utf8(home.jit_ssh(&["--help"]).stdout).unwrap();
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(verbs.len() > 20 && verbs.contains(&"ensure"), "{verbs:?}");
+    for verb in verbs.into_iter().filter(|verb| !verb.is_empty() && *verb != "help") {
+        let told = json(&home.jit_ssh(&["--json", verb]));
+        assert!(told.is_object(), "{verb}: {told}");
+    }
+    assert!(json(&home.jit_ssh(&["completions", "bash", "--json"]))["script"].as_str().unwrap().contains("jit-ssh"));
+    let pages = home.path().join("pages");
+    let made = json(&home.jit_ssh(&["man", pages.to_str().unwrap(), "--json"]));
+    let made = made["files"].as_array().unwrap();
+    assert!(made.len() > 20 && made.iter().all(|file| Path::new(file.as_str().unwrap()).is_file()), "{made:?}");
 }
 
 /// What a hostile repository, link or inventory could put where a host or an account belongs.
@@ -195,6 +218,16 @@ fn hostile_ids_and_words_are_refused_before_anything_is_asked() {
         &["request", "deploy@web-1", "--start", "whenever"],
         &["request"],
         &["revoke", "--grant", id],
+        &["revoke", "--reason", "x"],
+        &["revoke", "--grant", id, "--host", "web-1", "--reason", "x"],
+        &["revoke", "--serial", "0", "--reason", "x"],
+        &["revoke", "--serial", "9223372036854775808", "--reason", "x"],
+        &["revoke", "--host", "-oProxyCommand=x", "--reason", "x"],
+        &["revoke", "--host", "web-1", "--at", "https://id.example.com", "--reason", "x"],
+        &["freeze", "--reason", "x"],
+        &["freeze", "--everything", "--host", "web-1", "--reason", "x"],
+        &["freeze", "--everything"],
+        &["thaw", "../everything", "--reason", "x"],
         &["requests", "--mine", "--all"],
         &["approve", id],
     ] {
@@ -219,6 +252,44 @@ fn an_unknown_setting_is_refused() {
 fn plain_http_to_another_machine_is_refused() {
     let output = Home::new().jit_ssh(&["login", "--server", "http://ca.example.com"]);
     assert_eq!(code(&output), 2);
+}
+
+/// Whoever answers at the address that was typed writes its words into the person's terminal: as text.
+#[test]
+fn a_hostile_ca_writes_nothing_raw_to_the_terminal() {
+    let escapes = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\u{9b}31m\u{202e}\njit-ssh: all is well";
+    let error = |message: &str, hint: &str, id: &str| {
+        let detail = serde_json::json!({ "code": "internal", "message": message, "hint": hint, "request_id": id });
+        serde_json::json!({ "error": detail }).to_string()
+    };
+    let about = serde_json::json!({
+        "audience": escapes, "version": escapes, "time_ms": 1, "user_ca": [escapes], "host_ca": [escapes], "issuers": [],
+    });
+    for (status, body) in [
+        ("500 x", error(escapes, "h", "r")),
+        ("500 x", error("m", escapes, "r")),
+        ("500 x", error("m", "h", escapes)),
+        ("200 OK", about.to_string()),
+        ("200 OK", format!("{{\"{escapes}\": ")),
+        ("418 x", escapes.to_owned()),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let hostile = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+            client.write_all(answer.as_bytes()).unwrap();
+        });
+        let home = Home::new();
+        let output = home.jit_ssh(&["login", "--server", &server]);
+        hostile.join().unwrap();
+        assert_ne!(code(&output), 0, "{body:?}");
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!told.contains(raw) && !told.lines().any(|line| line.starts_with("jit-ssh: all")), "{told:?}");
+    }
 }
 
 #[test]

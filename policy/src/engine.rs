@@ -109,6 +109,11 @@ impl Policies {
         terms.flat_map(|terms| &terms.notify).map(String::as_str).collect()
     }
 
+    /// Whether there is a policy with this id.
+    pub fn has(&self, id: &crate::PolicyId) -> bool {
+        self.rules.iter().any(|rule| rule.id == *id)
+    }
+
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
     }

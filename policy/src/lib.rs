@@ -3,6 +3,7 @@
 //! Everything that can be said about access is a type here that cannot be wrong: a [`Principals`] is never empty, a
 //! [`Serial`] is never 0, a [`Validity`] is ordered and capped. [`decide`] is the one place that makes a [`Grant`].
 
+mod changes;
 mod decision;
 mod engine;
 mod expectations;
@@ -20,6 +21,7 @@ mod terms;
 mod toml_section;
 mod words;
 
+pub use changes::{Changes, Difference, HostChange, How, PolicyChange, changes};
 pub use decision::{
     Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, break_glass_offers,
     decide, decide_break_glass, decide_under, offers,

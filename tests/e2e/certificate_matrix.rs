@@ -8,6 +8,10 @@ use e2e::kit::{
     ssh::Ssh,
     sshd::Sshd,
 };
+use ssh_key::{
+    PrivateKey, PublicKey,
+    certificate::{Builder, CertType},
+};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy)]
@@ -69,6 +73,7 @@ const ROWS: &[Row] = &[
     Row { name: "ecdsa p-521", key: "ecdsa:521", ..ROW },
     Row { name: "rsa 3072", key: "rsa:3072", ..ROW },
     Row { name: "rsa 4096", key: "rsa:4096", ..ROW },
+    Row { name: "rsa 2048, which only the CA refuses", key: "rsa:2048", ..ROW },
 
     // Principals: bound to account and host, both ways.
     Row { name: "another host", login: "a@db-1", expect: Refused(NO_PRINCIPAL), ..ROW },
@@ -78,6 +83,7 @@ const ROWS: &[Row] = &[
     Row { name: "two hosts, the second", principals: &["a@db-1", "a@web-1"], login: "a@db-1", ..ROW },
     Row { name: "account of one and host of the other", principals: &["a@db-1", "b@web-1"], expect: Refused(NO_PRINCIPAL), ..ROW },
     Row { name: "the bare account", principals: &["a"], expect: Refused(NO_PRINCIPAL), ..ROW },
+    Row { name: "the bare account, on a host that is bound by the account", principals: &["a"], login: "a@db-1", ..ROW },
     Row { name: "the bare host", principals: &["web-1"], expect: Refused(NO_PRINCIPAL), ..ROW },
     Row { name: "a group the host carries", principals: &["a@group:web"], ..ROW },
     Row { name: "a group the host does not carry", principals: &["a@group:web"], login: "a@db-1", expect: Refused(NO_PRINCIPAL), ..ROW },
@@ -144,6 +150,8 @@ impl Bench {
         let db = Sshd::start(dir.path(), "db-1", &ca, &names).await?;
         let lines = web.dir.join("principals").join(&accounts.first);
         std::fs::write(lines, format!("{0}@web-1\n{0}@group:web\n", accounts.first))?;
+        let lines = db.dir.join("principals").join(&accounts.first);
+        std::fs::write(lines, format!("{0}@db-1\n{0}\n", accounts.first))?;
         web.revoke(&[REVOKED]).await?;
         Ok(Self { dir, accounts, web, db })
     }
@@ -219,6 +227,40 @@ async fn every_row_is_answered_by_sshd_as_the_table_says() -> Result<()> {
     Ok(())
 }
 
+/// A CA that lets a comma into a principal makes one name into several wherever sshd takes a list. Ours has no such
+/// name, and sshd as we set it up reads none as a list. `ssh-keygen` splits at commas, so these bytes are made here.
+#[tokio::test]
+async fn cve_2026_35414_a_comma_in_a_principal_names_nobody() -> Result<()> {
+    let bench = Bench::new().await?;
+    let ssh = Ssh::knowing(bench.dir.path(), &[&bench.web, &bench.db])?;
+    let first = &bench.accounts.first;
+    let ca = PrivateKey::from_openssh(std::fs::read_to_string(bench.path("user_ca"))?)?;
+    let key = bench.path("comma");
+    let public: PublicKey = keygen::key(&key, "ed25519").await?.parse()?;
+    let now = ca_server::clock::Clock::now(&ca_server::clock::SystemClock).as_secs();
+    let rows = [
+        (format!("{first}@web-1"), true),
+        (format!("{first}@web-1,"), false),
+        (format!(",{first}@web-1"), false),
+        (format!("nobody,{first}@web-1"), false),
+        (format!("{first}@web-1,{first}@db-1"), false),
+        (format!("*,{first}@web-1"), false),
+    ];
+    for (principal, lets_in) in rows {
+        let mut builder = Builder::new([7; 16], public.key_data().clone(), now - 60, now + 120)?;
+        builder.serial(7)?;
+        builder.cert_type(CertType::User)?;
+        builder.key_id("jit1 grant=g-000000000000000000000000 user=alice")?;
+        builder.valid_principal(principal.as_str())?;
+        std::fs::write(keygen::certificate(&key), builder.sign(&ca)?.to_openssh()?)?;
+        let attempt = ssh.clone().key(&key).login(first, &bench.web, "true").await?;
+        let answer = if lets_in { attempt.must_be_in() } else { attempt.must_be_out(NO_PRINCIPAL) };
+        answer.with_context(|| format!("{principal:?}"))?;
+        assert_eq!(principal.parse::<policy::Principal>().is_ok(), lets_in, "{principal:?}: our own type");
+    }
+    Ok(())
+}
+
 /// The same certificate, before and after its last second: the host's clock alone decides.
 #[tokio::test]
 async fn a_certificate_opens_the_door_until_it_expires_and_never_after() -> Result<()> {
@@ -278,7 +320,7 @@ async fn a_plain_key_and_an_unreadable_revocation_list_are_refused() -> Result<(
 
     let key = bench.path("good");
     bench.certify(&ROW, &key).await?;
-    std::fs::remove_file(bench.web.dir.join("revoked"))?;
+    std::fs::remove_file(bench.web.dir.join("krl"))?;
     let unreadable = ssh.key(&key).login(&bench.accounts.first, &bench.web, "echo hello").await?;
     unreadable.must_be_out("revoked keys file")
 }

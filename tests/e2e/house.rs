@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 5] = [
 const OURS: [&str; 6] = ["policy", "api", "ca_server", "jit_ssh_client", "jit_ssh_host", "e2e"];
 
 /// Rooms of ca-server, and the rooms they may not name. Only a verb joins a signature with a record.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("verbs", &["http", "console", "commands", "cli"]),
     ("oidc", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody"]),
     ("ca", &["http", "console", "verbs", "commands", "cli", "app", "store", "oidc"]),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("policies", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc"]),
     ("refusal", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc"]),
     ("clock", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "store"]),
+    ("outbound", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "store", "sinks"]),
     ("fault", &["http", "console", "verbs", "commands", "cli", "app", "ca", "custody", "oidc", "store"]),
     ("http", &["commands", "cli"]),
 ];

@@ -3,16 +3,22 @@
 
 mod approval;
 mod audit;
+mod auditor;
 mod break_glass;
+mod bundle;
 mod certificate_matrix;
 mod crashes;
+mod doctor;
 mod fuzz;
 mod house;
 mod issued;
 mod login_to_shell;
+mod names_and_queues;
 mod operations;
+mod policy_change;
 mod provider;
 mod provider_trouble;
+mod revocation;
 mod same_bytes;
 mod sinks;
 mod slow_and_large;

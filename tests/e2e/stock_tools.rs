@@ -79,6 +79,74 @@ async fn stock_ssh_scp_rsync_and_git_just_work() -> Result<()> {
     Ok(())
 }
 
+/// What people have in their configuration besides: files they include, a bastion, connections that are shared.
+#[tokio::test]
+async fn bastions_sftp_and_shared_connections_work() -> Result<()> {
+    let world = World::new().await?;
+    // db-1 takes certificates of its own, and is reached by way of web-1 alone.
+    let first = world.accounts.first.clone();
+    let hosts = world.server.home.path("policy/hosts.toml");
+    let open = fs::read_to_string(&hosts)?.replace("\"db\"", "\"web\"");
+    fs::write(&hosts, open)?;
+    let policy = world.server.home.path("policy/access.cedar");
+    let forwarding = fs::read_to_string(&policy)?.replacen(
+        "@id(\"web/sre\")",
+        "@id(\"web/sre\")\n@extensions(\"permit-pty,permit-port-forwarding\")",
+        1,
+    );
+    fs::write(&policy, forwarding)?;
+    let world = world.restart_server().await?;
+    let alice = world.person("alice").await?;
+    let config = alice.home.join(".ssh/config");
+    let own = alice.home.join(".ssh/team.conf");
+    fs::write(&own, world.web.client_block()? + &world.db.client_block()?)?;
+    let sockets = alice.home.join("run/cm-%C");
+    let mine = format!(
+        "Include {}\nHost db-1\n  ProxyJump {first}@web-1\nHost *\n  User {first}\n  ControlMaster auto\n  \
+         ControlPath {}\n  ControlPersist no\n",
+        own.display(),
+        sockets.display()
+    );
+    fs::write(&config, mine)?;
+    let set_up = alice.run(&["setup", "--yes"]).await?;
+    ensure!(set_up.code == Some(0), "{set_up:?}");
+    let desk = Desk { world, alice, config };
+    let config = desk.config.display().to_string();
+    let (web, db) = (format!("{first}@web-1"), format!("{first}@db-1"));
+
+    let mark = desk.world.web.log().mark();
+    let jumped = desk.tool("ssh", &["-F", &config, &db, "echo behind"]).await?;
+    assert_eq!((jumped.code, jumped.out.trim()), (Some(0), "behind"), "{jumped:?}");
+    desk.world.web.log().wait_for(mark, |line| line.starts_with("Accepted publickey")).await?;
+    assert_eq!(desk.alice.agent.list().await?.len(), 2, "a certificate for each hop");
+    // The hop on the command line; what the configuration says of the way is off.
+    let jumped = desk.tool("ssh", &["-F", &config, "-o", "ControlPath=none", "-J", &web, &db, "echo again"]).await?;
+    assert_eq!((jumped.code, jumped.out.trim()), (Some(0), "again"), "{jumped:?}");
+
+    let here = desk.alice.home.join("letter");
+    fs::write(&here, "dear host\n")?;
+    let there = format!("/tmp/jit-e2e-{}-sftp", desk.world.web.port);
+    let batch = desk.alice.home.join("batch");
+    let back = desk.alice.home.join("back");
+    let steps = format!("put {} {there}\nget {there} {}\nrm {there}\n", here.display(), back.display());
+    fs::write(&batch, steps)?;
+    let moved = desk.tool("sftp", &["-F", &config, "-b", &batch.display().to_string(), &web]).await?;
+    ensure!(moved.code == Some(0), "{moved:?}");
+    assert_eq!(fs::read_to_string(&back)?, "dear host\n");
+
+    // A second session in a connection that is there logs in no second time.
+    let shared = desk.alice.command(&["ssh", &web, "-F", &config, "-N", "-f", "-o", "ControlPersist=60"])?;
+    let shared = run("jit-ssh ssh -N -f", shared).await?;
+    ensure!(shared.code == Some(0), "{shared:?}");
+    let mark = desk.world.web.log().mark();
+    let second = desk.tool("ssh", &["-F", &config, &web, "echo shared"]).await?;
+    assert_eq!((second.code, second.out.trim()), (Some(0), "shared"), "{second:?}");
+    assert!(!desk.world.web.log().since(mark).iter().any(|line| line.starts_with("Accepted")), "a new connection");
+    let left = desk.tool("ssh", &["-F", &config, "-O", "exit", &web]).await?;
+    ensure!(left.code == Some(0), "{left:?}");
+    Ok(())
+}
+
 /// The inventory says address and port; ssh is told of neither by anybody else.
 #[tokio::test]
 async fn a_host_is_found_where_the_inventory_says() -> Result<()> {
@@ -103,6 +171,11 @@ async fn a_host_is_found_where_the_inventory_says() -> Result<()> {
         let said = alice.run(&["ssh", &target, "-F", &plain, "echo", "in"]).await?;
         assert_eq!((said.code, said.out.trim()), (Some(0), "in"), "{said:?}");
     }
+    let db = world.db.port.to_string();
+    let mark = world.db.log().mark();
+    let elsewhere = alice.run(&["ssh", &target, "-F", &plain, "-p", &db, "true"]).await?;
+    assert_eq!(elsewhere.code, Some(255), "the port that was typed counts, and db-1 is there: {elsewhere:?}");
+    world.db.log().wait_for(mark, |line| line.starts_with("Connection from")).await?;
     let set_up = alice.run(&["setup", "--yes"]).await?;
     ensure!(set_up.code == Some(0), "{set_up:?}");
     let desk = Desk { world, alice, config: file };

@@ -228,7 +228,11 @@ async fn each_address_serves_its_own_routes_alone() -> Result<()> {
         .filter(|route| route.need == Need::Nothing && route.method == "GET" && !route.path.contains("{id}"))
     {
         for (base, here) in [(&world.server.url, Listener::Api), (&world.server.ops, Listener::Ops)] {
-            let query = if route.path == paths::CONSISTENCY { "?from=0&to=1" } else { "" };
+            let query = match route.path {
+                paths::CONSISTENCY => "?from=0&to=1",
+                paths::INCLUSION => "?index=0&size=1",
+                _ => "",
+            };
             let answer = e2e::kit::browser::http()?.get(format!("{base}{}{query}", route.path)).send().await?;
             let expected = if route.listener == here || route.listener == Listener::Both { 200 } else { 404 };
             assert_eq!(answer.status(), expected, "{} at {base}", route.path);

@@ -2,7 +2,8 @@
 //! must agree before anything leaves.
 
 use super::CaError;
-use policy::{Extension, Grant, GrantId, KeyId, Serial, Validity};
+use api::options::{ELEVATE, GRANT, RECORD, UNTIL};
+use policy::{Grant, GrantId, KeyId, Serial, Validity};
 use ssh_key::{Certificate, PublicKey};
 use std::collections::BTreeMap;
 
@@ -114,51 +115,9 @@ fn extensions(grant: &Grant, id: &GrantId) -> BTreeMap<String, String> {
     extensions
 }
 
-const GRANT: &str = "grant@jit-ssh";
-const UNTIL: &str = "until@jit-ssh";
-const RECORD: &str = "record@jit-ssh";
-const ELEVATE: &str = "elevate@jit-ssh";
-
-/// Whether the options of the certificate as read back are exactly those of the grant. Every option must be accounted
-/// for by name: one that is not known here is a difference.
+/// Whether the options of the certificate as read back are exactly those of the grant.
 pub(super) fn compare_options(made: &Certificate, grant: &Grant, id: &GrantId) -> Result<(), CaError> {
-    let terms = grant.terms();
-    let mut restrictions = 0;
-    for (name, value) in made.critical_options().iter() {
-        let granted = match name.as_str() {
-            "force-command" => terms.force_command.as_deref() == Some(value.as_str()),
-            "source-address" => grant.sources().is_some_and(|sources| {
-                value.split(',').map(str::parse).eq(sources.iter().map(|network| Ok::<_, policy::WordError>(*network)))
-            }),
-            "verify-required" => terms.verify_required && value.is_empty(),
-            _ => false,
-        };
-        if !granted {
-            return Err(CaError::Differs("critical options"));
-        }
-        restrictions += 1;
-    }
-    let wanted = [terms.force_command.is_some(), grant.sources().is_some(), terms.verify_required];
-    if restrictions != wanted.into_iter().filter(|wanted| *wanted).count() {
-        return Err(CaError::Differs("critical options"));
-    }
-    let mut ours = 0;
-    for (name, value) in made.extensions().iter() {
-        let granted = match name.as_str() {
-            GRANT => value == id.as_str(),
-            UNTIL => value.parse() == Ok(grant.end().as_secs()),
-            RECORD => terms.record && value.is_empty(),
-            ELEVATE => terms.elevate.as_deref() == Some(value.as_str()),
-            permit => value.is_empty() && permit.parse::<Extension>().is_ok_and(|e| terms.extensions.contains(&e)),
-        };
-        if !granted {
-            return Err(CaError::Differs("extensions"));
-        }
-        ours += 1;
-    }
-    // Each name occurs once in the map, so as many as there should be means that none is missing.
-    let wanted = 2 + usize::from(terms.record) + usize::from(terms.elevate.is_some()) + terms.extensions.len();
-    if ours == wanted { Ok(()) } else { Err(CaError::Differs("extensions")) }
+    api::options::compare(made, grant, id).map_err(CaError::Differs)
 }
 
 fn put_options(out: &mut Vec<u8>, options: &BTreeMap<String, String>) {

@@ -2,8 +2,8 @@
 
 use ca_server::audit::note::Verifier;
 use clap::{ArgGroup, Args, Subcommand};
-use policy::Seconds;
-use std::path::PathBuf;
+use policy::{GrantId, RequestId, Seconds, WordError};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Read, check and watch the audit log
 #[derive(Debug, Subcommand)]
@@ -12,6 +12,7 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong usage, 3 the log is not the 
 pub(crate) enum Audit {
     Verify(Verify),
     Export(Export),
+    Bundle(Bundle),
     Tail(Tail),
     Witness(Witness),
     Key(Key),
@@ -59,6 +60,63 @@ pub(crate) struct Export {
     /// Up to before this entry; all there are if absent
     #[arg(long)]
     pub(crate) to: Option<u64>,
+}
+
+/// Write one grant from request to end into a file, with proofs, for `jit-ssh verify-bundle` to check offline
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("from").required(true)), after_help = "\
+The file holds everything in the log that speaks of the grant: request, approvals, certificates, ends; the logins of those
+people; the policy sets that decided, as text; and for each entry the proof that it is in the log. Give it to whoever has the
+log's public key.
+Examples:
+  ca-server audit bundle r-00112233445566778899aabb --store /var/lib/jit-ssh/jit-ssh.redb -o case-17.bundle
+  ca-server audit bundle g-00112233445566778899aabb --export audit.jsonl -o -")]
+pub(crate) struct Bundle {
+    /// The grant or the request, as certificates, `jit-ssh requests` and the log name it
+    #[arg(value_name = "GRANT|REQUEST")]
+    pub(crate) about: About,
+    /// The store's file; it may be in use
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) store: Option<PathBuf>,
+    /// A file that `audit export` wrote, of all entries
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) export: Option<PathBuf>,
+    /// The server's configuration, for its store
+    #[arg(long, value_name = "FILE", group = "from")]
+    pub(crate) config: Option<PathBuf>,
+    /// A checkpoint to prove against, as a witness keeps it (--state): cosigned; the latest, which no witness saw, if absent
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Where to; it must not be there yet. `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// A grant, by its own id or by that of the request it came of.
+#[derive(Clone, Debug)]
+pub(crate) struct About(GrantId);
+
+impl About {
+    /// The grant.
+    pub(crate) fn grant(&self) -> GrantId {
+        self.0.clone()
+    }
+}
+
+impl FromStr for About {
+    type Err = WordError;
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        match text.parse::<RequestId>() {
+            Ok(request) => Ok(Self(request.grant())),
+            Err(_no_request) => text.parse().map(Self),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Print the newest entries, a line each

@@ -1,8 +1,10 @@
 //! `ca-server audit`: read, check and watch the audit log.
 
+mod bundle;
 mod export;
 mod key;
 mod line;
+pub(super) mod log;
 mod tail;
 mod verify;
 mod witness;
@@ -19,6 +21,7 @@ pub(super) fn audit(asked: &Audit) -> anyhow::Result<ExitCode> {
     match asked {
         Audit::Verify(asked) => verify::verify(asked),
         Audit::Export(asked) => export::export(asked),
+        Audit::Bundle(asked) => bundle::bundle(asked),
         Audit::Tail(asked) => tail::tail(asked),
         Audit::Witness(asked) => witness::witness(asked),
         Audit::Key(asked) => key::key(asked),

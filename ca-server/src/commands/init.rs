@@ -11,10 +11,11 @@ use ca_server::{
         checkpoint,
         note::{Kind, Verifier},
     },
+    ca,
     config::{Audience, Config, Passphrase},
     custody::{self, Generated},
 };
-use std::{fs, path::Path, process::ExitCode};
+use std::{fmt::Write as _, fs, path::Path, process::ExitCode};
 
 /// The audience of the starter configuration, until somebody names their own.
 pub(super) const PLACEHOLDER: &str = "https://ssh-ca.example.com";
@@ -41,27 +42,39 @@ pub(super) fn init(asked: &Init) -> anyhow::Result<ExitCode> {
     print(&told(directory, &config, &keys, &log_key, passphrase.is_some()))
 }
 
-/// The audit log's key for an install that is older than it. Nothing else is made.
+/// The keys that an install lacks because it is older than they. Nothing else is made.
 fn missing(asked: &Init, audience: &Audience) -> anyhow::Result<ExitCode> {
     let passphrase = passphrase(asked)?;
-    let (log, public) =
-        custody::generate_log(&asked.directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
-    let config = asked.directory.join("config.toml");
-    // An install has a name already; the default of --audience is not it.
-    let (file, key) = (
-        log.display(),
-        match Config::load(&config) {
-            Ok(config) => log_key(config.audience.get_ref(), &public)?,
-            Err(_unreadable) => log_key(audience, &public)?,
-        },
-    );
-    print(&format!(
-        "Made {file}: signs the audit log (back it up, offline). Its public key, for whoever checks the log:\n\n  {key}\n"
-    ))
+    let made = custody::generate_missing(&asked.directory.join("keys"), passphrase.as_ref().map(Passphrase::reveal))?;
+    let mut said = String::new();
+    if let Some((file, public)) = made.log {
+        // An install has a name already; the default of --audience is not it.
+        let config = Config::load(&asked.directory.join("config.toml"));
+        let key = log_key(config.as_ref().map_or(audience, |config| config.audience.get_ref()), &public)?;
+        let file = file.display();
+        writeln!(
+            said,
+            "Made {file}: signs the audit log (back it up, offline). Its public key, for whoever checks the log:\n\n  {key}\n"
+        )?;
+    }
+    if let Some((file, public)) = made.krl {
+        let (file, signer) = (file.display(), krl_signer(&public));
+        writeln!(
+            said,
+            "Made {file}: signs what hosts are told of revoked certificates (back it up, offline). For /etc/ssh/jit-ssh/krl_signers on each host that fetches the list:\n\n  {signer}\n"
+        )?;
+    }
+    print(said.trim_end_matches('\n'))?;
+    print("\n")
 }
 
 fn log_key(audience: &Audience, public: &[u8; 32]) -> anyhow::Result<Verifier> {
     Ok(Verifier::new(checkpoint::origin(audience.as_str()), Kind::Text, public)?)
+}
+
+/// A line of an allowed signers file (ssh-keygen(1)): this key may sign that, and nothing else.
+fn krl_signer(public: &str) -> String {
+    format!("krl namespaces=\"{}\" {public}", ca::krl::NAMESPACE)
 }
 
 fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
@@ -85,8 +98,9 @@ fn passphrase(asked: &Init) -> anyhow::Result<Option<Passphrase>> {
 
 fn told(directory: &Path, config: &Path, keys: &Generated, log_key: &Verifier, protected: bool) -> String {
     let (directory, config) = (directory.display(), config.display());
-    let Generated { user_ca, host_ca, log, user_public, .. } = keys;
-    let (user_ca, host_ca, log) = (user_ca.display(), host_ca.display(), log.display());
+    let Generated { user_ca, host_ca, log, krl, user_public, krl_public, .. } = keys;
+    let (user_ca, host_ca, log, krl) = (user_ca.display(), host_ca.display(), log.display(), krl.display());
+    let signer = krl_signer(krl_public);
     let unlock = if protected {
         "\n  0. give the server the passphrase: keys.passphrase_file, or JIT_SSH_CA_PASSPHRASE in its environment"
     } else {
@@ -97,6 +111,7 @@ fn told(directory: &Path, config: &Path, keys: &Generated, log_key: &Verifier, p
   {user_ca}   signs user certificates (back it up, offline)
   {host_ca}   signs host certificates (back it up, offline)
   {log}   signs the audit log (back it up, offline)
+  {krl}   signs what hosts are told of revoked certificates (back it up, offline)
   {config}   every setting, commented
   {directory}/policy   who may reach what: a starter, to be changed
 
@@ -113,9 +128,15 @@ and in /etc/ssh/sshd_config, above any Match:
   AuthorizedKeysFile none
 
 An account's file of principals holds account@host, and nothing else logs in there. \"AuthorizedKeysFile none\" ends
-keys that users or intruders have planted: keep a session open while you try. To revoke a certificate before its few
-minutes are over, add \"RevokedKeys /etc/ssh/jit-ssh/revoked\" once that file exists: where it is missing, sshd refuses
-everybody; where it is empty, nobody is revoked.
+keys that users or intruders have planted: keep a session open while you try.
+
+A certificate ends by itself within minutes. For hosts that are to refuse a revoked one at once, docs/REVOCATION.md has a
+script for cron; it checks what it fetches with this line in /etc/ssh/jit-ssh/krl_signers:
+
+  {signer}
+
+and once it has run, \"RevokedKeys /etc/ssh/jit-ssh/krl\" goes into sshd_config (where that file is missing, sshd refuses
+everybody).
 
 The audit log's public key. Keep it where whoever runs this server cannot change it, and check the log with it:
 

@@ -1,5 +1,8 @@
 //! `ca-server policy check` and `policy explain`.
 
+mod diff;
+mod replay;
+
 use super::{explain, print};
 use crate::cli::Policy;
 use ca_server::policies;
@@ -11,6 +14,7 @@ pub(super) fn policy(asked: &Policy) -> anyhow::Result<ExitCode> {
     match asked {
         Policy::Check { directory, json } => check(directory, *json),
         Policy::Explain(asked) => explain::explain(asked),
+        Policy::Diff(asked) => diff::diff(asked),
     }
 }
 

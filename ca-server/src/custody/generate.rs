@@ -10,6 +10,9 @@ use std::{
 };
 use zeroize::Zeroizing;
 
+const LOG: &str = "audit log of jit-ssh";
+const KRL: &str = "KRL of jit-ssh";
+
 /// Where the new keys lie, and their public halves.
 #[derive(Debug)]
 pub struct Generated {
@@ -19,48 +22,67 @@ pub struct Generated {
     pub host_ca: PathBuf,
     /// The audit log's private key file.
     pub log: PathBuf,
+    /// The KRL's private key file.
+    pub krl: PathBuf,
     /// The user CA's public key, OpenSSH form.
     pub user_public: String,
     /// The host CA's public key, OpenSSH form.
     pub host_public: String,
     /// The audit log's public key, 32 bytes.
     pub log_public: [u8; 32],
+    /// The KRL's public key, OpenSSH form.
+    pub krl_public: String,
 }
 
-/// Makes `user_ca`, `host_ca` and `log` (and their `.pub`) in `directory`, which is made too if it is not there.
+/// Makes `user_ca`, `host_ca`, `log` and `krl` (and their `.pub`) in `directory`, which is made too if it is not there.
 ///
 /// # Errors
-/// If any of the six files is there already (then none is made), or one cannot be written.
+/// If any of the eight files is there already (then none is made), or one cannot be written.
 pub fn generate(directory: &Path, passphrase: Option<&str>) -> Result<Generated, CustodyError> {
-    let [user_ca, host_ca, log] = ["user_ca", "host_ca", "log"].map(|name| directory.join(name));
-    must_be_free(&[&user_ca, &host_ca, &log])?;
+    let [user_ca, host_ca, log, krl] = ["user_ca", "host_ca", "log", "krl"].map(|name| directory.join(name));
+    must_be_free(&[&user_ca, &host_ca, &log, &krl])?;
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| unwritable(directory, &error))?;
     let (user_public, _) = make(&user_ca, "user CA of jit-ssh", passphrase)?;
     let (host_public, _) = make(&host_ca, "host CA of jit-ssh", passphrase)?;
-    let log_public = make_log(&log, passphrase)?;
+    let (_, log_public) = make(&log, LOG, passphrase)?;
+    let (krl_public, _) = make(&krl, KRL, passphrase)?;
     sync(directory)?;
-    Ok(Generated { user_ca, host_ca, log, user_public, host_public, log_public })
+    Ok(Generated { user_ca, host_ca, log, krl, user_public, host_public, log_public, krl_public })
 }
 
-/// Makes the audit log's key alone, in the `directory` of an install that is older than it. Answers where it lies and its
-/// public key.
+/// Keys that an older install lacked, each where it lies.
+#[derive(Debug)]
+pub struct Made {
+    /// The audit log's, with its public key, 32 bytes.
+    pub log: Option<(PathBuf, [u8; 32])>,
+    /// The KRL's, with its public key, OpenSSH form.
+    pub krl: Option<(PathBuf, String)>,
+}
+
+/// Makes the keys of the audit log and of the KRL, as far as they are missing, in the `directory` of an install that is older
+/// than they.
 ///
 /// # Errors
-/// If there is no such install, if there is a log key already, or it cannot be written.
-pub fn generate_log(directory: &Path, passphrase: Option<&str>) -> Result<(PathBuf, [u8; 32]), CustodyError> {
+/// If there is no such install, if neither is missing, if a public half is there without its key, or one cannot be written.
+pub fn generate_missing(directory: &Path, passphrase: Option<&str>) -> Result<Made, CustodyError> {
     let user_ca = directory.join("user_ca");
     if !user_ca.is_file() {
-        return Err(CustodyError::new(
-            &user_ca,
-            "there is no CA here to add a log key to",
-            "run `ca-server init` instead",
-        ));
+        return Err(CustodyError::new(&user_ca, "there is no CA here to add a key to", "run `ca-server init` instead"));
     }
-    let log = directory.join("log");
-    must_be_free(&[&log])?;
-    let public = make_log(&log, passphrase)?;
+    let [log, krl] = ["log", "krl"].map(|name| directory.join(name));
+    let missing = |path: &PathBuf| path.symlink_metadata().is_err();
+    let both: Vec<&PathBuf> = [&log, &krl].into_iter().filter(|path| missing(path)).collect();
+    if both.is_empty() {
+        return Err(exists(&log));
+    }
+    must_be_free(&both)?;
+    let make_if = |path: &PathBuf, comment| missing(path).then(|| make(path, comment, passphrase)).transpose();
+    let made = Made {
+        log: make_if(&log, LOG)?.map(|(_, public)| (log, public)),
+        krl: make_if(&krl, KRL)?.map(|(public, _)| (krl, public)),
+    };
     sync(directory)?;
-    Ok((log, public))
+    Ok(made)
 }
 
 fn must_be_free(keys: &[&PathBuf]) -> Result<(), CustodyError> {
@@ -75,10 +97,6 @@ fn must_be_free(keys: &[&PathBuf]) -> Result<(), CustodyError> {
 fn sync(directory: &Path) -> Result<(), CustodyError> {
     let sync = File::open(directory).and_then(|directory| directory.sync_all());
     sync.map_err(|error| unwritable(directory, &error))
-}
-
-fn make_log(path: &Path, passphrase: Option<&str>) -> Result<[u8; 32], CustodyError> {
-    make(path, "audit log of jit-ssh", passphrase).map(|(_, public)| public)
 }
 
 /// Answers the public key, in OpenSSH's form and as bytes.

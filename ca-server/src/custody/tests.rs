@@ -1,4 +1,4 @@
-use super::{CaKey, Keys, generate, generate_log};
+use super::{CaKey, Generated, Keys, generate, generate_missing};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -16,8 +16,13 @@ fn keys_are_made_that_ssh_keygen_reads_and_only_the_owner_can() {
         assert_eq!(blob(&String::from_utf8(shown.stdout).unwrap()), blob(public));
         assert_eq!(CaKey::load(path, None).unwrap().public().to_openssh().unwrap(), *public);
     }
-    let log = Keys::load(&made.user_ca, &made.host_ca, &made.log, None).unwrap().log;
-    assert_eq!(log.verifying_key().to_bytes(), made.log_public);
+    let keys = load(&made).unwrap();
+    assert_eq!(keys.log.verifying_key().to_bytes(), made.log_public);
+    assert_eq!(keys.krl.public().to_openssh().unwrap(), made.krl_public);
+}
+
+fn load(made: &Generated) -> Result<Keys, super::CustodyError> {
+    Keys::load([&made.user_ca, &made.host_ca, &made.log, &made.krl], None)
 }
 
 #[test]
@@ -71,12 +76,13 @@ fn one_key_in_two_roles_is_refused() {
     let copy = home.path().join("copy");
     fs::copy(&made.user_ca, &copy).unwrap();
     let swapped = [
-        (&made.user_ca, &copy, &made.log),
-        (&made.user_ca, &made.host_ca, &copy),
-        (&copy, &made.host_ca, &made.user_ca),
+        [&made.user_ca, &copy, &made.log, &made.krl],
+        [&made.user_ca, &made.host_ca, &copy, &made.krl],
+        [&made.user_ca, &made.host_ca, &made.log, &copy],
+        [&copy, &made.host_ca, &made.user_ca, &made.krl],
     ];
-    for (user, host, log) in swapped {
-        assert!(Keys::load(user, host, log, None).unwrap_err().to_string().contains("same key"));
+    for files in swapped {
+        assert!(Keys::load(files.map(|file| file.as_path()), None).unwrap_err().to_string().contains("same key"));
     }
 }
 
@@ -113,21 +119,28 @@ fn cve_2025_49825_a_certificate_is_no_ca_key() {
 }
 
 #[test]
-fn an_older_install_is_told_how_to_get_a_log_key_and_gets_one() {
+fn an_older_install_is_told_how_to_get_later_keys_and_gets_them() {
     let home = tempfile::tempdir().unwrap();
-    assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("ca-server init"), "no CA here");
+    let missing = || generate_missing(home.path(), None);
+    assert!(missing().unwrap_err().to_string().contains("ca-server init"), "no CA here");
     let made = generate(home.path(), None).unwrap();
-    assert!(generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"));
+    assert!(missing().unwrap_err().to_string().contains("never overwritten"));
     fs::remove_file(&made.log).unwrap();
-    assert!(
-        generate_log(home.path(), None).unwrap_err().to_string().contains("never overwritten"),
-        "its .pub is there"
-    );
+    assert!(missing().unwrap_err().to_string().contains("never overwritten"), "its .pub is there");
     fs::remove_file(home.path().join("log.pub")).unwrap();
-    let error = Keys::load(&made.user_ca, &made.host_ca, &made.log, None).unwrap_err().to_string();
+    let error = load(&made).unwrap_err().to_string();
     assert!(error.contains("init --missing"), "{error}");
-    let (log, public) = generate_log(home.path(), None).unwrap();
+    let again = missing().unwrap();
+    assert!(again.krl.is_none(), "that one was there");
+    let (log, public) = again.log.unwrap();
     assert_eq!(log, made.log);
-    let keys = Keys::load(&made.user_ca, &made.host_ca, &log, None).unwrap();
-    assert_eq!(keys.log.verifying_key().to_bytes(), public);
+    assert_eq!(load(&made).unwrap().log.verifying_key().to_bytes(), public);
+
+    for name in ["log", "log.pub", "krl", "krl.pub"] {
+        fs::remove_file(home.path().join(name)).unwrap();
+    }
+    let again = missing().unwrap();
+    let (krl, public) = again.krl.unwrap();
+    assert_eq!((again.log.unwrap().0, &krl), (log, &made.krl));
+    assert_eq!(load(&made).unwrap().krl.public().to_openssh().unwrap(), public);
 }

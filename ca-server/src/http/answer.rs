@@ -40,6 +40,11 @@ pub fn metrics(text: String) -> Answer {
     with(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
+/// Bytes that mean something to sshd alone.
+pub fn bytes(bytes: Vec<u8>) -> Answer {
+    with(StatusCode::OK, "application/octet-stream", bytes.into())
+}
+
 /// Done, and nothing to say.
 pub fn nothing() -> Answer {
     let mut answer = Response::new(Body::empty());
@@ -80,10 +85,10 @@ pub fn allow(answer: &mut Answer, allowed: &'static str) {
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
 }
 
-/// What every answer carries: nothing here is for a cache, nothing is to be guessed at.
+/// What every answer carries: nothing here is for a cache unless it says so, nothing is to be guessed at.
 pub fn seal(answer: &mut Answer, request_id: &str) {
     let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-request-id", id);

@@ -68,6 +68,7 @@ pub async fn serve(listener: TcpListener, door: Door, tls: Option<Arc<Tls>>, mut
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    #[expect(clippy::disallowed_methods, reason = "nothing says when a descriptor is free again")]
                     sleep(BREATH).await;
                 }
             },
@@ -131,6 +132,7 @@ async fn exchange(
     });
     let builder = builder(&limits);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    #[expect(clippy::disallowed_methods, reason = "silence is the event")]
     let mut silence = pin!(sleep(limits.header_timeout.duration()));
     let mut begun = 0;
     let mut leaving = false;

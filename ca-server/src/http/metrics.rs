@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Codes in the order in which their counters stand; `ok` comes before them.
-pub(super) const CODES: [Code; 24] = [
+pub(super) const CODES: [Code; 25] = [
     Code::BadRequest,
     Code::LoginRequired,
     Code::BadSignature,
@@ -21,6 +21,7 @@ pub(super) const CODES: [Code; 24] = [
     Code::UnknownIssuer,
     Code::GroupsOverage,
     Code::Denied,
+    Code::Frozen,
     Code::NeedsApproval,
     Code::KeyRefused,
     Code::ProofRequired,

@@ -5,7 +5,7 @@ mod table;
 
 use super::{
     answer::{self, Answer},
-    body, requests,
+    body, requests, revocations,
 };
 use crate::{
     app::Origin,
@@ -79,6 +79,9 @@ async fn open(
         }
         Endpoint::Checkpoint => verbs::audit::checkpoint(&shared.app).await.map(answer::text),
         Endpoint::Consistency => answer::json(StatusCode::OK, &verbs::audit::consistency(&shared.app, query).await?),
+        Endpoint::Krl => revocations::list(&shared.app, headers).await,
+        Endpoint::KrlStatement => revocations::stated(&shared.app).await,
+        Endpoint::Inclusion => answer::json(StatusCode::OK, &verbs::audit::inclusion(&shared.app, query).await?),
         Endpoint::Health => Ok(answer::plain("ok\n")),
         Endpoint::Ready => shared.ready().await,
         Endpoint::OpenApi => Ok(answer::ready_json(openapi::DOCUMENT)),
@@ -117,6 +120,7 @@ async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sen
     let app = &shared.app;
     match endpoint {
         Endpoint::Certificate => answer::json(StatusCode::OK, &verbs::issue::issue(app, caller, sent.json()?).await?),
+        Endpoint::Endings(what) => revocations::serve(what, app, caller, sent).await,
         Endpoint::Requests(on) => requests::serve(on, app, caller, sent).await,
         Endpoint::ShowSession => answer::json(StatusCode::OK, &verbs::sessions::show(caller)),
         Endpoint::ListSessions => answer::json(StatusCode::OK, &verbs::sessions::list(app, caller).await?),

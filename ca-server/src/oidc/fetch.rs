@@ -1,6 +1,9 @@
 //! Fetching from an issuer: bounded in size and time, never redirected, HTTPS except to this very machine.
 
-use crate::config::issuer::{IssuerConfig, is_loopback};
+use crate::{
+    config::issuer::{IssuerConfig, is_loopback},
+    outbound,
+};
 use serde_json::Value;
 use std::time::Duration;
 use url::{Host, Url};
@@ -19,27 +22,7 @@ pub(super) struct Way {
 impl Way {
     pub(super) fn new(config: &IssuerConfig, patience: Duration) -> Result<Self, String> {
         let issuer = Url::parse(config.url.as_str()).map_err(|error| error.to_string())?;
-        // A provider that is installed already is as good: it can only be this one.
-        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(patience)
-            .pool_max_idle_per_host(1)
-            .https_only(!is_loopback(&issuer))
-            .user_agent(concat!("jit-ssh-ca/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&issuer) {
-            builder = builder.no_proxy();
-        }
-        if let Some(file) = &config.ca_file {
-            let at = |error: &dyn std::fmt::Display| format!("ca_file {}: {error}", file.display());
-            let pem = std::fs::read(file).map_err(|error| at(&error))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| at(&error))?;
-            if certificates.is_empty() {
-                return Err(at(&"it holds no certificate in PEM form"));
-            }
-            builder = certificates.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        }
-        let client = builder.build().map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let client = outbound::client(&issuer, patience, config.ca_file.as_deref())?;
         Ok(Self { client, issuer, iss: config.url.to_string() })
     }
 
@@ -73,14 +56,13 @@ impl Way {
     }
 
     async fn get(&self, url: Url) -> Result<Vec<u8>, String> {
-        // Without its URL an error says enough, and a URL from a document is not for our log.
-        let plain = |error: reqwest::Error| chain(&error.without_url());
-        let mut response = self.client.get(url).header("accept", "application/json").send().await.map_err(plain)?;
+        let mut response =
+            self.client.get(url).header("accept", "application/json").send().await.map_err(outbound::cause)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("the answer was {}", response.status().as_u16()));
         }
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(plain)? {
+        while let Some(piece) = response.chunk().await.map_err(outbound::cause)? {
             if body.len() + piece.len() > MOST_BYTES {
                 return Err("the answer is longer than 1 MiB".to_owned());
             }
@@ -88,17 +70,6 @@ impl Way {
         }
         Ok(body)
     }
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -123,6 +123,7 @@ impl Keyring {
         loop {
             self.refresh().await;
             failures = if self.held().failed.is_none() { 0 } else { failures + 1 };
+            #[expect(clippy::disallowed_methods, reason = "the pause between two tries is the event")]
             tokio::time::sleep(pause_after(failures)).await;
         }
     }

@@ -44,8 +44,10 @@ pub(super) async fn run(sink: Arc<Sink>, pace: Pace) {
 }
 
 async fn wait(rest: Duration, sink: &Sink) {
+    #[expect(clippy::disallowed_methods, reason = "a rest that a wake cuts short")]
+    let rest = tokio::time::sleep(rest);
     tokio::select! {
-        () = tokio::time::sleep(rest) => {}
+        () = rest => {}
         () = sink.wake.notified() => {}
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::Signal,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -26,7 +26,7 @@ impl Background {
     }
 }
 
-pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>) -> Background {
+pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, hangup: Signal) -> Background {
     let mut tasks = JoinSet::new();
     let app = &shared.app;
     tasks.spawn(app.issuers.refresh_forever());
@@ -34,7 +34,7 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>) -> Background {
         tasks.spawn(sink);
     }
     tasks.spawn(prune(Arc::clone(app)));
-    tasks.spawn(watch(Arc::clone(shared), tls));
+    tasks.spawn(watch(Arc::clone(shared), tls, hangup));
     Background(tasks)
 }
 
@@ -49,12 +49,8 @@ async fn prune(app: Arc<App>) {
 }
 
 /// Looks at policy directory and TLS files every few seconds, and at once on SIGHUP.
-async fn watch(shared: Arc<Shared>, tls: Option<Arc<Tls>>) {
+async fn watch(shared: Arc<Shared>, tls: Option<Arc<Tls>>, mut hangup: Signal) {
     let mut due = every(LOOK);
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "SIGHUP cannot be heard; nothing is reloaded until a restart"),
-    };
     loop {
         let now = tokio::select! {
             _ = hangup.recv() => true,

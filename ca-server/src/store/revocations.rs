@@ -53,6 +53,15 @@ pub enum Selection {
     All,
 }
 
+/// Whom of those who ever logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Whoever has this subject, or this verified e-mail address in whatever case.
+    Named(String),
+    /// All whom this issuer vouches for.
+    Of(Issuer),
+}
+
 /// A certificate that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LiveCertificate {
@@ -119,15 +128,21 @@ pub trait Revocations {
     async fn thaw(&self, id: &FreezeId, seen: u64, word: Thaw, lift: bool, entry: Entry)
     -> Result<Stepped, StoreError>;
 
-    /// Everybody who was known by this subject or this verified e-mail address (in whatever case) at their last login, by
-    /// issuer, then subject.
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError>;
+    /// Everybody who ever logged in and is meant by `who`, as of their last login, by issuer, then subject.
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError>;
 }
 
-/// Whether `identity` is known by `name`.
-pub(super) fn is_called(identity: &Identity, name: &str) -> bool {
-    let email = identity.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name));
-    email || identity.subject.as_str() == name
+impl Known {
+    /// Whether `identity` is meant.
+    pub(super) fn is(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Named(name) => {
+                let email = identity.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name));
+                email || identity.subject.as_str() == name
+            }
+            Self::Of(issuer) => identity.issuer == *issuer,
+        }
+    }
 }
 
 /// The entries about certificates that a step of their request revoked.
@@ -140,7 +155,7 @@ pub(super) fn by_step(
     let new: Vec<u64> = revoked.iter().filter(|one| !one.revoked).map(|one| one.serial.get()).collect();
     let entries = new.chunks(SERIALS_IN_ENTRY).map(|serials| {
         let (actor, grant) = (Actor::from(&step.by), Some(grant));
-        let event = RevocationEvent::CertificatesRevoked {
+        let event = RevocationEvent::Revoked {
             actor,
             session: None,
             which: "grant",

@@ -54,6 +54,7 @@ pub async fn authenticate(
 
     // Taken before its time, a request could be sent once more to the process that follows this one.
     if let Timing::WaitMs(ahead) = timing {
+        #[expect(clippy::disallowed_methods, reason = "its time is the event")]
         tokio::time::sleep(Duration::from_millis(ahead)).await;
     }
     let now_ms = app.clock.now_ms();

@@ -2,10 +2,13 @@
 
 use super::{
     authenticate::Caller,
+    case::Case,
+    krl,
     requests::Shown,
+    revoke::{account, told},
     steps::{Scene, take},
 };
-use crate::{app::App, refusal::Refusal};
+use crate::{app::App, clock::moment, refusal::Refusal, store::Selection};
 use api::{Code, EndRequest, Receipt};
 use policy::{EndReason, Over, Stage, What};
 
@@ -26,7 +29,9 @@ pub async fn cancel(app: &App, caller: &Caller, id: &str, expected: Option<&str>
             (None, _) => Ok(Some(What::Cancelled)),
         }
     });
-    Ok(taken.await?.shown)
+    let taken = taken.await?;
+    shortened(app, caller, &taken.case).await?;
+    Ok(taken.shown)
 }
 
 /// Gives back a grant of one's own, or takes anybody's. From then on no certificate is issued under it.
@@ -63,10 +68,30 @@ pub async fn end(
     });
     let taken = taken.await?;
     let id = &taken.case.request.id;
-    // Looked up after the step: no certificate can be recorded under it any more.
-    let last_expiry = app.store.last_expiry(id).await?.filter(|&last| app.clock.now() < last);
-    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials: Vec::new(), last_expiry };
+    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were.
+    let revoked = app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?;
+    let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
+    let (serials, last_expiry) = told(&revoked);
+    shortened(app, caller, &taken.case).await?;
+    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials, last_expiry, krl, hint: None };
     Ok((receipt, taken.shown.etag))
+}
+
+/// What prolonged a grant is over: certificates that now reach beyond the grant's end are revoked with the rest of it. Its
+/// holder gets new ones as long as the grant goes on.
+pub(super) async fn shortened(app: &App, caller: &Caller, extension: &Case) -> Result<(), Refusal> {
+    let Some(prolonged) = &extension.request.extends else { return Ok(()) };
+    let Some(case) = Case::load(app, prolonged).await? else { return Ok(()) };
+    let now = moment(app.clock.now(), &app.zone);
+    let end = match case.stage(&app.policies.current().policies, now) {
+        Stage::Active { until, .. } => until,
+        _ => now.time,
+    };
+    let which = Selection::Grant(prolonged.grant());
+    if app.store.live(&which, now.time).await?.iter().any(|one| !one.revoked && end < one.expires) {
+        app.store.revoke(which, now.time, account(app, caller, "grant", prolonged.grant().as_str(), None)).await?;
+    }
+    Ok(())
 }
 
 fn own(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {

@@ -24,6 +24,11 @@ use api::{Code, FileRequest};
 use policy::{Now, RequestId, Stage, UnixTime};
 use sha2::{Digest as _, Sha256};
 
+/// What a request asks for one of its targets.
+pub(super) fn ask(request: &policy::Request, target: &policy::Target) -> policy::Ask {
+    draft::ask(request, target, Some(request.duration))
+}
+
 /// The most requests of one person that are not over.
 const MOST_OPEN: usize = 50;
 /// The most requests of one person within an hour, whatever became of them.

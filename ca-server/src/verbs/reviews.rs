@@ -1,8 +1,10 @@
 //! Reviewing: a yes to one exact request, perhaps to less of it; or a no, which ends it whatever others said.
 
 use super::{
+    administer,
     authenticate::Caller,
     case::{self, same},
+    ends,
     requests::Shown,
     steps::{self, Scene, denied, take},
 };
@@ -24,6 +26,7 @@ pub async fn approve(
     approve: ApproveRequest,
 ) -> Result<Shown, Refusal> {
     let me = &caller.session.identity;
+    administer::unless_frozen(app, caller, "approve").await?;
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
         let targets = policy::may_review(scene.policies, &case.request, me, scene.now).map_err(denied)?;
@@ -107,7 +110,9 @@ pub async fn deny(
             None => Ok(Some(What::Denied { reason: deny.reason.clone() })),
         }
     });
-    Ok(taken.await?.shown)
+    let taken = taken.await?;
+    ends::shortened(app, caller, &taken.case).await?;
+    Ok(taken.shown)
 }
 
 fn approved_before<'a>(scene: &'a Scene<'_>, me: &Identity) -> Option<&'a Approval> {

@@ -39,7 +39,7 @@ pub async fn end(app: &App, caller: &Caller, unverified_id: &str) -> Result<(), 
     if (&owner.issuer, &owner.subject) != (&asker.issuer, &asker.subject) {
         return Err(not_found().cause("the login session is another identity's"));
     }
-    record_end(app, caller, &session, "ended-by-owner").await
+    record_end(app, caller, &session, "ended-by-owner").await.map(drop)
 }
 
 /// Ends the login session that signed the request.
@@ -47,15 +47,20 @@ pub async fn end(app: &App, caller: &Caller, unverified_id: &str) -> Result<(), 
 /// # Errors
 /// If the end cannot be recorded.
 pub async fn logout(app: &App, caller: &Caller) -> Result<(), Refusal> {
-    record_end(app, caller, &caller.session, "logout").await
+    record_end(app, caller, &caller.session, "logout").await.map(drop)
 }
 
-async fn record_end(app: &App, caller: &Caller, session: &LoginSession, reason: &str) -> Result<(), Refusal> {
+/// Ends it and puts that on record; answers whether it was there.
+pub(super) async fn record_end(
+    app: &App,
+    caller: &Caller,
+    session: &LoginSession,
+    reason: &str,
+) -> Result<bool, Refusal> {
     let event = Event::LoginEnded { actor: Actor::from(&session.identity), session: &session.id, reason };
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
     // Ended twice at once: one of the two finds nothing left, which is what it asked for.
-    let _was_there = app.store.end_session(&session.id, entry).await?;
-    Ok(())
+    Ok(app.store.end_session(&session.id, entry).await?)
 }
 
 fn entry(session: &LoginSession, caller: &Caller) -> SessionEntry {

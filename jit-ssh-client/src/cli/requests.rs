@@ -127,17 +127,6 @@ pub struct Deny {
     pub reason: Option<Reason>,
 }
 
-/// `revoke`
-#[derive(Debug, Args)]
-pub struct Revoke {
-    /// This request or grant; may be repeated
-    #[arg(long, value_name = "ID", required = true)]
-    pub grant: Vec<RequestRef>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Reason,
-}
-
 /// A request, named by its own id or by that of the grant it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRef(pub RequestId);

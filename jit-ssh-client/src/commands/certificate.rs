@@ -6,7 +6,7 @@ use crate::{
     ca_client::CaClient,
     cli,
     error::Failure,
-    issuance::{self, Issued, Wish},
+    issuance::{self, Issued, Names, Wish},
     keys::UserKey,
     state::{StateDir, certs, session::Session},
     terminal,
@@ -58,7 +58,15 @@ pub fn run(globals: &Globals, args: &cli::Certificate) -> Result<(), Failure> {
 
 fn for_fresh(session: &Session, target: &Target, key: &UserKey, wish: &Wish) -> Result<Issued, Failure> {
     let proof = || key.proof(&session.audience, &session.session).map(Some);
-    issuance::issue(&CaClient::for_session(session)?, session, target, key.public(), &key.public_line()?, proof, wish)
+    issuance::issue(
+        &CaClient::for_session(session)?,
+        session,
+        &Names::as_typed(target),
+        key.public(),
+        &key.public_line()?,
+        proof,
+        wish,
+    )
 }
 
 fn for_file(session: &Session, target: &Target, path: &Path, wish: &Wish) -> Result<Issued, Failure> {
@@ -72,7 +80,15 @@ fn for_file(session: &Session, target: &Target, path: &Path, wish: &Wish) -> Res
         .to_openssh()
         .map_err(|_unwritable| Failure::failed("the public key cannot be written down"))?;
     let proof = || signed_by_ssh_keygen(path, &user_key_proof(&session.audience, &session.session)).map(Some);
-    issuance::issue(&CaClient::for_session(session)?, session, target, public.key_data(), &line, proof, wish)
+    issuance::issue(
+        &CaClient::for_session(session)?,
+        session,
+        &Names::as_typed(target),
+        public.key_data(),
+        &line,
+        proof,
+        wish,
+    )
 }
 
 /// `ssh-keygen -Y sign` asks the agent, the file beside it or the FIDO token, and the person where there is a

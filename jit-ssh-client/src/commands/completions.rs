@@ -1,6 +1,7 @@
 //! `jit-ssh completions`.
 
-use crate::{cli::Cli, error::Failure};
+use super::Globals;
+use crate::{cli::Cli, error::Failure, terminal};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
@@ -8,7 +9,14 @@ use clap_complete::Shell;
 ///
 /// # Errors
 /// Never: the signature is that of every verb.
-pub fn run(shell: Shell) -> Result<(), Failure> {
-    clap_complete::generate(shell, &mut Cli::command(), "jit-ssh", &mut std::io::stdout());
+pub fn run(globals: &Globals, shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "jit-ssh", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    if globals.json {
+        terminal::print_json(&serde_json::json!({ "shell": shell.to_string(), "script": script }));
+    } else {
+        terminal::print(script.trim_end());
+    }
     Ok(())
 }

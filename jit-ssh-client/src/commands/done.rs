@@ -145,11 +145,11 @@ fn report(globals: &Globals, removed: usize, ends: &Ends<'_>) {
 }
 
 /// What an end did, in one line.
-pub fn line(receipt: &Receipt) -> String {
+fn line(receipt: &Receipt) -> String {
     let ids: Vec<&str> = receipt.requests.iter().map(RequestId::as_str).collect();
     let last = receipt.last_expiry.map_or_else(
         || "no certificate of it is live".to_owned(),
-        |last| format!("the last certificate of it runs out at {}", clock::rfc3339(last)),
+        |last| format!("the last certificate of it is revoked, and runs out at {}", clock::rfc3339(last)),
     );
     format!("  {}: nothing more is issued; {last}", ids.join(", "))
 }

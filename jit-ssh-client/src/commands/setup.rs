@@ -31,7 +31,10 @@ pub fn run(globals: &Globals, args: &cli::Setup) -> Result<(), Failure> {
     } else {
         let text = generated(globals)?;
         if args.print {
-            terminal::print(text.trim_end());
+            match globals.json {
+                true => terminal::print_json(&serde_json::json!({ "text": text })),
+                false => terminal::print(text.trim_end()),
+            }
             return Ok(());
         }
         home.doing(&included, text)?

@@ -28,9 +28,12 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
 /// If there is no way there, or no ssh.
 pub fn connect(state: &StateDir, ready: &Ready, to: &Destination, args: &[OsString]) -> Result<(), Failure> {
     let target = &ready.entry.target;
+    let way = route::to(state, target, ready.kept)?;
+    // Of two ports ssh takes the first: one that was typed must not come second to the inventory's.
+    let way = if flag(args, 'p').is_some() { way.without_port() } else { way };
     let error = Command::new("ssh")
         .args(options(&quoting::config_path(&ready.path)?))
-        .args(route::to(state, target, ready.kept)?.options(target.host()))
+        .args(way.options(target.host()))
         .arg(to.typed())
         .args(args)
         .exec();
@@ -78,7 +81,7 @@ impl Destination {
     /// # Errors
     /// If ssh chooses none that can be an account.
     pub fn target(&self, args: &[OsString]) -> Result<Target, Failure> {
-        let account = match (&self.account, login_flag(args)) {
+        let account = match (&self.account, flag(args, 'l')) {
             (Some(account), _) => account.clone(),
             (None, Some(name)) => name.parse()?,
             (None, None) => configured(&self.host)?,
@@ -87,8 +90,8 @@ impl Destination {
     }
 }
 
-/// The value of `-l` before the command begins.
-fn login_flag(args: &[OsString]) -> Option<String> {
+/// The value of the flag before the command begins.
+fn flag(args: &[OsString], wanted: char) -> Option<String> {
     /// ssh's flags that take a value (ssh.c, getopt).
     const WITH_VALUE: &str = "BbcDEeFIiJLlmOoPpQRSWw";
     let mut args = args.iter().map(|arg| arg.to_string_lossy());
@@ -97,7 +100,7 @@ fn login_flag(args: &[OsString]) -> Option<String> {
         let Some((at, flag)) = flags.char_indices().find(|(_, flag)| WITH_VALUE.contains(*flag)) else { continue };
         let joined = flags.get(at + flag.len_utf8()..).filter(|rest| !rest.is_empty()).map(str::to_owned);
         let value = joined.or_else(|| args.next().map(std::borrow::Cow::into_owned));
-        if flag == 'l' {
+        if flag == wanted {
             return value;
         }
     }
@@ -174,8 +177,9 @@ mod tests {
         assert_eq!(account("web-1", &["-p", "22", "-lroot"]), "root@web-1");
         assert_eq!(account("web-1", &["-vl", "root", "uptime"]), "root@web-1");
         assert_eq!(account("deploy@corp.example@WEB-1", &[]), "deploy@corp.example@web-1");
-        assert_eq!(login_flag(&args(&["ls", "-l", "root"])), None);
-        assert_eq!(login_flag(&args(&["-o", "-lroot", "ls"])), None);
+        assert_eq!(flag(&args(&["ls", "-l", "root"]), 'l'), None);
+        assert_eq!(flag(&args(&["-o", "-lroot", "ls"]), 'l'), None);
+        assert_eq!(flag(&args(&["-vp2222", "ls", "-p", "22"]), 'p').as_deref(), Some("2222"));
     }
 
     proptest! {

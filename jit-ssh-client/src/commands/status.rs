@@ -1,6 +1,6 @@
 //! `jit-ssh status`: who, until when, which certificates, against which CA.
 
-use super::Globals;
+use super::{Globals, freezes};
 use crate::{
     access,
     agent::Agent,
@@ -15,7 +15,7 @@ use crate::{
     },
     terminal,
 };
-use api::RequestBody;
+use api::{FreezeBody, RequestBody};
 use serde_json::json;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ struct Open {
     review: Vec<RequestBody>,
     /// Emergency access that nobody has reviewed: one's own, and what one may review.
     unreviewed: Vec<RequestBody>,
+    /// Freezes that stop them.
+    freezes: Vec<FreezeBody>,
 }
 
 /// Shows it. Requests are shown where the server answers at once; only `--check` insists that it does.
@@ -73,13 +75,17 @@ fn open(session: &Session) -> Option<Open> {
     let mut mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE)).ok()?.requests;
     mine.retain(|request| access::is_open(&request.stage));
     let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
+    let freezes = ca.freezes(session, Some(PATIENCE)).ok()?.freezes;
     // A server from before there was any knows nothing of it.
     let unreviewed = ca.requests(session, View::Unreviewed, MOST, Some(PATIENCE));
-    Some(Open { mine, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default() })
+    Some(Open { mine, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default(), freezes })
 }
 
 fn print_requests(session: &Session, open: &Open) {
     let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    for freeze in &open.freezes {
+        terminal::print(&format!("{}: {}", terminal::red("frozen"), freezes::line(freeze)));
+    }
     let (theirs, own): (Vec<_>, Vec<_>) = open.unreviewed.iter().cloned().partition(|request| request.may_review);
     for (title, requests) in [
         ("your requests", &open.mine),
@@ -115,6 +121,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
         "idle_seconds": session.idle_seconds,
         "user_ca": session.user_ca,
         "certificates": certificates,
+        "freezes": open.map(|open| &open.freezes),
         "requests": open.map(|open| json!({
             "mine": open.mine, "review": open.review, "unreviewed": open.unreviewed,
         })),

@@ -128,6 +128,41 @@ fn a_host_has_one_certificate_whatever_it_is_called() {
     assert_eq!(certs.canonical(&alias), name);
     assert_eq!(certs.canonical(&target("root@www.example.com")), target("root@web-1"));
     assert_eq!(certs.canonical(&name), name);
+    certs.learn_alias(&alias, &target("deploy@web-2")).unwrap();
+    assert_eq!(certs.canonical(&alias), target("deploy@web-2"), "it has moved");
+    certs.learn_alias(&alias, &alias).unwrap();
+    assert_eq!(certs.canonical(&alias), alias, "a host of its own now");
+}
+
+/// Asked for by several names at once, answered at once, handed over at once.
+#[test]
+fn one_host_under_many_names_has_one_live_entry() {
+    let real = RealAgent::start();
+    let (mut session, _) = session(&"http://127.0.0.1:1".parse().unwrap());
+    session.user_ca = vec![public_line(&ca(1))];
+    let outer = tempfile::tempdir().unwrap();
+    let state = StateDir::at(outer.path().join("state")).unwrap();
+    let now = clock::now().as_secs();
+    let web = target("deploy@web-1");
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for name in 0..8 {
+            let (start, session, web, state, mut agent) = (&start, &session, &web, &state, real.connect());
+            scope.spawn(move || {
+                let certs = Certs::open(state).unwrap();
+                let (issued, key) = issued(web, name, now, now + HOUR);
+                let asked = target(&format!("deploy@name-{name}"));
+                start.wait();
+                keep(&certs, session, &mut agent, &asked, issued, &key, None).unwrap();
+            });
+        }
+    });
+    let live = real.connect().list().unwrap();
+    let certs = Certs::open(&state).unwrap();
+    let kept = certificate::parse(&certs.load(&web).unwrap().1).unwrap().to_bytes().unwrap();
+    assert_eq!(live.len(), 1, "never more than one live entry");
+    assert_eq!(live[0].blob, kept, "and it is the one that ssh is told of");
+    assert!((0..8).all(|name| certs.canonical(&target(&format!("deploy@name-{name}"))) == web));
 }
 
 /// Ansible's forks, each for another host, find the same leftovers: whoever comes second to one has lost nothing.

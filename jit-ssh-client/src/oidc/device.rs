@@ -37,6 +37,7 @@ pub async fn log_in(about: &IssuerAbout, http: reqwest::Client, key: &VerifyingK
     show(&started, about, key)?;
     let _waiting = terminal::Waiting::on(&format!("waiting for the login at {}", about.name));
     let most = Some(started.expires_in().min(Duration::from_secs(1800)));
+    #[expect(clippy::disallowed_methods, reason = "the provider names the pace at which it may be asked")]
     let answer = client
         .exchange_device_access_token(&started)
         .request_async(&http, tokio::time::sleep, most)

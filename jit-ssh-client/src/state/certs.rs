@@ -1,7 +1,7 @@
 //! The public certificates we hold and what is known of each, so that `ensure` decides without a network.
 
 use super::StateDir;
-use crate::{clock, error::Failure, route::Route};
+use crate::{clock, error::Failure, keys, route::Route};
 use policy::{GrantId, HostName, PolicyId, Reason, RequestId, Seconds, Serial, Target, Ticket, UnixTime};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, fs::File, path::PathBuf};
@@ -86,17 +86,21 @@ impl Certs {
         Target::new(target.account().clone(), host)
     }
 
-    /// Remembers that `asked` is `canonical`, until logout.
+    /// Remembers what `asked` is called in the inventory, until logout or until it is another host's name.
     ///
     /// # Errors
     /// If that cannot be written.
     pub fn learn_alias(&self, asked: &Target, canonical: &Target) -> Result<(), Failure> {
-        if asked == canonical {
+        if self.canonical(asked) == *canonical {
             return Ok(());
         }
         let _lock = self.0.lock("aliases.lock")?;
         let mut aliases = self.aliases();
-        aliases.insert(asked.host().clone(), canonical.host().clone());
+        if asked == canonical {
+            aliases.remove(asked.host());
+        } else {
+            aliases.insert(asked.host().clone(), canonical.host().clone());
+        }
         let json = serde_json::to_vec(&aliases).map_err(|_unwritable| Failure::failed("aliases cannot be written"))?;
         self.0.write(ALIASES, &json)
     }
@@ -172,6 +176,45 @@ impl Certs {
     /// If the lock cannot be had.
     pub fn lock(&self, target: &Target) -> Result<File, Failure> {
         self.0.lock(&format!("{}.lock", stem(target)))
+    }
+
+    /// One process at a time changes what the agent and this directory hold for `target`, a host by its name in the
+    /// inventory: whoever asked by an alias holds another [`Certs::lock`]. Nobody waits for a network while holding it.
+    ///
+    /// # Errors
+    /// If the lock cannot be had.
+    pub fn lock_kept(&self, target: &Target) -> Result<File, Failure> {
+        self.0.lock(&format!("{}+kept.lock", stem(target)))
+    }
+
+    /// The last attempt to get a certificate for `target` that reached nobody.
+    pub fn unanswered(&self, target: &Target) -> Option<Unanswered> {
+        serde_json::from_slice(&self.0.read(&format!("{}.unanswered", stem(target))).ok()??).ok()
+    }
+
+    /// Leaves it for those who queue for [`Certs::lock`] meanwhile: they need not wait as long for the same.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn keep_unanswered(&self, target: &Target, failure: &Failure) -> Result<(), Failure> {
+        let attempt =
+            Unanswered { attempt: keys::nonce()?, message: failure.message.clone(), hint: failure.hint.clone() };
+        let json = serde_json::to_vec(&attempt).map_err(|_unwritable| Failure::failed("it cannot be written"))?;
+        self.0.write(&format!("{}.unanswered", stem(target)), &json)
+    }
+}
+
+/// An attempt that reached nobody. Known by its number, not by its time: clocks jump.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unanswered {
+    attempt: [u8; 16],
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<Unanswered> for Failure {
+    fn from(attempt: Unanswered) -> Self {
+        Self { hint: attempt.hint, ..Self::unreachable(attempt.message) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A stock sshd on loopback that trusts a CA and nothing else: what an operator gets with three lines of configuration.
 
-use super::process::{Lines, Process};
+use super::process::{Finished, Lines, Process, run};
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::{
     fs,
@@ -37,7 +37,7 @@ impl Sshd {
         }
         super::keygen::key(&dir.join("host_key"), "ed25519").await?;
         fs::write(dir.join("user_ca.pub"), format!("{}\n", user_ca.trim()))?;
-        fs::write(dir.join("revoked"), "")?;
+        fs::write(dir.join("krl"), "")?;
         for account in accounts {
             fs::write(dir.join("principals").join(account), format!("{account}@{host}\n"))?;
         }
@@ -59,13 +59,37 @@ impl Sshd {
         &self.process.err
     }
 
+    /// Stops it: nobody listens there any more.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.kill().await
+    }
+
     /// Puts `serials` of the CA whose public key is `ca` on its revocation list, which sshd reads at each login.
     ///
     /// # Errors
     /// If the list cannot be written.
     pub async fn revoke(&self, serials: &[u64]) -> Result<()> {
-        super::keygen::krl(&self.dir.join("revoked.new"), &self.dir.join("user_ca.pub"), serials).await?;
-        Ok(fs::rename(self.dir.join("revoked.new"), self.dir.join("revoked"))?)
+        super::keygen::krl(&self.dir.join("krl.new"), &self.dir.join("user_ca.pub"), serials).await?;
+        Ok(fs::rename(self.dir.join("krl.new"), self.dir.join("krl"))?)
+    }
+
+    /// Fetches the list of revoked certificates from the CA at `url` with the script of docs/REVOCATION.md, as cron would, and
+    /// installs it where this sshd looks. `signers` is the line that `ca-server init` printed.
+    ///
+    /// # Errors
+    /// If it cannot be run; how it ended is in the answer.
+    pub async fn fetch_krl(&self, url: &str, signers: &str) -> Result<Finished> {
+        let page = include_str!("../../../docs/REVOCATION.md");
+        let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).context("no script")?;
+        let path = self.dir.join("jit-ssh-krl");
+        fs::write(&path, script)?;
+        fs::write(self.dir.join("krl_signers"), format!("{signers}\n"))?;
+        let mut command = Command::new("sh");
+        command.arg(&path).arg(url).arg(&self.dir);
+        run("jit-ssh-krl", command).await
     }
 
     /// The `Host` block by which a stock ssh finds it.
@@ -104,7 +128,7 @@ fn configuration(dir: &Path, port: u16) -> String {
     format!(
         "ListenAddress 127.0.0.1:{port}\nHostKey {dir}/host_key\nPidFile none\nLogLevel VERBOSE\n\
          TrustedUserCAKeys {dir}/user_ca.pub\nAuthorizedPrincipalsFile {dir}/principals/%u\n\
-         RevokedKeys {dir}/revoked\nAuthorizedKeysFile none\n\
+         RevokedKeys {dir}/krl\nAuthorizedKeysFile none\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n\
          MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n{penalties}"
     )

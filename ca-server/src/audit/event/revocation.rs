@@ -1,17 +1,17 @@
-//! What security ends before its time, and what it freezes.
+//! What ends before its time: certificates that are revoked, and freezes.
 
 use super::Fact;
 use crate::audit::Actor;
 use policy::{FreezeId, Frozen, GrantId, SessionId, Target};
 use std::net::IpAddr;
 
-/// A revocation, or something about a freeze.
+/// What happened to certificates that still live, or to what may be issued.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "code")]
 pub enum RevocationEvent<'a> {
     /// Certificates that still live were revoked: the KRL holds their serials until they have expired.
     #[serde(rename = "certificates.revoked")]
-    CertificatesRevoked {
+    Revoked {
         /// Who revoked them.
         actor: Actor<'a>,
         /// Under which login session; none where a step of their request, the entry before, did it.
@@ -22,7 +22,7 @@ pub enum RevocationEvent<'a> {
         /// Which grant, if it was by that.
         #[serde(skip_serializing_if = "Option::is_none")]
         grant: Option<&'a GrantId>,
-        /// Which of that kind, as it was named.
+        /// Which of another kind, as it was named.
         #[serde(skip_serializing_if = "Option::is_none")]
         named: Option<&'a str>,
         /// Why.
@@ -36,9 +36,23 @@ pub enum RevocationEvent<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         source: Option<IpAddr>,
     },
+    /// Somebody tried to revoke, to freeze or to thaw, and may not.
+    #[serde(rename = "revocation.refused")]
+    Refused {
+        /// Who tried.
+        actor: Actor<'a>,
+        /// Under which login session.
+        session: &'a SessionId,
+        /// What.
+        attempt: &'a str,
+        /// Why not.
+        refusal: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
     /// Nothing is issued any more to somebody, for a host or at all, until two people thaw it.
     #[serde(rename = "freeze.set")]
-    FreezeSet {
+    Frozen {
         /// Who froze it.
         actor: Actor<'a>,
         /// Under which login session.
@@ -54,7 +68,7 @@ pub enum RevocationEvent<'a> {
     },
     /// Somebody agreed that what is frozen may go on.
     #[serde(rename = "freeze.thawed")]
-    FreezeThawed {
+    Thawed {
         /// Who.
         actor: Actor<'a>,
         /// Under which login session.
@@ -69,9 +83,9 @@ pub enum RevocationEvent<'a> {
         /// From where.
         source: IpAddr,
     },
-    /// Something was refused because it is frozen, or an attempt to thaw it.
-    #[serde(rename = "freeze.refused")]
-    FreezeRefused {
+    /// A freeze stopped what policy would have allowed: a certificate, or an approval by whoever is frozen.
+    #[serde(rename = "freeze.stopped")]
+    Stopped {
         /// Who tried.
         actor: Actor<'a>,
         /// Under which login session.

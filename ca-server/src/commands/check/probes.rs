@@ -29,20 +29,20 @@ pub(super) fn keys(config: &Config, report: &mut Report<'_>) {
     };
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
     let mut known: Vec<(&str, CaKey)> = Vec::new();
-    let Keys { user_ca, host_ca, log, .. } = &config.keys;
-    for (name, file) in [("user_ca", user_ca), ("host_ca", host_ca), ("log", log)] {
+    let Keys { user_ca, host_ca, log, krl, .. } = &config.keys;
+    for (name, file) in [("user_ca", user_ca), ("host_ca", host_ca), ("log", log), ("krl", krl)] {
         let held = match CaKey::load(file, passphrase) {
             Ok(held) => held,
             Err(error) => {
-                let older = name == "log" && !file.exists();
+                let older = ["log", "krl"].contains(&name) && !file.exists();
                 let hint =
-                    if older { "an install that is older than its log key: `ca-server init --missing`" } else { "" };
+                    if older { "an install that is older than this key: `ca-server init --missing`" } else { "" };
                 report.add(Weight::Error, ("keys", name), error.to_string(), hint);
                 continue;
             }
         };
         if let Some((other, _)) = known.iter().find(|(_, other)| other.verifying_key() == held.verifying_key()) {
-            let hint = "give each role its own: `ca-server init` makes three";
+            let hint = "give each role its own: `ca-server init` makes four";
             report.add(Weight::Error, ("keys", name), format!("{other} and {name} are one key"), hint);
         }
         known.push((name, held));

@@ -62,8 +62,25 @@ fn the_types_write_what_is_described() {
         &crate::fixture::ask("deploy@db-1"),
         policy::Now { time: crate::fixture::NOW, weekday: 1, minute: 0 },
     );
-    let receipt =
-        api::Receipt { requests: Vec::new(), sessions: 0, serials: Vec::new(), last_expiry: Some(crate::fixture::NOW) };
+    let receipt = api::Receipt {
+        requests: Vec::new(),
+        sessions: 0,
+        serials: Vec::new(),
+        last_expiry: Some(crate::fixture::NOW),
+        krl: Some(1),
+        hint: Some(String::new()),
+    };
+    let freeze = api::FreezeBody {
+        id: policy::FreezeId::from_random([1; 12]),
+        frozen: policy::Frozen::holder(&crate::fixture::identity("ann")),
+        at: crate::fixture::NOW,
+        by: Some(String::new()),
+        reason: Some("r".parse().unwrap()),
+        thawed_by: vec![String::new()],
+        thawed: true,
+        live: Some(1),
+        last_expiry: Some(crate::fixture::NOW),
+    };
     let id: policy::RequestId = "r-00112233445566778899aabb".parse().unwrap();
     let before = api::Before {
         id: id.clone(),
@@ -98,6 +115,7 @@ fn the_types_write_what_is_described() {
     };
     let samples = [
         ("Receipt", serde_json::to_value(&receipt).unwrap()),
+        ("Freeze", serde_json::to_value(&freeze).unwrap()),
         ("Request", serde_json::to_value(&request).unwrap()),
         ("Before", serde_json::to_value(&before).unwrap()),
         ("Offer", serde_json::to_value(&request.offers[0]).unwrap()),

@@ -1,6 +1,9 @@
 //! Every route in one table, with what it needs.
 
-use crate::http::requests::{self, On};
+use crate::http::{
+    requests::{self, On},
+    revocations::Ending,
+};
 use api::paths;
 use hyper::Method;
 
@@ -51,8 +54,13 @@ pub(super) enum Endpoint {
     Explain,
     /// What is done with requests.
     Requests(On),
+    /// What ends before its time.
+    Endings(Ending),
+    Krl,
+    KrlStatement,
     Checkpoint,
     Consistency,
+    Inclusion,
     Health,
     Ready,
     OpenApi,
@@ -81,8 +89,15 @@ pub static ROUTES: &[Route] = &[
     route(Method::POST, "/v1/requests/{id}/review", Need::Login, Listener::Api, Endpoint::Requests(On::Reviewed)),
     route(Method::POST, "/v1/requests/{id}/cancel", Need::Login, Listener::Api, Endpoint::Requests(On::Cancel)),
     route(Method::POST, "/v1/requests/{id}/end", Need::Login, Listener::Api, Endpoint::Requests(On::End)),
+    route(Method::POST, paths::REVOCATIONS, Need::Login, Listener::Api, Endpoint::Endings(Ending::Revoke)),
+    route(Method::GET, paths::FREEZES, Need::Login, Listener::Api, Endpoint::Endings(Ending::ListFreezes)),
+    route(Method::POST, paths::FREEZES, Need::Login, Listener::Api, Endpoint::Endings(Ending::Freeze)),
+    route(Method::POST, "/v1/freezes/{id}/thaw", Need::Login, Listener::Api, Endpoint::Endings(Ending::Thaw)),
+    route(Method::GET, paths::KRL, Need::Nothing, Listener::Api, Endpoint::Krl),
+    route(Method::GET, paths::KRL_STATEMENT, Need::Nothing, Listener::Api, Endpoint::KrlStatement),
     route(Method::GET, paths::CHECKPOINT, Need::Nothing, Listener::Api, Endpoint::Checkpoint),
     route(Method::GET, paths::CONSISTENCY, Need::Nothing, Listener::Api, Endpoint::Consistency),
+    route(Method::GET, paths::INCLUSION, Need::Nothing, Listener::Api, Endpoint::Inclusion),
     route(Method::GET, "/health", Need::Nothing, Listener::Both, Endpoint::Health),
     route(Method::GET, "/ready", Need::Nothing, Listener::Both, Endpoint::Ready),
     route(Method::GET, "/openapi.json", Need::Nothing, Listener::Api, Endpoint::OpenApi),
@@ -149,7 +164,7 @@ pub fn find(served: Listener, method: &Method, path: &str) -> Found {
             }
             allowed = Some(match route.path {
                 paths::SESSION => "GET, DELETE",
-                paths::REQUESTS => "GET, POST",
+                paths::REQUESTS | paths::FREEZES => "GET, POST",
                 _ => method_name(&route.method),
             });
         }

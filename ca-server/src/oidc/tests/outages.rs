@@ -167,6 +167,7 @@ async fn the_background_keeps_trying() {
     let clock = std::sync::Arc::new(crate::clock::ManualClock::at(NOW * 1000));
     let issuers = super::Issuers::new(vec![config], clock).unwrap();
     let task = tokio::spawn(issuers.refresh_forever());
+    #[expect(clippy::disallowed_methods, reason = "the clock is paused: this moves it")]
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
     assert!(!task.is_finished());
     assert!(issuers.status()[0].error.is_some());

@@ -379,19 +379,19 @@ async fn a_group_is_known_since_the_first_login_that_had_it(store: &dyn Store) {
 }
 
 async fn requests_are_found_by_their_words(store: &dyn Store) {
-    let mut asked = request(110, "Finn", 90);
+    let mut asked = request(140, "Finn", 90);
     asked.requester.email = Some("Finn@Example.com".parse().unwrap());
     asked.targets = vec!["root@web-9".parse().unwrap(), "deploy@web-9".parse().unwrap()];
     asked.ticket = Some("FIND-1".parse().unwrap());
     file(store, asked.clone()).await;
-    let later = Request { id: id(111), filed: asked.filed.plus(Seconds::new(1)), ticket: None, ..asked };
+    let later = Request { id: id(141), filed: asked.filed.plus(Seconds::new(1)), ticket: None, ..asked };
     file(store, later).await;
-    let both = [111, 110].map(id);
+    let both = [141, 140].map(id);
     for word in [Word::user("finn@example.com"), Word::user("FINN"), Word::host(&"web-9".parse().unwrap())] {
         let with = Which::With(word);
         assert_eq!(listed(store, &with, None, 9).await, both, "{with:?}");
         assert_eq!(listed(store, &with, None, 1).await, both[..1], "{with:?}");
-        assert_eq!(listed(store, &with, Some(111), 9).await, both[1..], "{with:?}");
+        assert_eq!(listed(store, &with, Some(141), 9).await, both[1..], "{with:?}");
     }
     assert_eq!(listed(store, &Which::With(Word::ticket(&"find-1".parse().unwrap())), None, 9).await, both[1..]);
     assert_eq!(listed(store, &Which::With(Word::user("fin")), None, 9).await, [], "whole words only");

@@ -2,7 +2,7 @@
 
 use super::{NOW, entry, open, session};
 use crate::store::{
-    Claim, Freezes, Issued, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
+    Claim, Freezes, Issued, Known, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
     revocations::{AFTER_EXPIRY, Account},
 };
 use policy::{
@@ -164,7 +164,7 @@ fn claim(n: u8, seen: usize) -> Option<Claim> {
 async fn an_end_revokes_what_was_recorded_under_it(store: &dyn Store) {
     let rex = session(150, "rex").id;
     let freezes = store.freezes().await.unwrap().version;
-    for n in [201, 202] {
+    for n in [231, 232] {
         file(store, n).await;
         for serial in [u64::from(n) * 10, u64::from(n) * 10 + 1] {
             let mut issued = Issued { grant: id(n).grant(), freezes, ..issued(serial, "rex", "r-5") };
@@ -182,26 +182,26 @@ async fn an_end_revokes_what_was_recorded_under_it(store: &dyn Store) {
         only: Vec::new(),
         reason: None,
     });
-    assert_eq!(store.add_step(&id(201), 0, step(approved, 0), entry("approved")).await.unwrap(), Stepped::Yes);
+    assert_eq!(store.add_step(&id(231), 0, step(approved, 0), entry("approved")).await.unwrap(), Stepped::Yes);
     assert_eq!(krl(store).await, before.1, "no end");
     let denied = What::Denied { reason: "no".parse().unwrap() };
-    assert_eq!(store.add_step(&id(201), 0, step(denied.clone(), 30), entry("x")).await.unwrap(), Stepped::Changed);
+    assert_eq!(store.add_step(&id(231), 0, step(denied.clone(), 30), entry("x")).await.unwrap(), Stepped::Changed);
     assert_eq!(krl(store).await, before.1, "not taken");
-    assert_eq!(store.add_step(&id(201), 1, step(denied, 30), entry("denied")).await.unwrap(), Stepped::Yes);
+    assert_eq!(store.add_step(&id(231), 1, step(denied, 30), entry("denied")).await.unwrap(), Stepped::Yes);
     let after = krl(store).await;
     let grown: Vec<u64> =
         numbers(&after.serials).into_iter().filter(|n| !numbers(&before.1.serials).contains(n)).collect();
-    assert_eq!((grown, after.version), (vec![2_010], before.1.version + 1), "what lived then, and nobody else's");
+    assert_eq!((grown, after.version), (vec![2_310], before.1.version + 1), "what lived then, and nobody else's");
     let entries = store.entries(before.0, 9).await.unwrap();
     assert_eq!(entries[..2], ["approved", "denied"].map(entry));
     let told: serde_json::Value = serde_json::from_slice(entries[2].as_bytes()).unwrap();
-    assert_eq!((&told["code"], &told["serials"]), (&"certificates.revoked".into(), &serde_json::json!([2_010])));
-    assert_eq!((&told["grant"], &told["krl"]), (&id(201).grant().as_str().into(), &after.version.into()));
+    assert_eq!((&told["code"], &told["serials"]), (&"certificates.revoked".into(), &serde_json::json!([2_310])));
+    assert_eq!((&told["grant"], &told["krl"]), (&id(231).grant().as_str().into(), &after.version.into()));
     assert_eq!((&told["actor"]["subject"], entries.len()), (&"rita".into(), 3));
     let done = What::Ended { why: EndReason::Done, reason: None };
-    assert_eq!(store.add_step(&id(202), 0, step(done, 60), entry("done")).await.unwrap(), Stepped::Yes);
-    assert!(numbers(&krl(store).await.serials).contains(&2_020));
-    assert_eq!(live(store, Selection::Grant(id(202).grant()), NOW).await, [2_021, 2_020]);
+    assert_eq!(store.add_step(&id(232), 0, step(done, 60), entry("done")).await.unwrap(), Stepped::Yes);
+    assert!(numbers(&krl(store).await.serials).contains(&2_320));
+    assert_eq!(live(store, Selection::Grant(id(232).grant()), NOW).await, [2_321, 2_320]);
 }
 
 async fn what_has_long_expired_leaves(store: &dyn Store) {
@@ -323,9 +323,15 @@ async fn people_are_found_by_subject_and_address(store: &dyn Store) {
     elsewhere.identity.email = Some("una@example.net".parse().unwrap());
     open(store, elsewhere.clone(), 152).await;
     open(store, una.clone(), 151).await;
-    let known = async |name: &str| store.known_as(name).await.unwrap();
+    let known = async |name: &str| store.known(&Known::Named(name.to_owned())).await.unwrap();
     assert_eq!(known("una@example.NET").await, [una.identity.clone(), elsewhere.identity]);
     assert_eq!(known("una").await, [una.identity]);
     assert_eq!(known("UNA").await, []);
     assert_eq!(known("").await, []);
+    let of = async |issuer: &str| store.known(&Known::Of(issuer.parse().unwrap())).await.unwrap();
+    assert_eq!(
+        of("https://id.example.org").await.iter().map(|who| who.subject.as_str()).collect::<Vec<_>>(),
+        ["una-2"]
+    );
+    assert_eq!(of("https://id.example.net").await, []);
 }

@@ -4,8 +4,8 @@ use super::MemoryStore;
 use crate::{
     audit::Entry,
     store::{
-        Freezes, Issued, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError,
-        revocations::{AFTER_EXPIRY, Account, is_called},
+        Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError,
+        revocations::{AFTER_EXPIRY, Account},
     },
 };
 use async_trait::async_trait;
@@ -152,9 +152,9 @@ impl Revocations for MemoryStore {
         Ok(Stepped::Yes)
     }
 
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError> {
         let facts = self.facts()?;
-        let mut known: Vec<Identity> = facts.asked.everybody().filter(|who| is_called(who, name)).cloned().collect();
+        let mut known: Vec<Identity> = facts.asked.everybody().filter(|one| who.is(one)).cloned().collect();
         known.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
         Ok(known)
     }

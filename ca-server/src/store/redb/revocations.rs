@@ -7,8 +7,8 @@ use super::{
 use crate::{
     audit::Entry,
     store::{
-        Freezes, Issued, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
-        revocations::{AFTER_EXPIRY, Account, is_called},
+        Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
+        revocations::{AFTER_EXPIRY, Account},
     },
 };
 use ::redb::{
@@ -388,9 +388,9 @@ impl Revocations for RedbStore {
         self.change_freezes(operation).await
     }
 
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError> {
         reading(|| {
-            let mut known = super::requests::everybody(&self.live.read()?, |who| is_called(who, name))?;
+            let mut known = super::requests::everybody(&self.live.read()?, |one| who.is(one))?;
             known.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
             Ok(known)
         })

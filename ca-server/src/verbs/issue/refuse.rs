@@ -80,7 +80,7 @@ pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserK
 pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze, target: Option<&Target>) -> Refusal {
     app.refusals.charge(&caller.session.identity);
     let no = answer::frozen(&freeze.what);
-    let event = RevocationEvent::FreezeRefused {
+    let event = RevocationEvent::Stopped {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id: &freeze.id,

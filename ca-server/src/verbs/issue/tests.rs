@@ -3,7 +3,7 @@ use crate::{
     audit::{Entry, tree::Hash},
     fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
-        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
         LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
         Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
@@ -248,8 +248,8 @@ impl Revocations for Faulty {
     async fn thaw(&self, id: &FreezeId, seen: u64, word: Thaw, lift: bool, e: Entry) -> Result<Stepped, StoreError> {
         self.inner.thaw(id, seen, word, lift, e).await
     }
-    async fn known_as(&self, name: &str) -> Result<Vec<Identity>, StoreError> {
-        self.inner.known_as(name).await
+    async fn known(&self, who: &Known) -> Result<Vec<Identity>, StoreError> {
+        self.inner.known(who).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, LiveCertificate,
+        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
         LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
         Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
     },
@@ -277,7 +277,7 @@ impl Revocations for Burning {
     async fn thaw(&self, _: &FreezeId, _: u64, _: Thaw, _: bool, _: Entry) -> Result<Stepped, StoreError> {
         burning()
     }
-    async fn known_as(&self, _: &str) -> Result<Vec<Identity>, StoreError> {
+    async fn known(&self, _: &Known) -> Result<Vec<Identity>, StoreError> {
         burning()
     }
 }

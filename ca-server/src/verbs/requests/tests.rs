@@ -1,9 +1,11 @@
 //! The life of a request, through every verb that touches it.
 
 mod attacks;
+mod frozen;
 mod glass;
 mod life;
 mod lists;
+mod revoked;
 mod waits;
 
 use super::{Outcome, Shown};
@@ -25,9 +27,10 @@ const SAM: u8 = 3;
 const JOE: u8 = 4;
 const AUDREY: u8 = 5;
 const ADA: u8 = 6;
+const BEA: u8 = 7;
 
-/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada administers, and Joe
-/// is nobody in particular.
+/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada and Bea
+/// administer, and Joe is nobody in particular.
 struct House(Stage);
 
 fn person(subject: &str, group: &str) -> Identity {
@@ -87,6 +90,7 @@ impl House {
             (JOE, "joe", "ops"),
             (AUDREY, "audrey", "auditors"),
             (ADA, "ada", "admins"),
+            (BEA, "bea", "admins"),
         ];
         for (n, subject, group) in people {
             stage.login_as(n, person(subject, group)).await;

@@ -52,6 +52,12 @@ fn verdict(heard: &[String]) -> Result<(), Failure> {
     let no = |exit, what: &str, fix: &str| Err(Failure::new(exit, format!("{what} ({last})")).hint(fix));
     if said("Could not resolve hostname") {
         no(Exit::Unreachable, "the name is unknown", "check the name, DNS, or HostName in ~/.ssh/config")
+    } else if said("Host key verification failed") && !said("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        no(
+            Exit::Failed,
+            "the host's key is not known here",
+            "compare its fingerprint (ssh-keyscan HOST | ssh-keygen -lf -) with whoever runs the host, then log in once by ssh and say yes; or trust the CA's @cert-authority line",
+        )
     } else if said("Host key verification failed") {
         no(
             Exit::Failed,
@@ -90,7 +96,12 @@ mod tests {
         for (lines, exit, word) in [
             (&["ssh: Could not resolve hostname web-9"][..], Exit::Unreachable, "unknown"),
             (&["ssh: connect to host web-1 port 22: Connection refused"], Exit::Unreachable, "no sshd"),
-            (&["Host key verification failed."], Exit::Failed, "host's key"),
+            (&["Host key verification failed."], Exit::Failed, "not known here"),
+            (
+                &["@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @", "Host key verification failed."],
+                Exit::Failed,
+                "not the one you know",
+            ),
             (
                 &["debug1: Offering public key: x", "deploy@web-1: Permission denied (publickey)."],
                 Exit::Denied,

@@ -55,6 +55,7 @@ async fn a_wait_ends_when_its_time_is_up_and_when_the_clock_changes_the_stage() 
         let (house, body) = (Arc::clone(&house), body.clone());
         async move { wait(&house, ANN, &body, &etag, 60).await }
     });
+    #[expect(clippy::disallowed_methods, reason = "the clock is paused: this moves it")]
     tokio::time::sleep(Duration::from_secs(5)).await;
     house.pass(10);
     let told = waiter.await.unwrap().unwrap().unwrap();

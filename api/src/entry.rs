@@ -1,0 +1,368 @@
+//! Entries of the audit log as an outsider reads them: what verifiers and replays look at, of every version that ever was.
+//! docs/AUDIT.md says what each is.
+
+use policy::{
+    Approval, Email, EndReason, GrantId, Identity, Issuer, Kind, Now, PolicyId, Reason, Request, RequestId, Seconds,
+    Serial, SessionId, Subject, Target, Ticket, UnixTime,
+};
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// What every entry has, and what says where a step belongs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head {
+    /// The server's clock, milliseconds.
+    pub time_ms: u64,
+    /// The id of the HTTP request, or what else was the cause.
+    pub request: String,
+    /// What happened.
+    pub code: String,
+    /// Of a step in a request's life: how many came before it.
+    #[serde(default)]
+    pub step: Option<usize>,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Who {
+    /// Person or machine.
+    pub kind: Kind,
+    /// Their issuer.
+    pub issuer: Issuer,
+    /// Their subject there.
+    pub subject: Subject,
+    /// Their e-mail address, where it was verified.
+    #[serde(default)]
+    pub email: Option<Email>,
+}
+
+impl Who {
+    /// Whether this is the account of `identity`.
+    pub fn is(&self, identity: &Identity) -> bool {
+        (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
+    }
+
+    /// The shortest name that people know them by.
+    pub fn name(&self) -> &str {
+        self.email.as_ref().map_or(self.subject.as_str(), Email::as_str)
+    }
+}
+
+/// What happened, as far as it is looked at here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "code")]
+pub enum Fact {
+    /// A server began to serve.
+    #[serde(rename = "server.started")]
+    Started {
+        /// Its user CA's public key, OpenSSH form.
+        user_ca: String,
+    },
+    /// A policy set took the place of another.
+    #[serde(rename = "policy.loaded")]
+    Policies(Set),
+    /// A file of a policy set, or a part of it.
+    #[serde(rename = "policy.source")]
+    Source(Part),
+    /// A login session was opened.
+    #[serde(rename = "login.opened")]
+    Login(Box<Login>),
+    /// A login session ended.
+    #[serde(rename = "login.ended")]
+    LoginEnded {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: String,
+    },
+    /// A decision that issued nothing.
+    #[serde(rename = "decision.refused")]
+    Refused(Box<Refused>),
+    /// A certificate.
+    #[serde(rename = "certificate.issued")]
+    Certificate(Box<Certificate>),
+    /// A request.
+    #[serde(rename = "request.filed", alias = "break-glass.opened")]
+    Filed(Box<Filed>),
+    /// A reviewer's yes.
+    #[serde(rename = "request.approved")]
+    Approved {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+        /// The approval.
+        approval: Approval,
+    },
+    /// A reviewer's no.
+    #[serde(rename = "request.denied")]
+    Denied {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+        /// The digest that was denied, hex.
+        digest: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// Withdrawn by its requester.
+    #[serde(rename = "request.cancelled")]
+    Cancelled {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+    },
+    /// The first certificate.
+    #[serde(rename = "request.claimed")]
+    Claimed {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+        /// The digest that was claimed, hex.
+        digest: String,
+    },
+    /// Ended before its time.
+    #[serde(rename = "grant.ended")]
+    Ended {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+        /// Which kind of end.
+        why: EndReason,
+        /// In somebody's words.
+        #[serde(default)]
+        reason: Option<Reason>,
+    },
+    /// Anything else.
+    #[serde(other)]
+    Other,
+}
+
+/// A policy set by its files.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Set {
+    /// Its digest, hex.
+    pub to: String,
+    /// Its files; none in entries from before they were recorded.
+    #[serde(default)]
+    pub files: Option<Vec<File>>,
+}
+
+/// A file of a policy set.
+#[derive(Clone, Debug, Deserialize)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its text, hex.
+    pub sha256: String,
+}
+
+/// A part of a file's text.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Part {
+    /// SHA-256 of the whole text, hex.
+    pub sha256: String,
+    /// Which part, from 0.
+    pub part: usize,
+    /// Of how many.
+    pub parts: usize,
+    /// The part.
+    pub text: String,
+}
+
+/// A login.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Login {
+    /// Who.
+    pub actor: Who,
+    /// The session.
+    pub session: SessionId,
+    /// All that policies may ask of them; none in entries from before it was recorded.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// The session ends then.
+    pub expires: UnixTime,
+}
+
+/// A no.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Refused {
+    /// Who asked.
+    pub actor: Who,
+    /// Under which login session.
+    pub session: SessionId,
+    /// For what.
+    pub target: Target,
+    /// Why, in the asker's words.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    #[serde(default)]
+    pub ticket: Option<Ticket>,
+    /// For how long.
+    #[serde(default)]
+    pub duration: Option<Seconds>,
+    /// The request that was named.
+    #[serde(default)]
+    pub under: Option<RequestId>,
+    /// The moment of the decision; none in entries from before it was recorded.
+    #[serde(default)]
+    pub decided: Option<Now>,
+    /// The decision.
+    pub decision: crate::DecisionBody,
+    /// From where.
+    pub source: IpAddr,
+}
+
+/// A certificate that was issued.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Certificate {
+    /// For whom.
+    pub actor: Who,
+    /// Under which login session.
+    pub session: SessionId,
+    /// For what.
+    pub target: Target,
+    /// The grant.
+    pub grant: GrantId,
+    /// When the grant ends.
+    pub until: UnixTime,
+    /// The permit.
+    pub policy: PolicyId,
+    /// The policy set, hex.
+    pub policy_digest: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    #[serde(default)]
+    pub ticket: Option<Ticket>,
+    /// From where.
+    pub source: IpAddr,
+    /// The serial.
+    pub serial: Serial,
+    /// SHA-256 fingerprint of the user key.
+    pub user_key: String,
+    /// `valid_before`.
+    pub expires: UnixTime,
+    /// The request; none for standing access.
+    #[serde(default)]
+    pub under: Option<RequestId>,
+    /// For how long it was asked for.
+    #[serde(default)]
+    pub duration: Option<Seconds>,
+    /// The moment of the decision; none in entries from before it was recorded.
+    #[serde(default)]
+    pub decided: Option<Now>,
+    /// How many steps the request, and each that prolongs it, had with this.
+    #[serde(default)]
+    pub pinned: Vec<Pinned>,
+    /// The to-be-signed bytes, standard base64.
+    pub to_be_signed: String,
+}
+
+/// How many steps a request had.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pinned {
+    /// The request.
+    pub id: RequestId,
+    /// So many.
+    pub steps: usize,
+}
+
+/// A request that was filed.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Filed {
+    /// Who asks.
+    pub actor: Who,
+    /// Under which login session.
+    pub session: SessionId,
+    /// The request.
+    pub id: RequestId,
+    /// All of it.
+    pub filed: Request,
+    /// Its digest, hex.
+    pub digest: String,
+    /// The moment of the decision; none in entries from before it was recorded.
+    #[serde(default)]
+    pub decided: Option<Now>,
+    /// The policy set, hex.
+    pub policy_digest: String,
+}
+
+/// What every step has.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Step {
+    /// Who took it.
+    pub actor: Who,
+    /// Under which login session.
+    pub session: SessionId,
+    /// Of which request.
+    pub id: RequestId,
+    /// How many came before it; none in entries from before it was recorded.
+    #[serde(default)]
+    pub step: Option<usize>,
+    /// The moment; likewise.
+    #[serde(default)]
+    pub decided: Option<Now>,
+    /// The policy set, hex, where policy was asked.
+    #[serde(default)]
+    pub policy_digest: Option<String>,
+}
+
+impl Fact {
+    /// The step that this is, if it is one.
+    pub fn step(&self) -> Option<&Step> {
+        match self {
+            Self::Approved { step, .. }
+            | Self::Denied { step, .. }
+            | Self::Cancelled { step }
+            | Self::Claimed { step, .. }
+            | Self::Ended { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+}
+
+/// The exact bytes of the member `name` of the JSON object `text`, which must be well-formed: what a digest is over.
+pub fn member<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let mut rest = text.trim().strip_prefix('{')?;
+    loop {
+        let (key, after) = value(rest.trim_start())?;
+        let (found, after) = value(after.trim_start().strip_prefix(':')?.trim_start())?;
+        if serde_json::from_str::<String>(key).ok()? == name {
+            return Some(found);
+        }
+        rest = after.trim_start().strip_prefix(',')?;
+    }
+}
+
+/// The JSON value at the beginning of `text`, and what follows it.
+fn value(text: &str) -> Option<(&str, &str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    // A number or a word ends where something that no value begins with follows; that is said as an error, and the value
+    // before it is whole all the same.
+    if text.starts_with(['{', '[', '"']) {
+        values.next()?.ok()?;
+        return text.split_at_checked(values.byte_offset());
+    }
+    text.split_at_checked(text.find([',', '}', ']'])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_found_by_its_place_and_not_by_its_look() {
+        let text = r#"{"v":1,"who":"x\"filed\":{\"a\":1}","deep":{"filed":[1,"}"]}, "n":-1.5e3,"t":true,"filed":{"b":"é{"} ,"z":[]}"#;
+        assert_eq!(member(text, "filed"), Some(r#"{"b":"é{"}"#));
+        assert_eq!(member(text, "deep"), Some(r#"{"filed":[1,"}"]}"#));
+        assert_eq!(
+            (member(text, "n"), member(text, "t"), member(text, "z")),
+            (Some("-1.5e3"), Some("true"), Some("[]"))
+        );
+        for broken in ["", "{", "{}", "[1]", r#"{"a""#, r#"{"a":"#, r#"{"a":1"#] {
+            assert_eq!(member(broken, "filed"), None, "{broken}");
+        }
+    }
+}

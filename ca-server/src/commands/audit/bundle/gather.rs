@@ -1,0 +1,180 @@
+//! Which entries a bundle holds: all that speak of the grant, and all that is needed to judge them. Two walks through the
+//! log: what is needed stands before what needs it.
+
+use super::super::log::Log;
+use api::entry::Fact;
+use policy::{GrantId, Issuer, RequestId, SessionId, Subject};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What was found.
+#[derive(Debug)]
+pub(in crate::commands::audit) struct Gathered {
+    /// The grant. That of the request which is prolonged, where one was asked for that prolongs it.
+    pub(super) grant: GrantId,
+    /// The entries.
+    pub(super) wanted: BTreeSet<u64>,
+    /// Those among them that are certificates.
+    pub(super) certificates: BTreeSet<u64>,
+    /// Every id by which entries may speak of it.
+    ids: HashSet<String>,
+    serials: HashSet<u64>,
+    sessions: HashSet<SessionId>,
+    digests: HashSet<String>,
+    /// Who decided, and in which entry first.
+    reviewers: HashMap<(Issuer, Subject), u64>,
+}
+
+/// Everything about `grant`.
+pub(in crate::commands::audit) fn about(log: &Log, grant: &GrantId) -> anyhow::Result<Gathered> {
+    let mut root = grant.clone();
+    loop {
+        let mut gathered = Gathered::of(&root);
+        let mut prolongs = None;
+        log.each(|index, text| {
+            prolongs = prolongs.take().or(gathered.look(index, text));
+            Ok(())
+        })?;
+        match prolongs {
+            // What prolongs another is a part of that one's story.
+            Some(prolonged) if prolonged.grant() != root => root = prolonged.grant(),
+            _ => {
+                gathered.complete(log)?;
+                return Ok(gathered);
+            }
+        }
+    }
+}
+
+impl Gathered {
+    fn of(grant: &GrantId) -> Self {
+        let mut gathered = Self {
+            grant: grant.clone(),
+            wanted: BTreeSet::new(),
+            certificates: BTreeSet::new(),
+            ids: HashSet::new(),
+            serials: HashSet::new(),
+            sessions: HashSet::new(),
+            digests: HashSet::new(),
+            reviewers: HashMap::new(),
+        };
+        gathered.know(&grant.request());
+        gathered
+    }
+
+    fn know(&mut self, request: &RequestId) {
+        self.ids.insert(request.to_string());
+        self.ids.insert(request.grant().to_string());
+    }
+
+    /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
+    fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
+        let named = self.ids.iter().any(|id| text.contains(id.as_str()));
+        if !named && !(text.contains("\"serials\"") && !self.serials.is_empty()) {
+            return None;
+        }
+        let value: Value = serde_json::from_str(text).ok()?;
+        if !self.speaks(&value, false) {
+            return None;
+        }
+        self.wanted.insert(index);
+        self.sessions.extend(value.get("session").and_then(Value::as_str).and_then(|id| id.parse().ok()));
+        self.digests.extend(value.get("policy_digest").and_then(Value::as_str).map(str::to_owned));
+        match serde_json::from_str(text).ok()? {
+            Fact::Certificate(certificate) => {
+                self.certificates.insert(index);
+                self.serials.insert(certificate.serial.get());
+            }
+            Fact::Filed(filed) => {
+                self.know(&filed.id);
+                return filed.filed.extends.filter(|_| filed.id == self.grant.request());
+            }
+            Fact::Approved { step, .. } => {
+                self.reviewers.entry((step.actor.issuer, step.actor.subject)).or_insert(index);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether one of the ids stands anywhere in it as a value of its own, or a serial among serials.
+    fn speaks(&self, value: &Value, of_serials: bool) -> bool {
+        match value {
+            Value::String(text) => self.ids.contains(text),
+            Value::Number(number) => of_serials && number.as_u64().is_some_and(|serial| self.serials.contains(&serial)),
+            Value::Array(all) => all.iter().any(|value| self.speaks(value, of_serials)),
+            Value::Object(members) => members
+                .iter()
+                .any(|(name, value)| self.speaks(value, of_serials || name == "serials" || name == "serial")),
+            Value::Null | Value::Bool(_) => false,
+        }
+    }
+
+    /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts.
+    fn complete(&mut self, log: &Log) -> anyhow::Result<()> {
+        let last = self.certificates.last().copied().unwrap_or(0);
+        let mut sources = Sources::default();
+        let mut started = None;
+        log.each(|index, text| {
+            if self.certificates.contains(&index) {
+                self.wanted.extend(started);
+            }
+            if !["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy."]
+                .iter()
+                .any(|code| text.contains(code))
+            {
+                return Ok(());
+            }
+            match serde_json::from_str(text) {
+                Ok(Fact::Started { .. }) => started = Some(index),
+                Ok(Fact::Login(login)) => {
+                    let person = (login.actor.issuer, login.actor.subject);
+                    // Whoever approved is judged as of their last login before a certificate.
+                    let judged = self.reviewers.get(&person).is_some_and(|first| (*first..last).contains(&index));
+                    if judged || self.sessions.contains(&login.session) {
+                        self.wanted.insert(index);
+                    }
+                }
+                Ok(Fact::LoginEnded { session, .. }) if self.sessions.contains(&session) => {
+                    self.wanted.insert(index);
+                }
+                Ok(Fact::Source(part)) => sources.add(index, part.sha256, part.part, part.parts),
+                Ok(Fact::Policies(set)) if self.digests.remove(&set.to) => {
+                    let files = set.files.as_deref().unwrap_or_default();
+                    self.wanted.insert(index);
+                    self.wanted.extend(files.iter().flat_map(|file| sources.of(&file.sha256)));
+                    if files.is_empty() {
+                        // Of a version that recorded no texts; a later entry may.
+                        self.digests.insert(set.to);
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Where the text of each policy file stands: the first time that it does, whole.
+#[derive(Default)]
+struct Sources {
+    whole: BTreeMap<String, std::ops::RangeInclusive<u64>>,
+    open: Option<(String, u64)>,
+}
+
+impl Sources {
+    fn add(&mut self, index: u64, sha256: String, part: usize, parts: usize) {
+        if part == 0 {
+            self.open = Some((sha256, index));
+        }
+        if part + 1 == parts
+            && let Some((sha256, first)) = self.open.take()
+        {
+            self.whole.entry(sha256).or_insert(first..=index);
+        }
+    }
+
+    fn of(&self, sha256: &str) -> impl Iterator<Item = u64> + use<> {
+        self.whole.get(sha256).cloned().into_iter().flatten()
+    }
+}

@@ -1,0 +1,59 @@
+//! Routes of what ends before its time: revocations, freezes, and the list that hosts fetch.
+
+use super::{
+    answer::{self, Answer},
+    routes::Sent,
+};
+use crate::{
+    app::App,
+    refusal::Refusal,
+    verbs::{authenticate::Caller, freezes, krl, revoke},
+};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{CACHE_CONTROL, HeaderValue, IF_NONE_MATCH},
+};
+
+/// What is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Revoke,
+    ListFreezes,
+    Freeze,
+    Thaw,
+}
+
+pub(super) async fn serve(what: Ending, app: &App, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+    match what {
+        Ending::Revoke => answer::json(StatusCode::OK, &revoke::revoke(app, caller, sent.json()?).await?),
+        Ending::ListFreezes => answer::json(StatusCode::OK, &freezes::list(app, caller).await?),
+        Ending::Freeze => {
+            let (freeze, new) = freezes::freeze(app, caller, sent.json()?).await?;
+            answer::json(if new { StatusCode::CREATED } else { StatusCode::OK }, &freeze)
+        }
+        Ending::Thaw => answer::json(StatusCode::OK, &freezes::thaw(app, caller, sent.id, sent.json()?).await?),
+    }
+}
+
+/// The list, for whoever asks: a host that has it already is told so.
+pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Answer, Refusal> {
+    let list = krl::list(app).await?;
+    let etag = format!("\"{}\"", list.sha256);
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = known.flat_map(|value| value.split(',')).map(str::trim);
+    let mut answer = if tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag) {
+        answer::not_modified(&etag)
+    } else {
+        answer::tagged(answer::bytes(list.bytes.clone()), &etag)
+    };
+    let headers = answer.headers_mut();
+    // A cache may keep it, and asks each time whether it still holds.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("jit-ssh-krl-version", HeaderValue::from(list.version));
+    Ok(answer)
+}
+
+/// The statement about it.
+pub(super) async fn stated(app: &App) -> Result<Answer, Refusal> {
+    Ok(answer::text(krl::stated(app).await?.to_string()))
+}

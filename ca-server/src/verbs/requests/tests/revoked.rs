@@ -1,0 +1,256 @@
+//! What is taken from whoever has it: nothing more is issued, and the list for hosts has the rest.
+
+use super::*;
+use crate::{
+    ca::krl::Krl,
+    store::Selection,
+    verbs::{krl, revoke::revoke},
+};
+use api::{Receipt, RevokeRequest, Scope, Whose};
+use policy::Serial;
+
+impl House {
+    async fn revoke(&self, n: u8, scope: Scope) -> Result<Receipt, Refusal> {
+        let asked = RevokeRequest { scope, reason: "laptop stolen".parse().unwrap() };
+        revoke(&self.0.app, &self.0.caller(n).await, asked).await
+    }
+
+    /// The serials in the list that hosts fetch.
+    async fn listed(&self) -> Vec<Serial> {
+        self.0.app.store.revoked(None).await.unwrap().unwrap().serials
+    }
+
+    async fn krl(&self) -> std::sync::Arc<Krl> {
+        krl::list(&self.0.app).await.unwrap()
+    }
+}
+
+fn user(name: &str) -> Scope {
+    Scope::User(Whose { name: name.parse().unwrap(), issuer: None })
+}
+
+#[tokio::test]
+async fn whoever_may_not_administer_revokes_nothing_and_leaves_a_trace() {
+    let house = House::new().await;
+    house.issue(ANN, "deploy@web-1").await.unwrap();
+    for n in [ANN, LEA, JOE, AUDREY] {
+        refused(house.revoke(n, user("ann")).await, Code::Denied);
+        let last = house.entries().await.pop().unwrap();
+        assert_eq!((&last["code"], &last["attempt"]), (&"revocation.refused".into(), &"revoke".into()));
+    }
+    assert_eq!(house.listed().await, []);
+    assert_eq!(house.krl().await.version, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_knows_changes_nothing() {
+    let house = House::new().await;
+    let before = house.entries().await.len();
+    let scopes = [
+        user("nobody"),
+        Scope::User(Whose { name: "ann".parse().unwrap(), issuer: Some("https://other.example".parse().unwrap()) }),
+        Scope::Host("nowhere".parse().unwrap()),
+        Scope::Policy("none".parse().unwrap()),
+        Scope::Serial(Serial::try_from(5).unwrap()),
+        Scope::Issuer("https://other.example".parse().unwrap()),
+        Scope::Grant(policy::GrantId::from_random([9; 12])),
+    ];
+    for scope in scopes {
+        let refusal = refused(house.revoke(ADA, scope.clone()).await, Code::NotFound);
+        assert!(refusal.message.contains("nothing was changed"), "{scope:?}: {}", refusal.message);
+    }
+    assert_eq!(house.entries().await.len(), before);
+}
+
+#[tokio::test]
+async fn a_person_loses_requests_logins_and_certificates() {
+    let house = House::new().await;
+    let standing = house.issue(ANN, "deploy@web-1").await.unwrap();
+    let other = house.issue(JOE, "deploy@web-1").await.unwrap();
+    let (active, pending) = (house.approved().await, house.filed().await);
+    let under = house.issue_under(ANN, "root@web-1", &active).await.unwrap();
+    let caller = house.0.caller(ANN).await;
+    let before = house.codes().await.len();
+
+    let receipt = house.revoke(ADA, user("ANN@example.com")).await.unwrap();
+    let mut requests = vec![active.id.unwrap(), pending.id.unwrap()];
+    requests.sort();
+    assert_eq!((&receipt.requests, receipt.sessions), (&requests, 1));
+    let mut serials = receipt.serials.clone();
+    serials.sort();
+    let mut both = vec![standing.serial, under.serial];
+    both.sort();
+    assert_eq!(serials, both);
+    assert_eq!(receipt.last_expiry, Some(standing.expires.max(under.expires)));
+    assert_eq!(house.listed().await, both, "and not {}", other.serial);
+    assert_eq!(receipt.krl, Some(house.krl().await.version));
+    assert!(receipt.hint.unwrap().contains("freeze"));
+    let request = certificate_request("deploy@web-1", &user_key(11), Some(ANN));
+    refused(issue(&house.0.app, &caller, request).await, Code::LoginRequired);
+    let codes = house.codes().await.split_off(before);
+    let expect = ["grant.ended", "grant.ended", "certificates.revoked", "login.ended", "certificates.revoked"];
+    let mut sorted = codes.clone();
+    sorted.sort();
+    let mut expected = expect.map(str::to_owned);
+    expected.sort();
+    assert_eq!(sorted, expected, "{codes:?}");
+    assert_eq!(codes.last().unwrap(), "certificates.revoked");
+    let last = house.entries().await.pop().unwrap();
+    assert_eq!((&last["which"], &last["named"]), (&"user".into(), &"ANN@example.com".into()));
+    assert_eq!(last["serials"], serde_json::json!([standing.serial]), "the other was revoked with its request");
+    assert_eq!((&last["reason"], &last["actor"]["subject"]), (&"laptop stolen".into(), &"ada".into()));
+
+    let again = house.revoke(ADA, user("ann")).await.unwrap();
+    assert_eq!((again.requests.len(), again.sessions), (0, 0));
+    assert_eq!((again.serials, again.krl), (receipt.serials, receipt.krl), "to say it again changes nothing");
+}
+
+#[tokio::test]
+async fn accounts_of_one_person_go_together_and_namesakes_do_not() {
+    let house = House::new().await;
+    let elsewhere = Identity { issuer: "https://other.example".parse().unwrap(), ..person("77", "ops") };
+    let hers = Identity { email: Some("Ann@Example.com".parse().unwrap()), ..elsewhere.clone() };
+    let namesake = Identity { subject: "ann".parse().unwrap(), email: None, ..elsewhere };
+    house.0.login_as(20, hers).await;
+    house.0.login_as(21, namesake).await;
+    let first = house.issue(ANN, "deploy@web-1").await.unwrap();
+    let second = house.issue(20, "deploy@web-1").await.unwrap();
+    let third = house.issue(21, "deploy@web-1").await.unwrap();
+    let refusal = refused(house.revoke(ADA, user("ann")).await, Code::Conflict);
+    assert!(refusal.hint.unwrap().contains("--at https://"), "which of the two");
+    assert_eq!(house.listed().await, []);
+    let receipt = house.revoke(ADA, user("ann@example.com")).await.unwrap();
+    let (mut serials, mut expect) = (receipt.serials, vec![first.serial, second.serial]);
+    (serials.sort(), expect.sort());
+    assert_eq!((serials, receipt.sessions), (expect, 2));
+    let there = Whose { name: "ann".parse().unwrap(), issuer: Some("https://other.example".parse().unwrap()) };
+    assert_eq!(house.revoke(ADA, Scope::User(there)).await.unwrap().serials, [third.serial]);
+}
+
+#[tokio::test]
+async fn a_host_a_policy_an_issuer_and_a_serial() {
+    let house = House::new().await;
+    let standing = house.issue(ANN, "deploy@web-1").await.unwrap();
+    let active = house.approved().await;
+    let under = house.issue_under(ANN, "root@web-1", &active).await.unwrap();
+    let one = house.revoke(ADA, Scope::Serial(standing.serial)).await.unwrap();
+    assert_eq!((one.serials, one.requests.len(), one.sessions), (vec![standing.serial], 0, 0));
+
+    let by_policy = house.revoke(ADA, Scope::Policy("root-by-two".parse().unwrap())).await.unwrap();
+    assert_eq!(by_policy.requests, [active.id.clone().unwrap()]);
+    assert_eq!(by_policy.serials, [under.serial]);
+    assert!(by_policy.hint.unwrap().contains("standing access goes on"));
+    refused(house.issue_under(ANN, "root@web-1", &active).await, Code::Denied);
+    let again = house.issue(ANN, "deploy@web-1").await.unwrap();
+
+    let (pending, _) = (house.filed().await, house.filed().await);
+    house.cancel(ANN, &pending).await.unwrap();
+    let by_host = house.revoke(ADA, Scope::Host("web-1".parse().unwrap())).await.unwrap();
+    assert_eq!(by_host.requests.len(), 1, "one had been withdrawn");
+    assert_eq!(by_host.serials.len(), 3, "{:?}", by_host.serials);
+    assert!(by_host.serials.contains(&again.serial));
+    assert_eq!(house.revoke(ADA, Scope::Host("db-1".parse().unwrap())).await.unwrap().serials, []);
+
+    let all = house.revoke(ADA, Scope::Issuer("https://id.example.com".parse().unwrap())).await.unwrap();
+    assert_eq!(all.sessions, 7, "whoever does it, too");
+    assert_eq!(all.serials.len(), 3);
+}
+
+#[tokio::test]
+async fn a_grant_with_a_request_and_one_without() {
+    let house = House::new().await;
+    let standing = house.issue(ANN, "deploy@web-1").await.unwrap();
+    let active = house.approved().await;
+    let under = house.issue(ANN, "root@web-1").await.unwrap();
+    let receipt = house.revoke(ADA, Scope::Grant(standing.grant)).await.unwrap();
+    assert_eq!((receipt.serials, receipt.requests.len()), (vec![standing.serial], 0));
+    let receipt = house.revoke(ADA, Scope::Grant(under.grant.clone())).await.unwrap();
+    assert_eq!((receipt.serials, receipt.requests), (vec![under.serial], vec![active.id.clone().unwrap()]));
+    assert!(is_over(&house.stage(&active).await, Over::Revoked));
+    house.revoke(ADA, Scope::Grant(under.grant)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_denial_after_approval_ends_it_everywhere() {
+    let house = House::new().await;
+    let active = house.approved().await;
+    let under = house.issue(ANN, "root@web-1").await.unwrap();
+    house.deny(LEA, &active).await.unwrap();
+    assert_eq!(house.listed().await, [under.serial]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_only_an_extension_carried_goes_with_it() {
+    let house = House::new().await;
+    let active = house.approved().await;
+    house.issue(ANN, "root@web-1").await.unwrap();
+    house.pass(1_700);
+    let longer = FileRequest {
+        targets: Vec::new(),
+        duration: Some("20m".parse().unwrap()),
+        extends: active.id.clone(),
+        ..ask(&[])
+    };
+    let longer = house.file(ANN, longer).await.unwrap();
+    house.approve(LEA, &longer).await.unwrap();
+    let longer = house.approve(SAM, &longer).await.unwrap();
+    let carried = house.issue(ANN, "root@web-1").await.unwrap();
+    assert!(carried.expires.as_secs() > now() + 1_800, "beyond the end without the extension");
+    house.deny(LEA, &longer).await.unwrap();
+    assert_eq!(house.listed().await, [carried.serial]);
+    let shorter = house.issue(ANN, "root@web-1").await.unwrap();
+    assert_eq!(shorter.until.as_secs(), now() + 1_800, "what was there before goes on");
+}
+
+#[tokio::test]
+async fn the_list_forgets_what_has_expired_and_keeps_its_bytes_till_then() {
+    let house = House::new().await;
+    let empty = house.krl().await;
+    let standing = house.issue(ANN, "deploy@web-1").await.unwrap();
+    assert_eq!(*house.krl().await, *empty, "what is issued is no matter for hosts");
+    house.revoke(ADA, Scope::Serial(standing.serial)).await.unwrap();
+    let one = house.krl().await;
+    assert_eq!(one.version, empty.version + 1);
+    house.pass(60);
+    assert!(std::sync::Arc::ptr_eq(&one, &house.krl().await), "made once");
+    let before = krl::stated(&house.0.app).await.unwrap();
+    house.pass(60);
+    let after = krl::stated(&house.0.app).await.unwrap();
+    assert_ne!(before, after, "stated anew, of the same list");
+    assert!(before.contains(&one.sha256) && after.contains(&one.sha256));
+    house.pass(3_600);
+    house.0.app.store.prune(house.0.app.clock.now()).await.unwrap();
+    let gone = house.krl().await;
+    assert_eq!(gone.version, one.version + 1);
+    assert_eq!(house.listed().await, []);
+    assert_eq!(gone.bytes.len(), empty.bytes.len());
+    assert_eq!(house.0.app.store.live(&Selection::All, NOW).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn many_serials_are_all_on_record() {
+    let house = House::new().await;
+    let identity = person("ann", "ops");
+    let session = policy::SessionId::from_random([ANN; 12]);
+    for n in 1..=1_100 {
+        let issued = crate::store::Issued {
+            serial: Serial::try_from(n).unwrap(),
+            expires: NOW.plus(policy::Seconds::new(60)),
+            holder: (identity.issuer.clone(), identity.subject.clone()),
+            host: "web-1".parse().unwrap(),
+            policy: "ops".parse().unwrap(),
+            grant: policy::GrantId::from_random([1; 12]),
+            freezes: 0,
+        };
+        let entry = crate::audit::Entry::from_bytes(b"{}".to_vec());
+        house.0.app.store.record_issue(&session, None, None, issued, entry).await.unwrap();
+    }
+    let receipt = house.revoke(ADA, Scope::Host("web-1".parse().unwrap())).await.unwrap();
+    assert_eq!(receipt.serials.len(), 1_100);
+    let entries = house.entries().await;
+    let told = entries.iter().filter(|entry| entry["code"] == "certificates.revoked");
+    let serials: Vec<u64> =
+        told.flat_map(|entry| entry["serials"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap())).collect();
+    assert_eq!(serials, (1..=1_100).collect::<Vec<_>>());
+    assert!(entries.iter().all(|entry| entry["serials"].as_array().is_none_or(|serials| serials.len() <= 500)));
+}
