@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub struct HostsResponse {
     /// Hosts on which at least one account is granted or could be approved.
     pub hosts: Vec<HostEntry>,
+    /// There are more after this one; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<HostName>,
 }
 
 /// A host and what the caller may do there.

@@ -6,7 +6,9 @@ pub mod verify;
 pub mod witness;
 
 pub use api::proof::{checkpoint, note, tree};
-pub use event::{BreakGlassEvent, Event, Fact, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy};
+pub use event::{
+    BreakGlassEvent, ClockEvent, Event, Fact, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy,
+};
 
 use ::policy::{Identity, Kind};
 pub use severity::Severity;

@@ -3,7 +3,7 @@
 mod audit;
 mod policy_diff;
 
-pub(crate) use audit::{Audit, Bundle, Export, Key, Tail, Verify, Witness};
+pub(crate) use audit::{Audit, Bundle, Export, Kept, Key, Tail, Verify, Witness};
 
 pub(crate) use policy_diff::PolicyDiff;
 
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Audit(Box<Audit>),
     #[command(subcommand)]
     Sinks(Sinks),
+    MigrateStore(MigrateStore),
+    StoreSchema(StoreSchema),
     Dev(Dev),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ca-server completions bash > /etc/bash_completion.d/ca-server")]
@@ -113,6 +115,42 @@ pub(crate) struct Check {
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Copy a store in a file into a PostgreSQL database, all of it or nothing, and verify the log on both sides
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Stop the server first: a store that is served is refused. The file is left as it is, the database must hold nothing of a
+ca-server yet. Afterwards start the server with the new configuration, and keep the file as a backup.
+
+Example: ca-server migrate-store --config /etc/jit-ssh/config.toml --to /etc/jit-ssh/postgres.toml")]
+pub(crate) struct MigrateStore {
+    /// The configuration whose [store] is the file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The configuration whose [store] is the database
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print the SQL that makes the tables of a PostgreSQL store, for the database's owner to run
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A server whose role may make tables does so at its start. Where it may not, the owner runs this once, and again with --from
+after an upgrade that says so. With --role the rights of that role follow: it can append to the audit log and change none
+of it.
+
+Example: ca-server store-schema --role jit_ssh | psql -1 -d jit_ssh")]
+pub(crate) struct StoreSchema {
+    /// The role to give the server's rights to
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// The version that is there; 0 makes everything
+    #[arg(long, default_value_t = 0)]
+    pub(crate) from: i32,
 }
 
 /// Check policies, and ask them

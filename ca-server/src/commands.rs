@@ -6,6 +6,7 @@ mod completions;
 mod dev;
 mod explain;
 mod init;
+mod migrate_store;
 mod policy;
 mod run;
 mod sinks;
@@ -26,6 +27,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Policy(asked) => policy::policy(&asked),
         Command::Audit(asked) => audit::audit(&asked),
         Command::Sinks(asked) => sinks::sinks(&asked),
+        Command::MigrateStore(asked) => migrate_store::migrate_store(&asked),
+        Command::StoreSchema(asked) => migrate_store::store_schema(&asked),
         Command::Dev(dev) => dev::dev(&dev),
         Command::Completions { shell } => completions::completions(shell),
         Command::Openapi => print(ca_server::http::openapi::DOCUMENT),

@@ -4,6 +4,7 @@ pub mod issuer;
 mod limits;
 mod problem;
 pub mod sink;
+pub mod store;
 mod values;
 
 use issuer::{IssuerConfig, check_all};
@@ -14,6 +15,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
+pub use store::StoreConfig;
 use toml::Spanned;
 pub use values::{Audience, Count, Passphrase, Span, Zone};
 
@@ -72,24 +74,6 @@ pub struct Listen {
     pub tls_key: Option<PathBuf>,
     /// Networks of reverse proxies whose `X-Forwarded-For` is believed. From anybody else it is ignored.
     pub trusted_proxies: Vec<Network>,
-}
-
-/// Where facts are kept.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreConfig {
-    /// Which backend.
-    pub kind: StoreKind,
-    /// The store's file.
-    pub path: PathBuf,
-}
-
-/// Which backend keeps the facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreKind {
-    /// One file, one server.
-    Redb,
 }
 
 /// The CA keys.
@@ -192,10 +176,11 @@ impl Config {
 
     fn anchor(&mut self, base: &Path) {
         let Self { listen, store, keys, policy, issuer, sink, .. } = self;
+        store.relative_to(base);
         sink.iter_mut().for_each(|sink| sink.relative_to(base));
         issuer.iter_mut().for_each(|issuer| issuer.relative_to(base));
         let Keys { user_ca, host_ca, log, krl, .. } = keys;
-        let needed = [&mut store.path, user_ca, host_ca, log, krl, &mut policy.directory];
+        let needed = [user_ca, host_ca, log, krl, &mut policy.directory];
         let optional = [&mut listen.tls_certificate, &mut listen.tls_key, &mut keys.passphrase_file];
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
@@ -269,12 +254,6 @@ impl Default for Listen {
             tls_key: None,
             trusted_proxies: Vec::new(),
         }
-    }
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { kind: StoreKind::Redb, path: "jit-ssh.redb".into() }
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) fn sources(policy: &str) -> Sources {
         groups = ["web"]
         accounts = ["deploy", "root"]
         [[host]]
+        name = "web-2"
+        groups = ["web"]
+        accounts = ["root"]
+        [[host]]
         name = "db-1"
         groups = ["db"]
         accounts = ["deploy"]

@@ -7,7 +7,7 @@ use crate::{
     audit::{Entry, Event, checkpoint, checkpoint::Seal},
     ca::Authority,
     clock::{Clock, SystemClock},
-    config::{self, Config, StoreKind},
+    config::{self, Config, StoreConfig},
     custody::Keys,
     http::{
         Door, Listener,
@@ -18,7 +18,7 @@ use crate::{
     oidc::Issuers,
     policies::LivePolicies,
     sinks::Sinks,
-    store::{outbox::Outbox, redb::RedbStore},
+    store::{outbox::Outbox, postgres::PostgresStore, redb::RedbStore},
     systemd,
     verbs::{self, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
@@ -58,7 +58,7 @@ impl Listeners {
 ///
 /// # Errors
 /// If a key, the policy set, the store or an issuer's configuration cannot be used. Nothing is overwritten.
-pub fn wire(config: &Config) -> anyhow::Result<App> {
+pub async fn wire(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let passphrase = config.keys.passphrase().context("keys.passphrase_file cannot be read")?;
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.reveal());
@@ -73,8 +73,9 @@ pub fn wire(config: &Config) -> anyhow::Result<App> {
     let ours = [&host_ca, &log, &krl].map(|key| key.public().fingerprint(HashAlg::Sha256).sha256());
     let origin = checkpoint::origin(config.audience.get_ref().as_str());
     let seal = Seal::new(origin, Arc::new(log)).context("the audit log cannot be named after the audience")?;
-    let store: Arc<dyn Outbox> = match config.store.kind {
-        StoreKind::Redb => Arc::new(RedbStore::open(&config.store.path, &seal)?),
+    let store: Arc<dyn Outbox> = match &config.store {
+        StoreConfig::Redb(path) => Arc::new(RedbStore::open(path, &seal)?),
+        StoreConfig::Postgres(settings) => Arc::new(PostgresStore::open(settings, &seal).await?),
     };
     let sinks = Sinks::new(&config.sink, config.audience.get_ref().host(), &store, &clock)
         .map_err(|fault| anyhow::anyhow!("a sink cannot be used: {fault}"))?;

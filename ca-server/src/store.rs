@@ -3,25 +3,31 @@
 mod agenda;
 #[cfg(test)]
 mod conformance;
+mod log;
 pub mod memory;
+pub mod migrate;
 pub mod outbox;
 mod policies;
+pub mod postgres;
 pub mod records;
 pub mod redb;
 mod requests;
 pub mod revocations;
+mod used;
 
 use crate::audit::{Actor, Entry, Event, tree::Hash};
 pub use agenda::Agenda;
 use async_trait::async_trait;
+pub use log::LogReader;
 pub use policies::{PolicyFile, PolicyRecord, PolicySet};
-use policy::{Issuer, SessionId, Subject, UnixTime};
+use policy::{Issuer, RequestId, SessionId, Subject, UnixTime};
 pub use records::{
     Claim, Due, Filed, Idempotency, KeptRequest, KeyBinding, LoginSession, Look, Opened, Recorded, Stepped, TokenUse,
     Which, Word,
 };
 pub use requests::Requests;
 pub use revocations::{Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection};
+use tokio::sync::broadcast;
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no
 /// caller may release anything.
@@ -100,6 +106,46 @@ pub trait Store: Requests + Agenda + PolicyRecord + Revocations + Send + Sync {
 
     /// Whether the store can be written just now.
     async fn ready(&self) -> Result<(), StoreError>;
+
+    /// Notes that a signed request is taken, so that no other server on this store takes it too. It bears the time `time_ms`
+    /// and is refused for its age a minute later. Where only one process can serve from a store, what that process
+    /// remembers is enough and there is nothing to note.
+    async fn spend_nonce(
+        &self,
+        session: &SessionId,
+        nonce: &[u8; 16],
+        time_ms: u64,
+        now_ms: u64,
+    ) -> Result<Spent, StoreError> {
+        let _only_here = (session, nonce, time_ms, now_ms);
+        Ok(Spent::First)
+    }
+
+    /// What other servers on this store do, while they do it; nothing where there can be none. Hints only: they may come
+    /// late, twice or not at all, and whoever is given one looks for themselves.
+    fn hints(&self) -> Option<broadcast::Receiver<Hint>> {
+        None
+    }
+}
+
+/// Something another server may have done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Something happened to this request.
+    Request(RequestId),
+    /// Anything may have happened: for a while nobody could be heard.
+    Anything,
+}
+
+/// Whether a signed request was taken before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was not; it is now.
+    First,
+    /// It was.
+    Before,
+    /// Nobody knows any more what was taken at its time.
+    Forgotten,
 }
 
 /// The entry for a session that ended by itself at `at`: `cause` stands where a request's id would.

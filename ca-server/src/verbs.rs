@@ -1,6 +1,7 @@
 //! The verbs: one file each, one straight path each.
 
 mod administer;
+pub mod agenda;
 pub mod audit;
 pub mod authenticate;
 mod case;

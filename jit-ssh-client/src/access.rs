@@ -132,7 +132,10 @@ pub fn wait(ca: &CaClient, session: &Session, id: &RequestId, next: &str) -> Res
     terminal::say("  Ctrl-C stops waiting and leaves it filed.");
     loop {
         match &seen.body.stage {
-            Stage::Claimable { .. } | Stage::Active { .. } | Stage::Added { .. } => return Ok(seen),
+            Stage::Claimable { .. } | Stage::Active { .. } | Stage::Added { .. } => {
+                less(&seen.body).iter().for_each(|line| terminal::say(line));
+                return Ok(seen);
+            }
             Stage::Over { how } => return Err(said_no(&seen.body, *how)),
             Stage::Pending { .. } | Stage::Scheduled { .. } => {}
         }
@@ -142,6 +145,21 @@ pub fn wait(ca: &CaClient, session: &Session, id: &RequestId, next: &str) -> Res
             _ => failure,
         })?;
     }
+}
+
+/// By whom it was made less than was asked for, and what is left.
+fn less(request: &RequestBody) -> Vec<String> {
+    let narrowed =
+        |step: &&api::StepBody| step.what == "approved" && (step.duration.is_some() || !step.only.is_empty());
+    let line = |step: &api::StepBody| {
+        let span = step.duration.map(|span| format!(" for {span}")).unwrap_or_default();
+        let hosts: Vec<&str> = step.only.iter().map(policy::HostName::as_str).collect();
+        let hosts = if hosts.is_empty() { String::new() } else { format!(" on {}", hosts.join(", ")) };
+        let reason = step.reason.as_ref().map(|reason| format!(": {}", terminal::plain(reason.as_str())));
+        let by = terminal::plain(&step.by);
+        format!("  {by} approved less than you asked for: only{span}{hosts}{}", reason.unwrap_or_default())
+    };
+    request.steps.iter().filter(narrowed).map(line).collect()
 }
 
 /// Does `what` to the request as it stands. Somebody else's step in between does not keep a request from being ended,

@@ -26,7 +26,7 @@ use tokio::{
 mod endings;
 mod requests;
 
-pub use requests::{Tagged, View};
+pub use requests::{Filter, Tagged, View};
 
 /// Speaks to one server.
 pub struct CaClient {
@@ -36,6 +36,11 @@ pub struct CaClient {
     /// Ctrl-C, once somebody minds it.
     interrupts: RefCell<Option<Signal>>,
 }
+
+/// The hosts of one answer.
+const PART: usize = 1_000;
+/// More answers than these are no inventory.
+const MOST_PARTS: usize = 200;
 
 impl CaClient {
     /// Makes one; nothing is sent yet.
@@ -129,12 +134,23 @@ impl CaClient {
         self.signed(session, Method::POST, paths::EXPLAIN, written(request)?)
     }
 
-    /// What the caller may reach.
+    /// What the caller may reach, all of it.
     ///
     /// # Errors
     /// If the login session is over.
     pub fn hosts(&self, session: &Session) -> Result<HostsResponse, Failure> {
-        self.signed(session, Method::GET, paths::HOSTS, Vec::new())
+        let mut all = HostsResponse { hosts: Vec::new(), next: None };
+        for _ in 0..MOST_PARTS {
+            let after = all.next.take().map(|host| format!("&after={host}")).unwrap_or_default();
+            let path = format!("{}?limit={PART}{after}", paths::HOSTS);
+            let part: HostsResponse = self.signed(session, Method::GET, &path, Vec::new())?;
+            all.hosts.extend(part.hosts);
+            all.next = part.next;
+            if all.next.is_none() {
+                return Ok(all);
+            }
+        }
+        Err(Failure::failed("the list of hosts does not end"))
     }
 
     /// The login session as the server sees it.

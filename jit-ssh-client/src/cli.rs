@@ -13,7 +13,7 @@ mod requests;
 pub use bundle::VerifyBundle;
 pub use endings::{Freeze, Revoke, Thaw};
 pub use glass::{BreakGlass, Reviewed};
-pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show};
+pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show, Sought};
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -184,6 +184,9 @@ pub struct Ensure {
     /// Get a new certificate although the present one is fresh
     #[arg(long)]
     pub renew: bool,
+    /// Where people must approve first, ask on the terminal that ssh runs on, file the request and wait
+    #[arg(long, conflicts_with = "renew")]
+    pub ask: bool,
     /// What to say to the CA
     #[command(flatten)]
     pub why: Why,

@@ -1,9 +1,13 @@
 //! The terminal: colours, progress, questions; and nothing hostile reaches it unescaped.
 
+mod behind;
+
+pub use behind::ask_behind_ssh;
+
 use std::{
     borrow::Cow,
     fmt::Write as _,
-    io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin, stdout},
+    io::{BufRead as _, BufReader, IsTerminal as _, Write as _, stderr, stdin, stdout},
     time::Duration,
 };
 
@@ -132,7 +136,7 @@ pub fn utf8() -> bool {
 
 /// Whether somebody is there to answer.
 pub fn interactive() -> bool {
-    stdin().is_terminal() && stderr().is_terminal()
+    stderr().is_terminal() && (stdin().is_terminal() || behind::keyboard().is_some())
 }
 
 /// Asks one question; none where nobody is there to answer or the answer is empty.
@@ -142,7 +146,10 @@ pub fn ask(question: &str) -> Option<String> {
     }
     let asked = write!(stderr(), "{question} ").and_then(|()| stderr().flush());
     let mut answer = String::new();
-    let read = asked.and_then(|()| stdin().lock().read_line(&mut answer));
+    let read = asked.and_then(|()| match behind::keyboard() {
+        Some(keyboard) if !stdin().is_terminal() => BufReader::new(keyboard).read_line(&mut answer),
+        _ => stdin().lock().read_line(&mut answer),
+    });
     let answer = answer.trim();
     (read.is_ok() && !answer.is_empty()).then(|| answer.to_owned())
 }

@@ -82,7 +82,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// Every host, sorted by name.
-    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &Host> {
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &Host> + DoubleEndedIterator {
         self.hosts.iter()
     }
 

@@ -6,7 +6,7 @@ pub(crate) mod people;
 mod quorum;
 mod said;
 
-use crate::{Ask, Digest, Group, Identity, Now, Policies, PolicyId, Request, Step, Target, UnixTime};
+use crate::{Ask, Digest, Group, Identity, Issuer, Now, Policies, PolicyId, Request, Step, Subject, Target, UnixTime};
 use course::{Course, Standing};
 pub use glass::{Review, barred, reviewed};
 
@@ -21,6 +21,21 @@ pub struct Life<'a> {
     pub steps: &'a [Step],
     /// Requests that prolong it, each with its digest and steps.
     pub extensions: &'a [(Request, Digest, Vec<Step>)],
+    /// Since when reviewers are in their groups. One that is not listed counts as held for ever, so all must be.
+    pub joined: &'a [Joined],
+}
+
+/// Since when somebody is known to be in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Whose account: the issuer.
+    pub issuer: Issuer,
+    /// And the subject.
+    pub subject: Subject,
+    /// The group.
+    pub group: Group,
+    /// Since then.
+    pub since: UnixTime,
 }
 
 /// Where a request stands.

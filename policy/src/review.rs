@@ -1,11 +1,12 @@
 //! Who may review whose request. Policy says who may approve what; that nobody approves their own is not for it to say.
 
 use crate::{
-    Ask, Host, Identity, Kind, Now, Policies, Request, Target,
+    Ask, Group, Host, Identity, Joined, Kind, Now, Policies, Request, Target,
     decision::resolve,
     engine::{
         facts::{Facts, Question},
         names::Action,
+        rule::Rule,
     },
     life::people,
 };
@@ -26,6 +27,9 @@ pub enum MayNot {
     /// No policy lets them approve any of its targets.
     #[error("no policy lets you approve any target of this request")]
     NoPolicy,
+    /// Policy would let them by a group that they joined only after it was filed.
+    #[error("you are known to be in the groups that may approve this only since after it was filed")]
+    Newcomer,
 }
 
 /// Which targets of `request` `reviewer` may approve. Who may approve any may deny all.
@@ -47,31 +51,67 @@ pub fn may_review(
     if people::sponsors(reviewer, &request.requester) {
         return Err(MayNot::Sponsor);
     }
-    let may = |target: &&Target| {
-        let ask = Ask::of(request, target, &request.requester, request.source);
-        let host = resolve(policies, target).map(|(host, _)| host);
-        host.and_then(|host| entitled(policies, &ask, host, reviewer, now)).is_some()
-    };
-    let targets: Vec<Target> = request.targets.iter().filter(may).cloned().collect();
+    let targets = approvable(policies, request, reviewer, &[], now);
     if targets.is_empty() { Err(MayNot::NoPolicy) } else { Ok(targets) }
 }
 
+/// Which targets of `request` `reviewer` may approve, `joined` being since when they are in their groups: those that
+/// they may review, without the help of a group that they joined after it was filed.
+///
+/// # Errors
+/// If there is none, why.
+pub fn may_approve(
+    policies: &Policies,
+    request: &Request,
+    reviewer: &Identity,
+    joined: &[Joined],
+    now: Now,
+) -> Result<Vec<Target>, MayNot> {
+    may_review(policies, request, reviewer, now)?;
+    let late = people::late(reviewer, joined, request.filed);
+    let targets = approvable(policies, request, reviewer, &late, now);
+    if targets.is_empty() { Err(MayNot::Newcomer) } else { Ok(targets) }
+}
+
+fn approvable(policies: &Policies, request: &Request, reviewer: &Identity, late: &[Group], now: Now) -> Vec<Target> {
+    let may = |target: &&Target| {
+        let ask = Ask::of(request, target, &request.requester, request.source);
+        let host = resolve(policies, target).map(|(host, _)| host);
+        host.and_then(|host| entitled(policies, &ask, host, reviewer, late, now)).is_some()
+    };
+    request.targets.iter().filter(may).cloned().collect()
+}
+
 /// The groups by which policy lets `reviewer` approve `ask`: those that the scopes of the matching permits name. None if
-/// policy does not let them, or cannot tell.
+/// policy does not let them, or cannot tell. `late` are groups that give them nothing, and still keep them from what
+/// policy forbids.
 pub(crate) fn entitled(
     policies: &Policies,
     ask: &Ask,
     host: &Host,
     reviewer: &Identity,
+    late: &[Group],
     now: Now,
 ) -> Option<BTreeSet<String>> {
-    let question =
-        Question::new(&Facts { who: reviewer, ask, host, now, also_in: None }, Action::Approve, policies.named());
-    let verdict = policies.ask(&question.ok()?).ok()?;
-    if verdict.permits.is_empty() || !verdict.forbids.is_empty() || !verdict.failed.is_empty() {
+    let mut permits = permits(policies, ask, host, reviewer, now)?;
+    if !late.is_empty() {
+        let mut before = reviewer.clone();
+        before.groups.retain(|group| !late.contains(group));
+        let held = self::permits(policies, ask, host, &before, now)?;
+        permits.retain(|rule| held.iter().any(|other| other.id == rule.id));
+    }
+    if permits.is_empty() {
         return None;
     }
-    let scopes = verdict.permits.iter().filter_map(|rule| rule.principal.within.as_ref());
+    let scopes = permits.iter().filter_map(|rule| rule.principal.within.as_ref());
     let groups = scopes.filter(|named| named.type_name().basename() == "Group");
     Some(groups.map(|named| named.id().unescaped().to_owned()).collect())
+}
+
+/// The permits by which policy lets `reviewer` approve `ask`; none if it forbids it, or cannot tell.
+fn permits<'p>(policies: &'p Policies, ask: &Ask, host: &Host, reviewer: &Identity, now: Now) -> Option<Vec<&'p Rule>> {
+    let facts = Facts { who: reviewer, ask, host, now, also_in: None };
+    let question = Question::new(&facts, Action::Approve, policies.named());
+    let verdict = policies.ask(&question.ok()?).ok()?;
+    (verdict.forbids.is_empty() && verdict.failed.is_empty()).then_some(verdict.permits)
 }

@@ -2,10 +2,14 @@
 //! judged by [`policy::stage`] and [`policy::decide_under`] and compared with rules that are written down here once more,
 //! without any of their machinery.
 //!
-//! In every state: who may use it is exactly who the rules say, so never without the quorum of that moment and never after
-//! an end; people count once; no end lies further than policy's longest grant from the last full quorum or the first use.
-//! Along every step: an end that somebody made, or that the time made, is never undone; an approval of what is granted
-//! already only narrows.
+//! The properties, each with a mutation at the end of this file that it catches:
+//!
+//! 1. **never issued without the quorum of that moment**: in every state what is granted is exactly what the rules here grant
+//!    ([`judge`]), and they count who is entitled now;
+//! 2. **never after an end**: once somebody ended it, or its time was up, nothing is granted in any state that follows;
+//! 3. **people who count are distinct**: one person counts once, through however many accounts, and the requester never;
+//! 4. **narrowing only narrows**: along every step, an approval of what is granted already never adds a target or a minute
+//!    ([`along`]), and no end lies further than policy's longest grant from the last full quorum or the first use.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +25,10 @@ mod lives;
 use lives::{Case, FILED, approval, person};
 use policy::{Approval, EndReason, Grant, Identity, Over, Seconds, Stage, Step, UnixTime, What};
 use proptest::test_runner::{Config, TestRunner};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// Something that may happen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,11 +57,19 @@ struct World {
     gone: BTreeSet<&'static str>,
     /// An end that nothing may undo was reached.
     ended: bool,
+    /// What the machine under test is shown in the place of the facts: the facts, but where a test breaks it.
+    spoil: fn(&mut Case),
 }
+
+fn as_it_is(_: &mut Case) {}
 
 /// Breadth first through everything that `events` can make of `start`, `depth` deep; how many states there were.
 fn explore(start: Case, events: &[Event], depth: usize) -> usize {
-    let first = World { case: start, now: UnixTime::from_secs(FILED), gone: BTreeSet::new(), ended: false };
+    explore_spoilt(start, events, depth, as_it_is)
+}
+
+fn explore_spoilt(start: Case, events: &[Event], depth: usize, spoil: fn(&mut Case)) -> usize {
+    let first = World { case: start, now: UnixTime::from_secs(FILED), gone: BTreeSet::new(), ended: false, spoil };
     let (mut seen, mut frontier) = (HashSet::new(), vec![(first.clone(), vec![], judge(&first, &[]))]);
     for _ in 0..depth {
         let mut next = Vec::new();
@@ -138,8 +153,10 @@ fn happen(world: &World, event: Event) -> Option<World> {
 
 /// What is granted, after comparing it with the rules.
 fn judge(world: &World, path: &[Event]) -> Vec<Grant> {
-    let grants = world.case.grants(world.now);
-    let stage = world.case.stage(world.now);
+    let mut shown = world.case.clone();
+    (world.spoil)(&mut shown);
+    let grants = shown.grants(world.now);
+    let stage = shown.stage(world.now);
     let granted: BTreeMap<String, &Grant> = grants.iter().map(|grant| (grant.target().to_string(), grant)).collect();
     let expected: BTreeSet<String> = world
         .case
@@ -352,7 +369,8 @@ fn long_lives() {
     let start = case();
     let lives = proptest::collection::vec(proptest::sample::select(events.to_vec()), 1..25);
     let live = |life: Vec<Event>| {
-        let mut world = World { case: start.clone(), now: lives::after("0s"), gone: BTreeSet::new(), ended: false };
+        let (case, now, gone) = (start.clone(), lives::after("0s"), BTreeSet::new());
+        let mut world = World { case, now, gone, ended: false, spoil: as_it_is };
         let mut grants = judge(&world, &[]);
         for (at, &event) in life.iter().enumerate() {
             let Some(after) = happen(&world, event) else { continue };
@@ -365,4 +383,68 @@ fn long_lives() {
         Ok(())
     };
     runner.run(&lives, live).unwrap();
+}
+
+/// Each property can fail: a machine that is broken in its regard is caught, within a few steps.
+#[test]
+fn a_machine_that_breaks_a_property_is_caught() {
+    let mut half = case();
+    half.step("lea", lives::after("0s"), What::Approved(approval()));
+    let mut whole = half.clone();
+    whole.step("sam", lives::after("0s"), What::Approved(approval()));
+    type Broken = (&'static str, Case, &'static [Event], fn(&mut Case));
+    let broken: [Broken; 8] = [
+        ("1: one is enough", half.clone(), &[Minutes(5)], |case| {
+            case.policies = std::sync::Arc::new(lives::policies("@approvals(\"1\")", ""));
+        }),
+        ("1: who left still counts", half.clone(), &[Approves("sam"), Moves("lea")], |case| {
+            case.steps.iter_mut().for_each(|step| step.by = person(step.by.subject.as_str()));
+        }),
+        ("1: another version will do", half.clone(), &[ApprovesAnother("sam")], |case| {
+            for step in &mut case.steps {
+                if let What::Approved(given) = &mut step.what {
+                    given.digest = approval().digest;
+                }
+            }
+        }),
+        ("2: an end is forgotten", whole.clone(), &[Denies("kim"), Cancels, Ends(EndReason::Done)], |case| {
+            let ends = |step: &Step| matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. });
+            case.steps.retain(|step| !ends(step));
+        }),
+        ("2: its time is never up", whole.clone(), &[Uses, Minutes(70)], |case| {
+            case.request.duration = Seconds::new(7200);
+        }),
+        ("3: two accounts are two people", half.clone(), &[Approves("lea-2")], |case| {
+            for step in &mut case.steps {
+                if step.by.subject.as_str() == "lea-2" {
+                    step.by = Identity { email: None, groups: person("sam").groups, ..step.by.clone() };
+                }
+            }
+        }),
+        ("3: the requester counts", half, &[Approves("ann-2")], |case| {
+            for step in &mut case.steps {
+                if step.by.subject.as_str() == "ann-2" {
+                    step.by = person("sam");
+                }
+            }
+        }),
+        (
+            "4: less is not less",
+            whole,
+            &[Uses, ApprovesFor("kim", 20), ApprovesOnly("kim", "db-1"), Minutes(30)],
+            |case| {
+                for step in &mut case.steps {
+                    if let What::Approved(given) = &mut step.what {
+                        (given.duration, given.only) = (None, Vec::new());
+                    }
+                }
+            },
+        ),
+    ];
+    for (name, start, events, spoil) in broken {
+        let whole = catch_unwind(AssertUnwindSafe(|| explore(start.clone(), events, 3)));
+        assert!(whole.is_ok(), "{name}: nothing is wrong with the machine as it is");
+        let caught = catch_unwind(AssertUnwindSafe(|| explore_spoilt(start.clone(), events, 3, spoil)));
+        assert!(caught.is_err(), "{name}: nobody noticed");
+    }
 }

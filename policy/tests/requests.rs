@@ -48,7 +48,7 @@ fn every_clock_people_narrowing_and_extension_row() {
             run += 1;
         }
     }
-    assert_eq!(run, 60, "rows were lost");
+    assert_eq!(run, 65, "rows were lost");
 }
 
 /// Each row says where the request stands and how its review does.

@@ -263,7 +263,7 @@ pub(crate) async fn json(person: &Client, args: &[&str]) -> Result<Value> {
 }
 
 /// The request that waits for `reviewer` and is not `other`, as soon as there is one.
-async fn next_for(reviewer: &Client, other: &str) -> Result<String> {
+pub(crate) async fn next_for(reviewer: &Client, other: &str) -> Result<String> {
     let began = Instant::now();
     loop {
         let waiting = json(reviewer, &["requests", "--review"]).await?;

@@ -102,7 +102,7 @@ async fn entries(home: &Home) -> Result<Vec<Vec<u8>>> {
     Ok(entries.iter().map(|entry| entry.as_bytes().to_vec()).collect())
 }
 
-fn check(home: &Home, entries: &[Vec<u8>], released: &[String], target: &str) -> Result<()> {
+pub(crate) fn check(home: &Home, entries: &[Vec<u8>], released: &[String], target: &str) -> Result<()> {
     let ca = PrivateKey::read_openssh_file(home.path("keys/user_ca"))?;
     let mut on_record = BTreeSet::new();
     for line in entries {

@@ -2,11 +2,13 @@
 #![expect(clippy::indexing_slicing, reason = "a story that finds less than it looks for has failed")]
 
 mod approval;
+mod asking;
 mod audit;
 mod auditor;
 mod break_glass;
 mod bundle;
 mod certificate_matrix;
+mod contract;
 mod crashes;
 mod doctor;
 mod fuzz;
@@ -18,6 +20,7 @@ mod operations;
 mod policy_change;
 mod provider;
 mod provider_trouble;
+mod request_crashes;
 mod revocation;
 mod same_bytes;
 mod sinks;
@@ -25,5 +28,6 @@ mod slow_and_large;
 mod stock_tools;
 mod strangers;
 mod tls;
+mod two_servers;
 mod vendor;
 mod workloads;

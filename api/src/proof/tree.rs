@@ -47,6 +47,11 @@ impl Frontier {
         self.size
     }
 
+    /// The roots of the complete subtrees, largest first, as [`Frontier::new`] takes them.
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// Appends a leaf. `keep` is given each new hash and its place, in the order of places.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! What an entry can say. A family with more than a few facts has a file of its own beside this one.
 
 mod break_glass;
+mod clock;
 pub mod policy;
 mod request;
 mod revocation;
 
 pub use break_glass::BreakGlassEvent;
+pub use clock::ClockEvent;
 pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
 pub use revocation::RevocationEvent;

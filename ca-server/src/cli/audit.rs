@@ -18,6 +18,18 @@ pub(crate) enum Audit {
     Key(Key),
 }
 
+/// Where the log is kept; it may be in use
+#[derive(Args, Debug)]
+#[group(id = "kept", required = true, multiple = false)]
+pub(crate) struct Kept {
+    /// The store's file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// The server's configuration, for the store that it names: a file or a database
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// Check that entries, tree and signed checkpoint agree, and say which entry does not
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("log").required(true)), after_help = "\
@@ -28,11 +40,15 @@ Exit codes: 0 verified, 1 it could not be checked, 3 the log is not what was sig
 
 Examples:
   ca-server audit verify --store /var/lib/jit-ssh/jit-ssh.redb --key \"$(cat log.vkey)\" --checkpoint monday.checkpoint
+  ca-server audit verify --config /etc/jit-ssh/config.toml --key \"$(cat log.vkey)\"
   ca-server audit verify --export audit.jsonl --key ssh-ca.example.com+1a2b3c4d+AX…")]
 pub(crate) struct Verify {
     /// The store's file
     #[arg(long, value_name = "FILE", group = "log")]
     pub(crate) store: Option<PathBuf>,
+    /// The server's configuration, for the store that it names: a file or a database
+    #[arg(long, value_name = "FILE", group = "log")]
+    pub(crate) config: Option<PathBuf>,
     /// A file that `audit export` wrote
     #[arg(long, value_name = "FILE", group = "log")]
     pub(crate) export: Option<PathBuf>,
@@ -40,7 +56,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Verifier,
     /// A checkpoint of this log that was kept from before
-    #[arg(long, value_name = "FILE", requires = "store")]
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
     pub(crate) checkpoint: Option<PathBuf>,
 }
 
@@ -51,9 +67,8 @@ Each line holds index, entry, leaf hash and inclusion proof; the last one the si
 
 Example: ca-server audit export --store jit-ssh.redb --from 1000 > audit.jsonl")]
 pub(crate) struct Export {
-    /// The store's file; it may be in use
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     /// The first entry
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,
@@ -123,9 +138,8 @@ impl fmt::Display for About {
 #[derive(Args, Debug)]
 #[command(after_help = "Example: ca-server audit tail --store /var/lib/jit-ssh/jit-ssh.redb --follow")]
 pub(crate) struct Tail {
-    /// The store's file; it may be in use
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     /// So many of those that are there
     #[arg(short = 'n', long, default_value_t = 20)]
     pub(crate) lines: u64,

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod export;
+mod kept;
 mod key;
 mod line;
 pub(super) mod log;

@@ -1,12 +1,13 @@
 //! `ca-server check`: everything that a start needs, looked at without changing anything.
 
+mod database;
 mod probes;
 mod trust;
 
 use super::{policy, print, run::on_runtime};
 use crate::cli::Check;
 use ::policy::Finding;
-use ca_server::config::Config;
+use ca_server::config::{Config, StoreConfig};
 use serde_json::json;
 use std::{fmt::Write as _, fs, path::Path, process::ExitCode};
 
@@ -52,6 +53,9 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     let found = policy::examine(&config.policy.directory).findings;
     report.findings.extend(found.into_iter().map(|finding| (Weight::Error, finding)));
     on_runtime(async {
+        if let StoreConfig::Postgres(settings) = &config.store {
+            database::database(config, settings, report).await;
+        }
         probes::addresses(config, serving, report);
         probes::issuers(config, offline, report).await;
         Ok(())

@@ -51,7 +51,7 @@ async fn serve(asked: &Dev, directory: &Path) -> anyhow::Result<()> {
     if let Some(policy) = &asked.policy {
         config.policy.directory.clone_from(policy);
     }
-    let app = start::wire(&config)?;
+    let app = start::wire(&config).await?;
     let mut more = serde_json::Map::new();
     more.insert("issuer".to_owned(), provider.issuer().as_str().into());
     more.insert("user_ca".to_owned(), app.authority.public_key().into());

@@ -12,8 +12,8 @@ use std::{future::Future, path::Path, process::ExitCode};
 pub(super) fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let config = load(&configured.config)?;
     logging::start(config.log.level);
-    let app = start::wire(&config)?;
     on_runtime(async {
+        let app = start::wire(&config).await?;
         let listeners = Listeners::bind(&config)?;
         start::serve(&config, app, listeners, serde_json::Map::new()).await
     })?;

@@ -91,7 +91,7 @@ fn paths_are_relative_to_the_file_and_absolute_ones_stay() {
     let text =
         format!("{HEAD}[store]\npath = \"/var/lib/x.redb\"\n[keys]\nuser_ca = \"k/u\"\npassphrase_file = \"p\"\n");
     let config = Config::parse("c.toml", &text, Path::new("/etc/jit-ssh")).unwrap();
-    assert_eq!(config.store.path, Path::new("/var/lib/x.redb"));
+    assert_eq!(config.store.file(), Some(Path::new("/var/lib/x.redb")));
     assert_eq!(config.keys.user_ca, Path::new("/etc/jit-ssh/k/u"));
     assert_eq!(config.keys.host_ca, Path::new("/etc/jit-ssh/keys/host_ca"));
     assert_eq!(config.keys.passphrase_file.as_deref(), Some(Path::new("/etc/jit-ssh/p")));

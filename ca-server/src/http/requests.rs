@@ -9,8 +9,10 @@ use crate::{
     refusal::Refusal,
     verbs::{
         authenticate::Caller,
-        ends, glass, requests,
-        requests::{MOST_LISTED, MOST_WAIT, Outcome, Page, Shown, View},
+        ends, glass,
+        hosts::Part,
+        requests,
+        requests::{Filter, MOST_LISTED, MOST_WAIT, Outcome, Page, Shown, View, Wanted},
         reviews,
     },
 };
@@ -36,8 +38,12 @@ pub(super) enum On {
 
 /// A page, where nothing is said of its length.
 const PAGE: usize = 50;
+/// The longest part of the list of hosts.
+const MOST_HOSTS: usize = 1_000;
 /// The longest header value that means something here.
 const LONGEST: usize = 128;
+/// The longest name that is looked for: no subject is longer.
+const LONGEST_NAME: usize = 512;
 
 pub(super) async fn serve(on: On, app: &App, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     match on {
@@ -106,7 +112,8 @@ pub(super) fn wait(query: Option<&str>) -> Result<Duration, Refusal> {
 }
 
 fn page(query: Option<&str>) -> Result<(View, Page), Refusal> {
-    let [view, after, limit] = fields(query, ["view", "after", "limit"])?;
+    let [view, after, limit, user, host, ticket, stage] =
+        fields(query, ["view", "after", "limit", "user", "host", "ticket", "stage"])?;
     let view = match view {
         None | Some("mine") => View::Mine,
         Some("review") => View::Review,
@@ -124,10 +131,40 @@ fn page(query: Option<&str>) -> Result<(View, Page), Refusal> {
             .filter(|limit| (1..=MOST_LISTED).contains(limit))
             .ok_or_else(|| bad_query(&format!("limit is a number from 1 to {MOST_LISTED}")))?,
     };
-    Ok((view, Page { after, limit }))
+    let only = Filter {
+        user: user.map(unescaped).transpose()?,
+        host: host.map(|host| host.parse().map_err(|_no_name| bad_query("host is the name of a host"))).transpose()?,
+        ticket: ticket
+            .map(|id| id.parse().map_err(|_no_ticket| bad_query("ticket is a ticket's number")))
+            .transpose()?,
+        stage: stage
+            .map(|name| Wanted::named(name).ok_or_else(|| bad_query("no request is ever in that stage")))
+            .transpose()?,
+    };
+    Ok((view, Page { after, limit, only }))
 }
 
-/// The values of these fields and no others, each at most once. None of them ever needs an escape.
+/// Which part of the list of hosts: `after=HOST&limit=N`.
+pub(super) fn part(query: Option<&str>) -> Result<Part, Refusal> {
+    let [after, limit] = fields(query, ["after", "limit"])?;
+    let after =
+        after.map(|name| name.parse().map_err(|_no_name| bad_query("after is the name of a host"))).transpose()?;
+    let sound = |limit: &str| limit.parse().ok().filter(|limit| (1..=MOST_HOSTS).contains(limit));
+    let wrong = || bad_query(&format!("limit is a number from 1 to {MOST_HOSTS}"));
+    let limit = limit.map(|limit| sound(limit).ok_or_else(wrong)).transpose()?;
+    Ok(Part { after, limit })
+}
+
+/// A name, which may hold any letter.
+fn unescaped(value: &str) -> Result<String, Refusal> {
+    let sound =
+        |name: &str| !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(char::REPLACEMENT_CHARACTER);
+    let name =
+        url::form_urlencoded::parse(format!("name={value}").as_bytes()).next().map(|(_, name)| name.into_owned());
+    name.filter(|name| sound(name)).ok_or_else(|| bad_query("user is an e-mail address or a subject"))
+}
+
+/// The values of these fields and no others, each at most once. None of them but a name ever needs an escape.
 fn fields<'q, const N: usize>(query: Option<&'q str>, names: [&str; N]) -> Result<[Option<&'q str>; N], Refusal> {
     let mut values = [None; N];
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {

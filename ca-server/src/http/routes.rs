@@ -128,7 +128,7 @@ async fn closed(endpoint: Endpoint, shared: &Shared, caller: &Caller, sent: &Sen
         Endpoint::EndSession => verbs::sessions::end(app, caller, sent.id).await.map(|()| answer::nothing()),
         Endpoint::Hosts => {
             let _turn = shared.listings.turn(&caller.session.id).await?;
-            answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller).await?)
+            answer::json(StatusCode::OK, &verbs::hosts::hosts(app, caller, requests::part(sent.query)?).await?)
         }
         Endpoint::Explain => answer::json(StatusCode::OK, &verbs::explain::explain(app, caller, sent.json()?)?),
         _ => Err(Refusal::internal("a route that is open was reached as a closed one")),

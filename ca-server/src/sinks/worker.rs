@@ -25,7 +25,7 @@ const UNTOLD: u64 = 1_000;
 pub(super) async fn run(sink: Arc<Sink>, pace: Pace) {
     let next = sink.next.load(Relaxed);
     let most = deliver::most(&sink.config);
-    let mut worker = Worker { sink, next, told: next, most, limit: most, refusals: 0, failures: 0 };
+    let mut worker = Worker { sink, next, told: next, most, limit: most, refusals: 0, failures: 0, held: true };
     loop {
         let after = match worker.step().await {
             Ok(after) => after,
@@ -65,6 +65,8 @@ struct Worker {
     refusals: u32,
     /// Failures in a row.
     failures: u32,
+    /// Whether this server was the one that delivers, when that was last asked.
+    held: bool,
 }
 
 enum After {
@@ -77,6 +79,9 @@ impl Worker {
     async fn step(&mut self) -> Result<After, StoreError> {
         if self.sink.retry.swap(false, Relaxed) {
             self.retry_dead_letters().await?;
+        }
+        if !self.holds().await? {
+            return Ok(After::Idle);
         }
         let (letters, next) = self.read().await?;
         if letters.is_empty() {
@@ -105,6 +110,17 @@ impl Worker {
             Err(Failure::Later(why)) => self.wait_or_give_up(&letters, next, why).await,
             Err(Failure::Refused(why)) => self.search_or_give_up(&letters, next, why).await,
         }
+    }
+
+    /// Whether this server delivers for the sink just now. Where another did before, it goes on where that one stopped.
+    async fn holds(&mut self) -> Result<bool, StoreError> {
+        let held = std::mem::replace(&mut self.held, self.sink.store.hold_sink(self.sink.name()).await?);
+        if !held {
+            let next = self.sink.store.sink_cursor(self.sink.name()).await?.unwrap_or(self.next).max(self.next);
+            self.sink.next.store(next, Relaxed);
+            (self.next, self.told) = (next, next);
+        }
+        Ok(self.held)
     }
 
     /// What is to be delivered next, and where the cursor stands after it.

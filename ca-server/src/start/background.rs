@@ -1,20 +1,24 @@
-//! What goes on beside requests: policies and TLS files are watched, issuers asked for their keys, the store pruned.
+//! What goes on beside requests: policies and TLS files are watched, issuers asked for their keys, the store pruned, and what
+//! the clock does to requests is put on record.
 
 use crate::{
     app::App,
     http::{door::Shared, tls::Tls},
     sinks::Pace,
+    store::Hint,
     verbs,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
     signal::unix::Signal,
+    sync::broadcast,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
 const LOOK: Duration = Duration::from_secs(3);
 const PRUNE: Duration = Duration::from_secs(180);
+const ATTEND: Duration = Duration::from_secs(5);
 
 /// Tasks that end with the server.
 pub(super) struct Background(JoinSet<()>);
@@ -34,8 +38,23 @@ pub(super) fn spawn(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, hangup: Signal)
         tasks.spawn(sink);
     }
     tasks.spawn(prune(Arc::clone(app)));
+    tasks.spawn(attend(Arc::clone(app)));
+    if let Some(hints) = app.store.hints() {
+        tasks.spawn(listen(Arc::clone(app), hints));
+    }
     tasks.spawn(watch(Arc::clone(shared), tls, hangup));
     Background(tasks)
+}
+
+/// Wakes whoever waits for what another server did.
+async fn listen(app: Arc<App>, mut hints: broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Request(id)) => app.waiting.wake(&id),
+            Ok(Hint::Anything) | Err(broadcast::error::RecvError::Lagged(_)) => app.waiting.wake_all(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn prune(app: Arc<App>) {
@@ -44,6 +63,17 @@ async fn prune(app: Arc<App>) {
         due.tick().await;
         if let Err(error) = app.store.prune(app.clock.now()).await {
             tracing::error!(%error, "the store could not be pruned; it will be tried again");
+        }
+    }
+}
+
+/// Reminds of requests and records their ends.
+async fn attend(app: Arc<App>) {
+    let mut due = every(ATTEND);
+    loop {
+        due.tick().await;
+        if let Err(error) = verbs::agenda::attend(&app).await {
+            tracing::error!(cause = ?error.cause, "requests that are due cannot be looked at; it will be tried again");
         }
     }
 }

@@ -20,6 +20,14 @@ pub struct DeadLetter {
 /// A store that also remembers for sinks. As in [`Store`], what was answered with `Ok` is durable.
 #[async_trait]
 pub trait Outbox: Store {
+    /// Whether this server is the one that delivers for this sink just now; to be asked again before each delivery. Of
+    /// several servers on one store one is told yes, and another some seconds after that one asked for the last time. Only
+    /// so that a sink is not given everything several times: the promise stays at least once.
+    async fn hold_sink(&self, name: &str) -> Result<bool, StoreError> {
+        let _only_here = name;
+        Ok(true)
+    }
+
     /// The index of the first entry that this sink has not dealt with, or nothing for a sink that was never seen.
     async fn sink_cursor(&self, name: &str) -> Result<Option<u64>, StoreError>;
 

@@ -184,13 +184,18 @@ pub(super) fn first_look(request: &policy::Request) -> Look {
     }
 }
 
-/// What is arranged once `step` has been taken; none where it ended the request. A review after the fact changes nothing.
+/// What is arranged once `step` has been taken; none where it ended the request, or that was put away before. A review after
+/// the fact changes nothing.
 pub(super) fn look_after(step: &policy::Step, before: Option<Look>) -> Option<Look> {
     if reviews(step) {
         return before;
     }
-    let reminded = before.is_none_or(|before| before.reminded);
-    (!ends(step)).then_some(Look { at: step.at, reminded })
+    before.filter(|_| !ends(step)).map(|before| Look { at: step.at, ..before })
+}
+
+/// Whether `step` can still be taken by a request that was put away: an end that is on record is the end.
+pub(super) fn too_late(step: &policy::Step, look: Option<Look>) -> bool {
+    look.is_none() && (ends(step) || matches!(step.what, What::Approved(_) | What::Claimed))
 }
 
 /// Since when somebody is known to be in their groups, once `identity` has logged in at `at`: what was known of a group that
@@ -227,6 +232,8 @@ pub enum Stepped {
     Yes,
     /// Somebody else's step came first; look again.
     Changed,
+    /// The request is put away: its end is on record.
+    Over,
 }
 
 /// The first use of a request's grant, to be recorded with the certificate.

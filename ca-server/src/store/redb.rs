@@ -3,6 +3,7 @@
 //! Reading happens on the caller's thread: what the hot path reads is small and in the page cache.
 
 mod agenda;
+pub(in crate::store) mod dump;
 mod file;
 mod head;
 mod live;
@@ -15,13 +16,12 @@ mod recent;
 mod requests;
 mod revocations;
 mod tables;
-mod used;
 mod writer;
 
 pub use file::{OpenError, examine};
 pub use reader::LogReader;
 
-use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse};
+use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, used::LastUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
 use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
@@ -35,7 +35,6 @@ use std::{
     sync::Arc,
 };
 use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
-use used::LastUse;
 use writer::Writer;
 
 /// A store in the file that [`RedbStore::open`] was given.

@@ -41,7 +41,8 @@ pub trait Requests {
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError>;
 
     /// Appends a step and the entry, in one transaction, if the request has `seen` steps. If it has any other number, or is
-    /// not kept, nothing changes and the answer is [`Stepped::Changed`]. A step that ends the request (a denial, a
+    /// not kept, nothing changes and the answer is [`Stepped::Changed`]; so it is with [`Stepped::Over`] where it is put away
+    /// (see [`super::Agenda`]) and the step is an approval, a first use or an end. A step that ends the request (a denial, a
     /// withdrawal, an end) also revokes, in that transaction, the certificates that were recorded under it and have not expired
     /// at the time of the step; what [`super::revocations`] makes of them follows the entry.
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError>;

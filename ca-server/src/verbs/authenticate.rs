@@ -4,7 +4,7 @@ use super::replay::{Seen, Timing};
 use crate::{
     app::{App, Origin},
     refusal::Refusal,
-    store::LoginSession,
+    store::{LoginSession, Spent},
 };
 use api::{
     Code,
@@ -63,6 +63,13 @@ pub async fn authenticate(
         Seen::Before => return Err(replayed()),
         Seen::Forgotten => return Err(clock_skew(now_ms)),
         Seen::TooMany => return Err(too_many()),
+    }
+
+    // Another server on this store may have taken it.
+    match app.store.spend_nonce(&session.id, &authorization.nonce.0, authorization.time_ms, now_ms).await? {
+        Spent::First => {}
+        Spent::Before => return Err(replayed()),
+        Spent::Forgotten => return Err(clock_skew(now_ms)),
     }
 
     let now = policy::UnixTime::from_secs(now_ms / 1000);

@@ -10,8 +10,12 @@ use crate::{
 };
 use api::Code;
 use policy::{
-    Digest, Identity, Life, Now, Policies, Request, RequestId, Review, Stage, Step, Target, Terms, UnixTime, What,
+    Digest, Group, Identity, Joined, Life, Now, Policies, Request, RequestId, Review, Stage, Step, Target, Terms,
+    UnixTime, What,
 };
+
+/// After every filing.
+const NEVER: UnixTime = UnixTime::from_secs(u64::MAX);
 
 /// A request and its facts.
 pub(super) struct Case {
@@ -23,6 +27,8 @@ pub(super) struct Case {
     pub(super) steps: Vec<Step>,
     /// Requests that prolong it, likewise.
     extensions: Vec<(Request, Digest, Vec<Step>)>,
+    /// Since when whoever approved is in their groups.
+    pub(super) joined: Vec<Joined>,
 }
 
 impl Case {
@@ -38,23 +44,24 @@ impl Case {
     pub(super) async fn of(app: &App, kept: KeptRequest) -> Result<Self, Refusal> {
         let extensions = app.store.extensions_of(&kept.request.id).await?;
         let mut case = Self::filed(kept.request)?;
-        case.steps = today(app, kept.steps).await?;
+        case.steps = today(app, kept.steps, &mut case.joined).await?;
         for KeptRequest { request, steps } in extensions {
             let digest = digest(&request)?;
-            case.extensions.push((request, digest, today(app, steps).await?));
+            case.extensions.push((request, digest, today(app, steps, &mut case.joined).await?));
         }
         Ok(case)
     }
 
     /// The case of a request to which nothing has happened.
     pub(super) fn filed(request: Request) -> Result<Self, Refusal> {
-        Ok(Self { digest: digest(&request)?, request, steps: Vec::new(), extensions: Vec::new() })
+        let (steps, extensions, joined) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { digest: digest(&request)?, request, steps, extensions, joined })
     }
 
     /// What policy judges.
     pub(super) fn life(&self) -> Life<'_> {
-        let Self { request, digest, steps, extensions } = self;
-        Life { request, digest: *digest, steps, extensions }
+        let Self { request, digest, steps, extensions, joined } = self;
+        Life { request, digest: *digest, steps, extensions, joined }
     }
 
     /// Where it stands.
@@ -177,16 +184,29 @@ pub(super) fn same(one: &Identity, other: &Identity) -> bool {
     (&one.issuer, &one.subject) == (&other.issuer, &other.subject)
 }
 
-/// Steps with whoever approved as they were last learnt to be: who lost a group since counts no longer.
-async fn today(app: &App, mut steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
-    for step in &mut steps {
-        if let What::Approved(_) = step.what
-            && let Some(latest) = app.store.latest_identity(&step.by.issuer, &step.by.subject).await?
-        {
+/// Steps with whoever approved as they were last learnt to be: who lost a group since counts no longer. Since when they are
+/// in their groups is added to `known`.
+async fn today(app: &App, mut steps: Vec<Step>, known: &mut Vec<Joined>) -> Result<Vec<Step>, Refusal> {
+    for step in steps.iter_mut().filter(|step| matches!(step.what, What::Approved(_))) {
+        if let Some(latest) = app.store.latest_identity(&step.by.issuer, &step.by.subject).await? {
             step.learn(&latest);
         }
+        known.extend(joined(app, &step.by).await?);
     }
     Ok(steps)
+}
+
+/// Since when `who` is known to be in each of their groups. What is not known has only begun.
+pub(super) async fn joined(app: &App, who: &Identity) -> Result<Vec<Joined>, Refusal> {
+    let known = app.store.groups_since(&who.issuer, &who.subject).await?;
+    let since = |group: &Group| known.iter().find(|(name, _)| name == group).map_or(NEVER, |(_, since)| *since);
+    let row = |group: &Group| Joined {
+        issuer: who.issuer.clone(),
+        subject: who.subject.clone(),
+        group: group.clone(),
+        since: since(group),
+    };
+    Ok(who.groups.iter().map(row).collect())
 }
 
 fn digest(request: &Request) -> Result<Digest, Refusal> {

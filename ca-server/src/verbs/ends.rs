@@ -6,7 +6,7 @@ use super::{
     krl,
     requests::Shown,
     revoke::{account, told},
-    steps::{Scene, take},
+    steps::{Scene, over, take},
 };
 use crate::{app::App, clock::moment, refusal::Refusal, store::Selection};
 use api::{Code, EndRequest, Receipt};
@@ -109,8 +109,4 @@ fn administrator(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
     }
     Err(Refusal::new(Code::Denied, "policy does not let you revoke grants")
         .hint("a reviewer denies it: `jit-ssh deny ID`; its holder gives it back: `jit-ssh done`"))
-}
-
-fn over() -> Refusal {
-    Refusal::new(Code::Conflict, "this request is over").hint("look at it again: `jit-ssh show ID`")
 }

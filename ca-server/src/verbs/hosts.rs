@@ -3,27 +3,39 @@
 use super::{authenticate::Caller, glass};
 use crate::{app::App, clock::moment, refusal::Refusal};
 use api::{Code, HostEntry, HostsResponse, Outcome, Reach};
-use policy::{Account, Ask, Decision, Host, Now, Policies, PolicyId, Reason, Target, Terms, Ticket};
+use policy::{Account, Ask, Decision, Host, HostName, Now, Policies, PolicyId, Reason, Target, Terms, Ticket};
 
 /// The most targets that one answer decides.
 const MOST_TARGETS: usize = 20_000;
 /// After so many decisions others get their turn.
 const STRIDE: usize = 64;
 
-/// Every host of the inventory on which at least one account is granted, or would be once people approve.
+/// A part of the list, in the order of the names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// What follows this host.
+    pub after: Option<HostName>,
+    /// At most so many hosts; all there are where nothing is said.
+    pub limit: Option<usize>,
+}
+
+/// The hosts of the inventory on which at least one account is granted, or would be once people approve. A part may be
+/// shorter than its limit, and says where to go on.
 ///
 /// # Errors
-/// If the inventory is larger than one answer may be.
-pub async fn hosts(app: &App, caller: &Caller) -> Result<HostsResponse, Refusal> {
+/// If the whole inventory is wanted and larger than one answer may be.
+pub async fn hosts(app: &App, caller: &Caller, part: Part) -> Result<HostsResponse, Refusal> {
     let loaded = app.policies.current();
     let now = moment(app.clock.now(), &app.zone);
-    let targets: usize = loaded.policies.inventory().hosts().map(|host| host.accounts().len()).sum();
-    if targets > MOST_TARGETS {
-        return Err(Refusal::new(Code::TooLarge, "the inventory is too large to be listed")
-            .hint("ask for one target: `jit-ssh explain ACCOUNT@HOST`"));
+    let inventory = loaded.policies.inventory();
+    let targets: usize = inventory.hosts().map(|host| host.accounts().len()).sum();
+    if part.limit.is_none() && targets > MOST_TARGETS {
+        return Err(Refusal::new(Code::TooLarge, "the inventory is too large to be listed in one answer")
+            .hint("ask for parts of it: `?limit=1000`, then `&after=` the `next` of each answer"));
     }
     let (mut hosts, mut decided) = (Vec::new(), 0usize);
-    for host in loaded.policies.inventory().hosts() {
+    let follows = |host: &&Host| part.after.as_ref().is_none_or(|after| after < host.name());
+    for host in inventory.hosts().filter(follows) {
         let mut accounts = Vec::new();
         for account in host.accounts() {
             accounts.extend(reach(&loaded.policies, caller, host, account, now));
@@ -35,8 +47,12 @@ pub async fn hosts(app: &App, caller: &Caller) -> Result<HostsResponse, Refusal>
         if !accounts.is_empty() {
             hosts.push(entry(host, accounts));
         }
+        if part.limit.is_some_and(|limit| limit <= hosts.len()) || decided >= MOST_TARGETS {
+            let last = inventory.hosts().next_back().is_none_or(|last| last.name() == host.name());
+            return Ok(HostsResponse { hosts, next: (!last).then(|| host.name().clone()) });
+        }
     }
-    Ok(HostsResponse { hosts })
+    Ok(HostsResponse { hosts, next: None })
 }
 
 /// The best answer that this account can give, for somebody who states a reason and a ticket where they are demanded.

@@ -125,7 +125,8 @@ async fn attempt(
     }))
 }
 
-/// Standing access, unless a request is named; where that takes approvals, one of the caller's requests that has them.
+/// Standing access, unless a request is named; where that takes approvals, or a reason that was given with a request, one of
+/// the caller's requests that has them.
 async fn decide(
     app: &App,
     caller: &Caller,
@@ -138,8 +139,7 @@ async fn decide(
         Some(id) => under::named(app, caller, loaded, ask, id, now).await?,
         None => match policy::decide(&loaded.policies, ask, now) {
             Decision::Granted(grant) => return Ok(Access::Standing(grant)),
-            no @ Decision::NeedsApproval(_) => under::any(app, caller, loaded, ask, no, now).await?,
-            no @ Decision::Denied(_) => Found::No(no, None),
+            no => under::any(app, caller, loaded, ask, no, now).await?,
         },
     };
     match found {
@@ -244,4 +244,4 @@ fn pinned(claim: Option<&Claim>) -> Vec<Pinned<'_>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::verbs) mod tests;

@@ -1,10 +1,12 @@
 //! Asking for access that people must approve, or that begins later.
 
 mod before;
-mod draft;
+pub(super) mod draft;
+mod filter;
 mod read;
 mod view;
 
+pub use filter::{Filter, Wanted};
 pub use read::{MOST_LISTED, MOST_WAIT, Page, View, list, show};
 pub use view::Shown;
 
@@ -16,6 +18,7 @@ use crate::{
     app::App,
     audit::{Actor, Entry, RequestEvent},
     clock::moment,
+    fault,
     policies::Loaded,
     refusal::Refusal,
     store::{Filed, Idempotency, Which},
@@ -90,7 +93,10 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
         None => Entry::notifying(at, http, &filed, &notify),
     };
     let entry = entry.map_err(Refusal::internal)?;
-    match app.store.file_request(request, idempotency, entry).await? {
+    fault::point("file.decided");
+    let filed = app.store.file_request(request, idempotency, entry).await?;
+    fault::point("file.recorded");
+    match filed {
         Filed::Yes => shown(&loaded.policies, caller, &case, now).map(Outcome::Filed),
         Filed::Before(id) => again(app, caller, &id).await,
         Filed::Mismatch => Err(mismatch()),

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{app::App, refusal::Refusal};
 use api::{ApproveRequest, Code, DenyRequest};
-use policy::{Approval, HostName, Identity, Life, Seconds, Stage, Step, Target, What};
+use policy::{Approval, HostName, Identity, Joined, Life, Seconds, Stage, Step, Target, What};
 
 /// Approves the request that has the digest which the reviewer names. One that has its quorum may still be narrowed, or
 /// approved by more people, so that it stands when one of them no longer counts.
 ///
 /// # Errors
-/// `denied` if policy does not let the caller review it, or it is their own; `precondition_failed` for another digest or
-/// version; `conflict` if it is over, or the caller approved less of it before; `bad_request` for what would widen it.
+/// `denied` if policy does not let the caller review it, or only by a group that they joined after it was filed, or it is
+/// their own; `precondition_failed` for another digest or version; `conflict` if it is over, or the caller approved less of it before; `bad_request` for what would widen it.
 pub async fn approve(
     app: &App,
     caller: &Caller,
@@ -27,9 +27,11 @@ pub async fn approve(
 ) -> Result<Shown, Refusal> {
     let me = &caller.session.identity;
     administer::unless_frozen(app, caller, "approve").await?;
+    let joined = case::joined(app, me).await?;
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
-        let targets = policy::may_review(scene.policies, &case.request, me, scene.now).map_err(denied)?;
+        let may = policy::may_approve(scene.policies, &case.request, me, &joined, scene.now);
+        let targets = may.map_err(denied)?;
         if case.request.break_glass.is_some() {
             return Err(Refusal::new(Code::Conflict, "emergency access takes no approval: it is reviewed afterwards")
                 .hint("`jit-ssh deny ID` ends it; `jit-ssh reviewed ID` says what you found"));
@@ -53,7 +55,7 @@ pub async fn approve(
         match approved_before(scene, me).map(|before| narrows(before, &approval)) {
             Some(Narrows::Not) => Err(conflict("you approved less of this request already, and nothing widens that")),
             // Twice the same is once, unless it was not their turn the first time.
-            Some(Narrows::Same) if !counts(scene, me, &approval) => Ok(None),
+            Some(Narrows::Same) if !counts(scene, me, &joined, &approval) => Ok(None),
             _ => Ok(Some(What::Approved(approval))),
         }
     });
@@ -82,10 +84,11 @@ fn narrows(before: &Approval, now: &Approval) -> Narrows {
 }
 
 /// Whether one more approval would move the request on.
-fn counts(scene: &Scene<'_>, me: &Identity, approval: &Approval) -> bool {
+fn counts(scene: &Scene<'_>, me: &Identity, mine: &[Joined], approval: &Approval) -> bool {
+    let joined = [&scene.case.joined, mine].concat();
     let mut steps = scene.case.steps.clone();
     steps.push(Step { at: scene.now.time, by: me.clone(), what: What::Approved(approval.clone()) });
-    let life = Life { steps: &steps, ..scene.case.life() };
+    let life = Life { steps: &steps, joined: &joined, ..scene.case.life() };
     policy::stage(scene.policies, &life, scene.now) != *scene.stage
 }
 

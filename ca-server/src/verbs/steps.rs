@@ -10,6 +10,7 @@ use crate::{
     app::App,
     audit::{Actor, Entry, RequestEvent},
     clock::moment,
+    fault,
     policies::Loaded,
     refusal::Refusal,
     store::Stepped,
@@ -79,13 +80,17 @@ pub(super) async fn take(
         }
         let entry = entry(app, caller, &case, &what, &loaded, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
-        match app.store.add_step(&id, case.steps.len(), step.clone(), entry).await? {
+        fault::point("step.decided");
+        let stepped = app.store.add_step(&id, case.steps.len(), step.clone(), entry).await?;
+        fault::point("step.recorded");
+        match stepped {
             Stepped::Yes => {
                 wake(app, &case.request);
                 case.steps.push(step);
                 let shown = shown(&loaded.policies, caller, &case, now)?;
                 return Ok(Taken { shown, case });
             }
+            Stepped::Over => return Err(over()),
             Stepped::Changed if expected.is_some_and(|expected| expected != "*") => return Err(changed()),
             Stepped::Changed => {}
         }
@@ -114,7 +119,18 @@ async fn may_act(app: &App, caller: &Caller, policies: &Policies, case: &Case, n
 
 /// Why somebody may not review, as an answer.
 pub(super) fn denied(may_not: MayNot) -> Refusal {
-    Refusal::new(Code::Denied, may_not.to_string()).hint("`jit-ssh show ID` names the groups whose members may approve")
+    let hint = match may_not {
+        MayNot::Newcomer => {
+            "whoever was in them at a login before that may approve it, and you what is filed from now on; you may deny it"
+        }
+        _ => "`jit-ssh show ID` names the groups whose members may approve",
+    };
+    Refusal::new(Code::Denied, may_not.to_string()).hint(hint)
+}
+
+/// The clock ended it.
+pub(super) fn over() -> Refusal {
+    Refusal::new(Code::Conflict, "this request is over").hint("look at it again: `jit-ssh show ID`")
 }
 
 fn changed() -> Refusal {

@@ -47,10 +47,15 @@ impl Waiting {
     }
 
     /// Something happened to `request`.
-    pub(super) fn wake(&self, request: &RequestId) {
+    pub fn wake(&self, request: &RequestId) {
         if let Some((woken, _)) = self.everybody().requests.get(request) {
             woken.notify_waiters();
         }
+    }
+
+    /// Something may have happened to any request.
+    pub fn wake_all(&self) {
+        self.everybody().requests.values().for_each(|(woken, _)| woken.notify_waiters());
     }
 
     /// Wakes all and lets nobody wait any more: the server is about to stop.

@@ -146,3 +146,16 @@ fn without_a_terminal_the_command_to_type_is_said() {
     assert!(failure.hint.unwrap().contains("jit-ssh request deploy@db-1"));
     assert_eq!(with_command(Failure::new(Exit::Denied, "no").hint("x"), &target).hint.as_deref(), Some("x"));
 }
+
+#[test]
+fn whoever_waited_learns_that_it_became_less() {
+    let mut approved = with_stage(&serde_json::json!({ "stage": "claimable", "until": 4_000_000_000_u64 }));
+    approved.steps[0].duration = None;
+    approved.steps[0].only.clear();
+    assert_eq!(less(&approved), [""; 0], "as it was asked for");
+    let step = &mut approved.steps[0];
+    (step.duration, step.only) = (Some("20m".parse().unwrap()), vec!["db-1".parse().unwrap()]);
+    step.reason = Some("short".parse().unwrap());
+    let told = "  lena@corp.example approved less than you asked for: only for 20m on db-1: short";
+    assert_eq!(less(&approved), [told]);
+}

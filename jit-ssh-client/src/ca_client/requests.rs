@@ -10,7 +10,7 @@ use api::{
     ApproveRequest, DenyRequest, EndRequest, FileRequest, Receipt, RequestBody, RequestsResponse, ReviewRequest, paths,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use policy::RequestId;
+use policy::{HostName, RequestId, Ticket};
 use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
@@ -39,6 +39,37 @@ pub enum View {
     Unreviewed,
     /// All that one may audit.
     All,
+}
+
+/// What all that are listed have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Asked for by whoever has this e-mail address or subject.
+    pub user: Option<String>,
+    /// For this host.
+    pub host: Option<HostName>,
+    /// Under this ticket.
+    pub ticket: Option<Ticket>,
+    /// In this stage, or ended this way.
+    pub stage: Option<String>,
+}
+
+impl Filter {
+    /// As the rest of a query.
+    fn query(&self) -> String {
+        let Self { user, host, ticket, stage } = self;
+        let named = [
+            ("user", user.as_deref()),
+            ("host", host.as_ref().map(HostName::as_str)),
+            ("ticket", ticket.as_ref().map(Ticket::as_str)),
+            ("stage", stage.as_deref()),
+        ];
+        let given = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.fold(String::new(), |query, (name, value)| {
+            let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            format!("{query}&{name}={value}")
+        })
+    }
 }
 
 impl View {
@@ -78,15 +109,31 @@ impl CaClient {
         most: usize,
         patience: Option<Duration>,
     ) -> Result<RequestsResponse, Failure> {
+        self.search(session, view, &Filter::default(), most, patience)
+    }
+
+    /// As [`Self::requests`], of those that `only` takes.
+    ///
+    /// # Errors
+    /// If the login session is over, or `patience` is.
+    pub fn search(
+        &self,
+        session: &Session,
+        view: View,
+        only: &Filter,
+        most: usize,
+        patience: Option<Duration>,
+    ) -> Result<RequestsResponse, Failure> {
         /// The longest page that a server gives.
         const PAGE: usize = 100;
         /// The server looks at so many at a time, and a page of those that concern one may be empty.
         const PAGES: usize = 100;
         let mut all = RequestsResponse { requests: Vec::new(), next: None };
+        let only = only.query();
         for _ in 0..PAGES {
             let limit = most.saturating_sub(all.requests.len()).min(PAGE);
             let after = all.next.take().map(|id| format!("&after={id}")).unwrap_or_default();
-            let path = format!("{}?view={}{after}&limit={limit}", paths::REQUESTS, view.as_str());
+            let path = format!("{}?view={}{only}{after}&limit={limit}", paths::REQUESTS, view.as_str());
             let mut call = Call::new(Method::GET, &path, Vec::new());
             if let Some(patience) = patience {
                 call = call.patience(patience);

@@ -30,6 +30,25 @@ pub struct RequestAccess {
     pub dry_run: bool,
 }
 
+/// What `requests --stage` takes.
+const STAGES: [&str; 15] = [
+    "open",
+    "pending",
+    "scheduled",
+    "claimable",
+    "active",
+    "added",
+    "over",
+    "denied",
+    "forbidden",
+    "cancelled",
+    "expired",
+    "unclaimed",
+    "finished",
+    "done",
+    "revoked",
+];
+
 /// `requests`
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("view"))]
@@ -46,9 +65,29 @@ pub struct Requests {
     /// All that you may audit
     #[arg(long, group = "view")]
     pub all: bool,
+    /// What they have in common
+    #[command(flatten)]
+    pub only: Sought,
     /// At most so many, newest first
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: u16,
+}
+
+/// Which of them
+#[derive(Clone, Debug, Default, Args)]
+pub struct Sought {
+    /// Asked for by whoever has this e-mail address or subject
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// For this host
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<HostName>,
+    /// Under this ticket
+    #[arg(long, value_name = "ID")]
+    pub ticket: Option<Ticket>,
+    /// In this stage, or ended this way; open is whatever is not over
+    #[arg(long, value_name = "STAGE", value_parser = STAGES)]
+    pub stage: Option<String>,
 }
 
 /// `show`

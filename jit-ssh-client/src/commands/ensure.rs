@@ -35,6 +35,10 @@ fn ensured(globals: &Globals, args: &cli::Ensure) -> Result<Ready, Failure> {
     globals.same_server_if_named(&state)?;
     let ensure = |wish: &_| issuance::ensure(&state, &target, wish, args.renew);
     let wish = args.why.wish();
+    if args.ask {
+        terminal::ask_behind_ssh();
+        return access::ensure(&state, &target, &wish);
+    }
     let ensured = if args.quiet { ensure(&wish) } else { issuance::asking(&wish, ensure) };
     ensured.map_err(|failure| access::with_command(failure, &target))
 }

@@ -4,7 +4,12 @@ use super::{
     Globals,
     request::{now, print_json},
 };
-use crate::{ca_client::View, cli, error::Failure, screen, terminal};
+use crate::{
+    ca_client::{Filter, View},
+    cli,
+    error::Failure,
+    screen, terminal,
+};
 use api::RequestBody;
 use policy::UnixTime;
 
@@ -20,12 +25,16 @@ pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
         (.., true) => View::All,
         _ => View::Mine,
     };
-    let answer = ca.requests(&session, view, usize::from(args.limit), None)?;
+    let cli::Sought { user, host, ticket, stage } = args.only.clone();
+    let all = user.is_none() && host.is_none() && ticket.is_none() && stage.is_none();
+    let only = Filter { user, host, ticket, stage };
+    let answer = ca.search(&session, view, &only, usize::from(args.limit), None)?;
     if globals.json {
         return print_json(&answer);
     }
     if answer.requests.is_empty() {
         terminal::say(match view {
+            _ if !all => "There is none like that.",
             View::Mine => "You have asked for nothing. jit-ssh request ACCOUNT@HOST asks.",
             View::Review => "Nothing waits for you.",
             View::Unreviewed => "No emergency access of yours, or that you may review, waits for its review.",

@@ -140,8 +140,12 @@ impl<'a> Course<'a> {
         };
         // As reviewers saw it: from where it was asked for, not from where it is used.
         let ask = Ask { source: request.source, ..ask };
-        let quorum = Quorum::count(offered.terms, request.filed, &said.approvals, |voice| {
-            review::entitled(self.policies, &ask, offered.host, voice.by, self.now.at(voice.at))
+        let quorum = Quorum::count(offered.terms, request.filed, &said.approvals, |voice, turn| {
+            let late = people::late(voice.by, self.life.joined, request.filed);
+            let waits = turn.is_some_and(|turn| late.contains(turn) || !voice.by.groups.contains(turn));
+            let entitled =
+                || review::entitled(self.policies, &ask, offered.host, voice.by, &late, self.now.at(voice.at));
+            if waits { None } else { entitled() }
         });
         match quorum.full {
             Some(at) => Standing::Full { offered, at },

@@ -1,6 +1,6 @@
 //! Who is who: one person may have several accounts, and is one person still.
 
-use crate::{Identity, Kind};
+use crate::{Group, Identity, Joined, Kind, UnixTime};
 
 /// Whether both are one account: issuer and subject, as a person or as a machine.
 pub(crate) fn same_account(one: &Identity, other: &Identity) -> bool {
@@ -23,6 +23,12 @@ pub(crate) fn sponsors(who: &Identity, machine: &Identity) -> bool {
             || who.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name))
     };
     machine.kind == Kind::Workload && machine.claims.iter().any(|(claim, name)| claim == "sponsor" && named(name))
+}
+
+/// The groups of `who` that they joined only after `filed`: whoever asks must not find approvers by making some.
+pub(crate) fn late(who: &Identity, joined: &[Joined], filed: UnixTime) -> Vec<Group> {
+    let theirs = |row: &&Joined| (&row.issuer, &row.subject) == (&who.issuer, &who.subject) && filed < row.since;
+    joined.iter().filter(theirs).map(|row| row.group.clone()).filter(|group| who.groups.contains(group)).collect()
 }
 
 /// A number for each of `all`, the same for those who are one person, through however many accounts: if one shares an

@@ -15,7 +15,8 @@ pub(super) struct Quorum {
 }
 
 impl Quorum {
-    /// Counts `voices`, in order. `groups` says by which groups policy lets somebody approve, or that it does not.
+    /// Counts `voices`, in order. `groups` says by which groups policy lets somebody approve while it is that level's
+    /// turn, or that it does not.
     ///
     /// A person counts once. While levels are open, only a member of the level whose turn it is counts: who came too
     /// early must look again once the level before has approved.
@@ -23,7 +24,7 @@ impl Quorum {
         terms: &Terms,
         filed: UnixTime,
         voices: &[Voice<'_>],
-        groups: impl Fn(&Voice<'_>) -> Option<BTreeSet<String>>,
+        groups: impl Fn(&Voice<'_>, Option<&Group>) -> Option<BTreeSet<String>>,
     ) -> Self {
         let mut levels = terms.approval_levels.iter();
         let mut turn = levels.next();
@@ -38,10 +39,10 @@ impl Quorum {
             if full(people.len(), turn, &from) {
                 break;
             }
-            if people.contains(&voice.person) || turn.is_some_and(|turn| !voice.by.groups.contains(turn)) {
+            if people.contains(&voice.person) {
                 continue;
             }
-            if let Some(by) = groups(voice) {
+            if let Some(by) = groups(voice, turn) {
                 people.push(voice.person);
                 from.push(by);
                 turn = levels.next();

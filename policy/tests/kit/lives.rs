@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test takes its part of it")]
 
 use policy::{
-    Approval, Ask, BreakGlass, Decision, Digest, Grant, Identity, Kind, Life, Now, Over, Policies, Request, Review,
-    Seconds, Source, Sources, Stage, Step, Target, UnixTime, Verdict, What, decide_under, stage,
+    Approval, Ask, BreakGlass, Decision, Digest, Grant, Identity, Joined, Kind, Life, Now, Over, Policies, Request,
+    Review, Seconds, Source, Sources, Stage, Step, Target, UnixTime, Verdict, What, decide_under, stage,
 };
 use std::sync::Arc;
 
@@ -124,6 +124,7 @@ pub struct Case {
     pub request: Request,
     pub steps: Vec<Step>,
     pub extensions: Vec<(Request, Digest, Vec<Step>)>,
+    pub joined: Vec<Joined>,
 }
 
 impl Case {
@@ -133,6 +134,7 @@ impl Case {
             request: request(1),
             steps: Vec::new(),
             extensions: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
@@ -166,8 +168,14 @@ impl Case {
         }
     }
 
+    pub fn joins(&mut self, who: &str, group: &str, since: UnixTime) {
+        let Identity { issuer, subject, .. } = person(who);
+        self.joined.push(Joined { issuer, subject, group: group.parse().unwrap(), since });
+    }
+
     pub fn life(&self) -> Life<'_> {
-        Life { request: &self.request, digest: DIGEST, steps: &self.steps, extensions: &self.extensions }
+        let Self { request, steps, extensions, joined, .. } = self;
+        Life { request, digest: DIGEST, steps, extensions, joined }
     }
 
     pub fn stage(&self, at: UnixTime) -> Stage {
@@ -215,6 +223,7 @@ impl Case {
             [who, "reviews", "at", at] => self.step(who, after(at), reviewed(Verdict::Fine)),
             [who, "has", "a", "concern", "at", at] => self.step(who, after(at), reviewed(Verdict::Concern)),
             [who, "leaves"] => self.leaves(who),
+            [who, "joins", group, "at", at] => self.joins(who, group, after(at)),
             [who, "approves", "at", at] => self.step(who, after(at), approved(approval())),
             [who, "approves", "another", "version", "at", at] => {
                 self.step(who, after(at), approved(Approval { digest: Digest([8; 32]), ..approval() }));

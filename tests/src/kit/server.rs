@@ -55,6 +55,11 @@ impl Home {
         Ok(home)
     }
 
+    /// The directory that `init` made before.
+    pub fn at(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
     /// Writes the configuration: `issuers`, and `limits` as the body of `[limits]`.
     ///
     /// # Errors

@@ -2,10 +2,11 @@
 
 mod gather;
 
-use super::{super::run::load, log::Log};
+use super::{kept, log::Log};
 use crate::cli;
 use anyhow::{Context as _, bail, ensure};
 use api::bundle::{FORMAT, Header};
+use ca_server::store::LogReader;
 use gather::Gathered;
 use std::{
     fs::OpenOptions,
@@ -17,9 +18,9 @@ use std::{
 
 pub(super) fn bundle(asked: &cli::Bundle) -> anyhow::Result<ExitCode> {
     let log = match (&asked.store, &asked.export, &asked.config) {
-        (Some(store), _, _) => Log::store(store, asked.checkpoint.as_deref())?,
+        (Some(store), _, _) => Log::store(LogReader::open(store)?, asked.checkpoint.as_deref())?,
         (None, Some(export), _) => Log::Export(export.clone()),
-        (None, None, Some(config)) => Log::store(&load(config)?.store.path, asked.checkpoint.as_deref())?,
+        (None, None, Some(config)) => Log::store(kept::configured(config)?, asked.checkpoint.as_deref())?,
         (None, None, None) => bail!("name --store, --export or --config"),
     };
     let grant = asked.about.grant();

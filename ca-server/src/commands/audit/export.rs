@@ -1,16 +1,16 @@
 //! `ca-server audit export`.
 
-use super::{CHUNK, line::Line, log};
+use super::{CHUNK, kept, line::Line, log};
 use crate::cli::Export;
 use anyhow::{Context as _, ensure};
-use ca_server::{audit::checkpoint::Checkpoint, store::redb::LogReader};
+use ca_server::{audit::checkpoint::Checkpoint, store::LogReader};
 use std::{
     io::{self, BufWriter, Write},
     process::ExitCode,
 };
 
 pub(super) fn export(asked: &Export) -> anyhow::Result<ExitCode> {
-    let reader = LogReader::open(&asked.store)?;
+    let reader = kept::open(&asked.kept)?;
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&reader, asked.from, asked.to, &mut out) {
         Ok(()) => Ok(ExitCode::SUCCESS),

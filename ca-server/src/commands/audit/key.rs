@@ -8,7 +8,7 @@ use ca_server::{
         checkpoint::{self, Checkpoint},
         note::{Kind, Verifier},
     },
-    store::redb::LogReader,
+    store::LogReader,
 };
 use ssh_key::PublicKey;
 use std::{path::Path, process::ExitCode};
@@ -27,9 +27,8 @@ fn log(config: &Path) -> anyhow::Result<Verifier> {
     let config = load(config)?;
     let public = public(&config.keys.log.with_extension("pub"))?;
     let mut origin = checkpoint::origin(config.audience.get_ref().as_str()).to_owned();
-    if config.store.path.exists()
-        && let Some(note) = LogReader::open(&config.store.path)?.head()?.0
-    {
+    let there = config.store.file().is_none_or(Path::exists);
+    if there && let Some(note) = LogReader::of(&config.store)?.head()?.0 {
         origin = Checkpoint::unverified(&note)?.origin;
     }
     Ok(Verifier::new(&origin, Kind::Text, &public)?)

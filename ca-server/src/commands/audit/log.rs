@@ -10,7 +10,7 @@ use ca_server::{
         checkpoint::Checkpoint,
         tree::{self, Frontier, Plan},
     },
-    store::redb::LogReader,
+    store::LogReader,
 };
 use std::{
     collections::BTreeSet,
@@ -35,12 +35,11 @@ impl Log {
         if file.read(&mut first)? == 1 && first == *b"{" {
             return Ok(Self::Export(path.to_owned()));
         }
-        Self::store(path, None)
+        Self::store(LogReader::open(path)?, None)
     }
 
-    /// The store at `path`, as of its latest checkpoint, or of the one in the file `at`.
-    pub(super) fn store(path: &Path, at: Option<&Path>) -> anyhow::Result<Self> {
-        let log = LogReader::open(path)?;
+    /// A store's log, as of its latest checkpoint, or of the one in the file `at`.
+    pub(super) fn store(log: LogReader, at: Option<&Path>) -> anyhow::Result<Self> {
         let latest = log.head()?.0.context("this store has no audit checkpoint")?;
         let most = Checkpoint::unverified(&latest)?.size;
         let Some(file) = at else { return Ok(Self::Store(Box::new(log), latest, most)) };

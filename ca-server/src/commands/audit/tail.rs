@@ -1,8 +1,8 @@
 //! `ca-server audit tail`.
 
-use super::{super::print, super::run::on_runtime, CHUNK};
+use super::{super::print, super::run::on_runtime, CHUNK, kept};
 use crate::cli::Tail;
-use ca_server::{audit::Entry, store::redb::LogReader};
+use ca_server::{audit::Entry, store::LogReader};
 use serde_json::Value;
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
@@ -10,7 +10,7 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 const LOOK: Duration = Duration::from_millis(300);
 
 pub(super) fn tail(asked: &Tail) -> anyhow::Result<ExitCode> {
-    let log = LogReader::open(&asked.store)?;
+    let log = kept::open(&asked.kept)?;
     let mut next = log.head()?.1.saturating_sub(asked.lines);
     if !asked.follow {
         show(&log, &mut next, asked.json)?;

@@ -9,7 +9,7 @@ use ca_server::{
         verify::Fault,
     },
     custody::CaKey,
-    store::{Store as _, redb::LogReader, redb::RedbStore},
+    store::{LogReader, Store as _, redb::RedbStore},
 };
 use redb::{Database, TableDefinition, WriteTransaction};
 use std::{

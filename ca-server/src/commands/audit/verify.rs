@@ -2,7 +2,7 @@
 
 use super::{
     super::print,
-    BREACH, CHUNK,
+    BREACH, CHUNK, kept,
     line::{self, Line},
 };
 use crate::cli::Verify;
@@ -14,7 +14,7 @@ use ca_server::{
         tree,
         verify::{Examination, Fault},
     },
-    store::redb::LogReader,
+    store::LogReader,
 };
 use std::{
     fmt::Write as _,
@@ -27,10 +27,11 @@ use std::{
 
 pub(super) fn verify(asked: &Verify) -> anyhow::Result<ExitCode> {
     let seen = asked.checkpoint.as_deref().map(|file| remembered(file, &asked.key)).transpose()?;
-    let (verdict, told) = match (&asked.store, &asked.export) {
-        (Some(store), _) => (of_store(&LogReader::open(store)?, &asked.key, seen.clone())?, store),
-        (None, Some(file)) => (of_export(file, &asked.key)?, file),
-        (None, None) => bail!("name --store or --export"),
+    let (verdict, told) = match (&asked.store, &asked.config, &asked.export) {
+        (Some(store), _, _) => (of_store(&LogReader::open(store)?, &asked.key, seen.clone())?, store),
+        (None, Some(config), _) => (of_store(&kept::configured(config)?, &asked.key, seen.clone())?, config),
+        (None, None, Some(file)) => (of_export(file, &asked.key)?, file),
+        (None, None, None) => bail!("name --store, --config or --export"),
     };
     let mut text = String::new();
     let code = match verdict {

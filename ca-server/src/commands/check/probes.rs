@@ -4,7 +4,7 @@ use super::{Report, Weight};
 use crate::commands::init::PLACEHOLDER;
 use ca_server::{
     clock::{Clock, SystemClock},
-    config::{Config, Keys},
+    config::{Config, Keys, StoreConfig},
     custody::CaKey,
     http::{connections::bind, tls::Tls},
     oidc::Issuers,
@@ -80,7 +80,11 @@ pub(super) fn sinks(config: &Config, report: &mut Report<'_>) {
 
 /// The store: every page as it was written, or still to be made where it can be. Whether a server has it open.
 pub(super) fn store(config: &Config, report: &mut Report<'_>) -> bool {
-    let path = config.store.path.as_path();
+    let path = match &config.store {
+        StoreConfig::Redb(path) => path.as_path(),
+        // That is asked of the database itself.
+        StoreConfig::Postgres(_) => return false,
+    };
     let at = ("store", "path");
     match fs::metadata(path) {
         Ok(_there) => return existing_store(path, report),

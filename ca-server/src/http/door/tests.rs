@@ -168,7 +168,7 @@ async fn hosts_lists_what_is_in_reach_and_nothing_else() {
             host.accounts.iter().map(move |reach| format!("{}@{} {:?}", reach.account, host.host, reach.outcome))
         })
         .collect();
-    assert_eq!(shown, ["deploy@web-1 Granted", "root@web-1 NeedsApproval"]);
+    assert_eq!(shown, ["deploy@web-1 Granted", "root@web-1 NeedsApproval", "root@web-2 NeedsApproval"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{
     revocations::issued,
     session,
 };
-use crate::store::{Due, Look, Recorded, Store, Which};
+use crate::store::{Due, Look, Recorded, Stepped, Store, Which};
 use policy::{EndReason, Seconds, Step, UnixTime, What};
 use std::sync::Arc;
 
@@ -80,11 +80,11 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     open(store, session(200, "agnes"), 200).await;
     let mut claim = claim(200, 1);
     claim.step = claim.step.map(|(step, entry)| (at(30, step), entry));
-    let issued = store
-        .record_issue(&session(200, "agnes").id, None, Some(claim), issued(77, "agnes", "x"), entry("issued"))
+    let outcome = store
+        .record_issue(&session(200, "agnes").id, None, Some(claim), issued(900, "x", "x"), entry("issued"))
         .await
         .unwrap();
-    assert_eq!(issued, Recorded::Yes);
+    assert_eq!(outcome, Recorded::Yes);
     assert_eq!(arranged(store, 200).await, Some(look(30, false)), "so does the first use");
     let done = step(What::Ended { why: EndReason::Done, reason: None });
     store.add_step(&id(200), 2, at(40, done), entry("step")).await.unwrap();
@@ -94,8 +94,21 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     let found = due(store, 470).await.pop().unwrap();
     assert!(store.attend(&found, None, None).await.unwrap());
     assert!(!listed(store, &Which::Waiting(after(FILED)), None, 99).await.contains(&id(202)));
-    store.add_step(&id(202), 0, at(50, approved()), entry("step")).await.unwrap();
-    assert_eq!(arranged(store, 202).await, Some(look(50, true)), "arranged again, without a reminder");
+    let before = store.entry_count().await.unwrap();
+    let ended = step(What::Ended { why: EndReason::Revoked, reason: None });
+    for late in [approved(), step(What::Claimed), step(What::Cancelled), ended] {
+        assert_eq!(store.add_step(&id(202), 0, late, entry("late")).await.unwrap(), Stepped::Over);
+    }
+    assert_eq!(store.add_step(&id(202), 1, approved(), entry("late")).await.unwrap(), Stepped::Changed);
+    let agnes = session(200, "agnes").id;
+    let mut renewed = super::requests::claim(202, 0);
+    renewed.step = None;
+    for claim in [super::requests::claim(202, 0), renewed] {
+        let outcome =
+            store.record_issue(&agnes, None, Some(claim), issued(901, "x", "x"), entry("late")).await.unwrap();
+        assert_eq!(outcome, Recorded::RequestChanged, "nothing is issued after an end");
+    }
+    assert_eq!((store.entry_count().await.unwrap(), arranged(store, 202).await), (before, None));
 }
 
 async fn what_is_attended_to_is_as_it_was_found(store: &dyn Store) {

@@ -23,7 +23,7 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     requests_are_found_by_their_words(&**store).await;
 }
 
-pub(in crate::store) fn request(id: u8, subject: &str, filed: u64) -> Request {
+pub(crate) fn request(id: u8, subject: &str, filed: u64) -> Request {
     let filed = UnixTime::from_secs(NOW.as_secs() + filed);
     Request {
         id: RequestId::from_random([id; 12]),

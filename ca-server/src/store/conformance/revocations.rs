@@ -223,7 +223,7 @@ async fn what_has_long_expired_leaves(store: &dyn Store) {
 async fn of_an_issue_and_an_end_the_certificate_is_dead_either_way(store: &Arc<dyn Store>) {
     let rex = session(150, "rex").id;
     let freezes = store.freezes().await.unwrap().version;
-    for n in 210..220 {
+    for n in 240..250 {
         file(&**store, n).await;
         let racers: Vec<_> = (0..8u64)
             .map(|racer| {

@@ -37,7 +37,8 @@ impl Asked {
     /// Whether what `claim` was decided on is still so.
     pub(super) fn stands(&self, claim: &Claim) -> bool {
         let has = |id: &RequestId, seen: usize| self.find(id).is_some_and(|kept| kept.steps.len() == seen);
-        has(&claim.request, claim.seen) && claim.extensions.iter().all(|(id, seen)| has(id, *seen))
+        let in_time = self.looks.contains_key(&claim.request);
+        in_time && has(&claim.request, claim.seen) && claim.extensions.iter().all(|(id, seen)| has(id, *seen))
     }
 
     /// Records a certificate under a claim that stands; answers the entry about its first use.
@@ -144,6 +145,9 @@ impl Requests for MemoryStore {
         let mut facts = self.facts()?;
         if facts.asked.find(id).is_none_or(|kept| kept.steps.len() != seen) {
             return Ok(Stepped::Changed);
+        }
+        if records::too_late(&step, facts.asked.looks.get(id).copied()) {
+            return Ok(Stepped::Over);
         }
         facts.asked.step(id, step.clone());
         facts.append(entry);

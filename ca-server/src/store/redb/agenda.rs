@@ -12,12 +12,12 @@ use policy::UnixTime;
 /// Request id → when it is to be looked at next, and whether people were reminded of it.
 const LOOKS: TableDefinition<'_, &str, (u64, bool)> = TableDefinition::new("request_looks");
 /// Time of the next look, request id: what is due in order.
-const DUE: TableDefinition<'_, (u64, &str), bool> = TableDefinition::new("request_looks_by_time");
+const DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("request_looks_by_time");
 
 /// The tables, open for writing.
 pub(super) struct Looks<'t> {
     looks: Table<'t, &'static str, (u64, bool)>,
-    due: Table<'t, (u64, &'static str), bool>,
+    due: Table<'t, (u64, &'static str), ()>,
 }
 
 impl<'t> Looks<'t> {
@@ -38,7 +38,7 @@ impl<'t> Looks<'t> {
         }
         if let Some(Look { at, reminded }) = next {
             self.looks.insert(id, (at.as_secs(), reminded))?;
-            self.due.insert((at.as_secs(), id), reminded)?;
+            self.due.insert((at.as_secs(), id), ())?;
         }
         Ok(())
     }
@@ -67,12 +67,13 @@ impl Agenda for RedbStore {
         reading(|| {
             let read = self.live.read()?;
             let reader = Reader::new(&read)?;
-            let table = read.open_table(DUE).map_err(failed)?;
+            let (table, looks) = (read.open_table(DUE).map_err(failed)?, read.open_table(LOOKS).map_err(failed)?);
             let mut due = Vec::new();
             for row in table.range(..=(now.as_secs(), "\u{7f}")).map_err(failed)?.take(most) {
-                let (key, reminded) = row.map_err(failed)?;
-                let (at, id) = key.value();
-                due.extend(reader.request(id)?.map(|kept| Due { kept, look: look((at, reminded.value())) }));
+                let (key, _) = row.map_err(failed)?;
+                let id = key.value().1;
+                let arranged = looks.get(id).map_err(failed)?.map(|kept| look(kept.value()));
+                due.extend(reader.request(id)?.zip(arranged).map(|(kept, look)| Due { kept, look }));
             }
             Ok(due)
         })

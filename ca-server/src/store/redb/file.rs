@@ -102,7 +102,7 @@ pub fn examine(path: &Path) -> Result<(), OpenError> {
 }
 
 /// The file as the operating system shows it: there, private, not empty.
-fn ours(path: &Path) -> Result<(), OpenError> {
+pub(super) fn ours(path: &Path) -> Result<(), OpenError> {
     let about = path.metadata().map_err(|error| OpenError::io(path, &error))?;
     if !about.is_file() {
         return Err(OpenError::new(path, "this is not a regular file", "name the store's file under [store]"));
@@ -122,18 +122,20 @@ fn ours(path: &Path) -> Result<(), OpenError> {
 fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     let failed = |error: ::redb::Error| OpenError::new(path, error.to_string(), "check the free space");
     let read = database.begin_read().map_err(|error| failed(error.into()))?;
-    if Asked::are_there(&read).map_err(failed)? && Ended::are_there(&read).map_err(failed)? {
+    let whole = Asked::are_there(&read).map_err(failed)?;
+    if whole && Ended::are_there(&read).map_err(failed)? {
         return Ok(());
     }
     let mut transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     transaction.set_quick_repair(true);
-    Asked::open(&transaction).and_then(|mut asked| asked.complete()).map_err(failed)?;
+    let completed = |mut asked: Asked<'_>| if whole { Ok(()) } else { asked.complete() };
+    Asked::open(&transaction).and_then(completed).map_err(failed)?;
     drop(Ended::open(&transaction).map_err(failed)?);
     transaction.commit().map_err(|error| failed(error.into()))
 }
 
 /// redb trusts a file that was closed well, and panics at pages that make no sense.
-fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(OpenError::new(path, "the store is damaged (a page makes no sense)", RESTORE)))
 }
@@ -179,7 +181,7 @@ fn create(path: &Path, seal: &Seal) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
+pub(super) fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
     let unreadable =
         |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
     let read = database.begin_read().map_err(|error| unreadable(&error))?;

@@ -1,5 +1,9 @@
 //! Requests in the file: their tables, what a write does to them, and how they are read.
 
+mod reader;
+
+pub(super) use reader::Reader;
+
 use super::{
     RedbStore,
     agenda::Looks,
@@ -132,7 +136,7 @@ impl<'t> Asked<'t> {
 
     /// Whether what `claim` was decided on is still so.
     pub(super) fn stands(&self, claim: &Claim) -> Result<bool, Error> {
-        if self.count(&claim.request)? != Some(claim.seen) {
+        if self.count(&claim.request)? != Some(claim.seen) || self.looks.of(claim.request.as_str())?.is_none() {
             return Ok(false);
         }
         for (id, seen) in &claim.extensions {
@@ -157,17 +161,20 @@ impl<'t> Asked<'t> {
     fn step(&mut self, id: &RequestId, seen: usize, step: &Step) -> Result<(), Error> {
         let json = encode(step)?;
         self.steps.insert((id.as_str(), place(seen)), json.as_slice())?;
-        if records::reviews(step) {
-            self.is_reviewed(id)?;
-        }
         let look = records::look_after(step, self.looks.of(id.as_str())?);
         self.looks.arrange(id.as_str(), look)?;
-        if look.is_none() { self.waits_no_more(id) } else { Ok(()) }
+        if look.is_none() {
+            self.waits_no_more(id)?;
+        }
+        if records::reviews(step) { self.is_reviewed(id) } else { Ok(()) }
+    }
+
+    fn kept(&self, id: &RequestId) -> Result<Option<Request>, Error> {
+        self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()
     }
 
     fn is_reviewed(&mut self, id: &RequestId) -> Result<(), Error> {
-        let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
-        if let Some(request) = filed {
+        if let Some(request) = self.kept(id)? {
             self.unreviewed.remove((request.filed.as_secs(), id.as_str()))?;
         }
         Ok(())
@@ -175,8 +182,7 @@ impl<'t> Asked<'t> {
 
     /// Takes a request off the list of those that wait.
     pub(super) fn waits_no_more(&mut self, id: &RequestId) -> Result<(), Error> {
-        let filed = self.requests.get(id.as_str())?.map(|json| decode::<Request>(json.value())).transpose()?;
-        if let Some(request) = filed {
+        if let Some(request) = self.kept(id)? {
             self.waiting.remove((request.filed.as_secs(), id.as_str()))?;
         }
         Ok(())
@@ -237,6 +243,9 @@ fn add_step(
     if tables.asked.count(id)? != Some(seen) {
         return Ok(Stepped::Changed);
     }
+    if records::too_late(step, tables.asked.looks.of(id.as_str())?) {
+        return Ok(Stepped::Over);
+    }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;
     if records::ends(step) {
@@ -296,59 +305,7 @@ impl Requests for RedbStore {
     ) -> Result<Vec<KeptRequest>, StoreError> {
         reading(|| {
             let read = self.live.read()?;
-            let reader = Reader::new(&read)?;
-            let before = match after {
-                None => (u64::MAX, LAST.to_owned()),
-                Some(after) => match reader.request(after.as_str())? {
-                    Some(kept) => (kept.request.filed.as_secs(), after.as_str().to_owned()),
-                    None => return Ok(Vec::new()),
-                },
-            };
-            let before = (before.0, before.1.as_str());
-            let mut listed = Vec::new();
-            match which {
-                Which::Of(issuer, subject) => {
-                    let owner = records::owner(issuer, subject);
-                    let table = read.open_table(OF).map_err(failed)?;
-                    let rows = table.range((&owner, 0, "")..(&owner, before.0, before.1)).map_err(failed)?;
-                    for row in rows.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-                    }
-                }
-                Which::Unreviewed => {
-                    let table = read.open_table(UNREVIEWED).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
-                    }
-                }
-                Which::With(word) => {
-                    let table = read.open_table(WORDS).map_err(failed)?;
-                    let rows = table.range((word.as_str(), 0, "")..(word.as_str(), before.0, before.1));
-                    for row in rows.map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().2)?);
-                    }
-                }
-                Which::All => {
-                    let table = read.open_table(FILED).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
-                        listed.extend(reader.request(row.map_err(failed)?.0.value().1)?);
-                    }
-                }
-                Which::Waiting(now) => {
-                    let table = read.open_table(WAITING).map_err(failed)?;
-                    for row in table.range((0, "")..before).map_err(failed)?.rev() {
-                        let (key, expires) = row.map_err(failed)?;
-                        if now.as_secs() < expires.value() {
-                            listed.extend(reader.request(key.value().1)?);
-                        }
-                        if listed.len() >= most {
-                            break;
-                        }
-                    }
-                    listed.truncate(most);
-                }
-            }
-            Ok(listed)
+            Reader::new(&read)?.listed(&read, which, after, most)
         })
     }
 
@@ -404,27 +361,6 @@ fn known_since(since: Option<&[u8]>, latest: Option<&[u8]>) -> Result<Vec<(Group
     let latest: Option<Identity> = latest.map(decode).transpose()?;
     let groups = latest.map(|identity| identity.groups).unwrap_or_default();
     Ok(groups.into_iter().map(|group| (group, UnixTime::from_secs(0))).collect())
-}
-
-/// Requests as of one instant.
-pub(super) struct Reader {
-    requests: ::redb::ReadOnlyTable<&'static str, &'static [u8]>,
-    steps: ::redb::ReadOnlyTable<(&'static str, u64), &'static [u8]>,
-}
-
-impl Reader {
-    pub(super) fn new(read: &ReadTransaction) -> Result<Self, StoreError> {
-        let requests = read.open_table(REQUESTS).map_err(failed)?;
-        Ok(Self { requests, steps: read.open_table(STEPS).map_err(failed)? })
-    }
-
-    pub(super) fn request(&self, id: &str) -> Result<Option<KeptRequest>, StoreError> {
-        let Some(json) = self.requests.get(id).map_err(failed)? else { return Ok(None) };
-        let request = decode(json.value()).map_err(failed)?;
-        let rows = self.steps.range(steps_of(id)).map_err(failed)?;
-        let steps = rows.map(|row| decode(row.map_err(failed)?.1.value()).map_err(failed)).collect::<Result<_, _>>()?;
-        Ok(Some(KeptRequest { request, steps }))
-    }
 }
 
 fn steps_of(id: &str) -> RangeInclusive<(&str, u64)> {

@@ -145,7 +145,7 @@ async fn a_session_that_ends_between_request_and_record_gets_nothing() {
 
 /// What a failing store does with the call that fails.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(in crate::verbs) enum Fault {
     /// Nothing happened.
     Failed,
     /// It happened, but the answer got lost.
@@ -153,11 +153,11 @@ enum Fault {
 }
 
 /// A store whose call number `at` fails.
-struct Faulty {
-    inner: RedbStore,
-    at: usize,
-    fault: Fault,
-    calls: AtomicUsize,
+pub(in crate::verbs) struct Faulty {
+    pub(in crate::verbs) inner: Arc<dyn Store>,
+    pub(in crate::verbs) at: usize,
+    pub(in crate::verbs) fault: Fault,
+    pub(in crate::verbs) calls: AtomicUsize,
 }
 
 impl Faulty {
@@ -175,7 +175,7 @@ impl Faulty {
 #[async_trait]
 impl Requests for Faulty {
     async fn file_request(&self, r: Request, i: Option<Idempotency>, e: Entry) -> Result<Filed, StoreError> {
-        self.inner.file_request(r, i, e).await
+        self.run(self.inner.file_request(r, i, e)).await
     }
     async fn filed_with(
         &self,
@@ -200,7 +200,7 @@ impl Requests for Faulty {
         self.run(self.inner.extensions_of(id)).await
     }
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, e: Entry) -> Result<Stepped, StoreError> {
-        self.inner.add_step(id, seen, step, e).await
+        self.run(self.inner.add_step(id, seen, step, e)).await
     }
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError> {
         self.run(self.inner.last_expiry(id)).await
@@ -331,7 +331,7 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
         for fault in [Fault::Failed, Fault::FailedButPersisted] {
             for at in 0..13 {
                 let home = tempfile::tempdir().unwrap();
-                let inner = RedbStore::open(&home.path().join("store"), &seal()).unwrap();
+                let inner = Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap());
                 let store = Arc::new(Faulty { inner, at, fault, calls: AtomicUsize::new(0) });
                 let stage = Stage::new(Arc::clone(&store) as _);
                 stage.login(1, "ann").await;
@@ -348,7 +348,7 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
                         }
                     }
                 }
-                let all = entries(&store.inner).await;
+                let all = entries(&*store.inner).await;
                 let recorded: Vec<u64> = all.iter().filter_map(|entry| entry["serial"].as_u64()).collect();
                 assert!(released.iter().all(|serial| recorded.contains(serial)), "I1 at call {at}, {fault:?}");
                 assert!(target == "deploy@web-1" || released.is_empty());

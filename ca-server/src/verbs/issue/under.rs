@@ -11,7 +11,7 @@ use crate::{
         case::{self, Case, not_found},
     },
 };
-use policy::{Ask, Decision, Grant, Now, RequestId, Stage, Step, UnixTime, What};
+use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Stage, Step, UnixTime, What};
 
 /// The most of the caller's latest requests that are looked at, so many at a time.
 const PAGES: usize = 4;
@@ -50,7 +50,8 @@ pub(super) async fn named(
 }
 
 /// The grant under whichever of the caller's requests covers the target: one in use before one that is not, so that no
-/// clock is started without need; then the latest. `no` is the answer where none does.
+/// clock is started without need; then the latest. Where none does the answer is what the one that waits still needs, or
+/// `no`.
 pub(super) async fn any(
     app: &App,
     caller: &Caller,
@@ -61,7 +62,13 @@ pub(super) async fn any(
 ) -> Result<Found, Refusal> {
     let identity = &caller.session.identity;
     let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
-    let (mut best, mut waits, mut after): (Option<Under>, _, Option<RequestId>) = (None, None, None);
+    let (mut best, mut waits, mut after): (Option<Under>, Option<(Decision, RequestId)>, Option<RequestId>) =
+        Default::default();
+    if let Decision::Denied(denied) = &no
+        && matches!(denied.cause, Cause::UnknownTarget | Cause::EvaluationFailed)
+    {
+        return Ok(Found::No(no, None));
+    }
     for _ in 0..PAGES {
         let kept = app.store.requests(&which, after.as_ref(), PAGE).await?;
         after = kept.last().map(|kept| kept.request.id.clone());
@@ -75,7 +82,7 @@ pub(super) async fn any(
             match decide(loaded, ask, case, now) {
                 Ok(under) if under.active => return Ok(Found::Granted(Box::new(under))),
                 Ok(under) => best = best.or(Some(under)),
-                Err((Decision::NeedsApproval(_), case)) => waits = waits.or(Some(case.request.id)),
+                Err((needs @ Decision::NeedsApproval(_), case)) => waits = waits.or(Some((needs, case.request.id))),
                 Err(_) => {}
             }
         }
@@ -83,7 +90,11 @@ pub(super) async fn any(
             break;
         }
     }
-    Ok(best.map_or(Found::No(no, waits), |under| Found::Granted(Box::new(under))))
+    Ok(match (best, waits) {
+        (Some(under), _) => Found::Granted(Box::new(under)),
+        (None, Some((needs, id))) => Found::No(needs, Some(id)),
+        (None, None) => Found::No(no, None),
+    })
 }
 
 #[expect(clippy::result_large_err, reason = "a no is as usual as a yes here")]

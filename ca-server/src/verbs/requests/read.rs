@@ -2,6 +2,7 @@
 
 use super::{
     before,
+    filter::Filter,
     view::{self, Shown, shown},
 };
 use crate::{
@@ -24,8 +25,8 @@ use tokio::time::{Instant, timeout};
 pub const MOST_WAIT: Duration = Duration::from_secs(60);
 /// The longest page.
 pub const MOST_LISTED: usize = 100;
-/// The most requests that are looked at to find those that one may review.
-const MOST_LOOKED_AT: usize = 500;
+/// The most requests that are looked at to find those that are wanted.
+const MOST_LOOKED_AT: usize = 250;
 /// After so many others get their turn.
 const STRIDE: usize = 16;
 
@@ -115,6 +116,8 @@ pub struct Page {
     pub after: Option<RequestId>,
     /// So many, 1 to [`MOST_LISTED`].
     pub limit: usize,
+    /// These alone.
+    pub only: Filter,
 }
 
 /// A page of requests, newest first.
@@ -130,7 +133,7 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
         View::Unreviewed => Which::Unreviewed,
         View::All if oversees(&app.policies.current().policies, caller, now) => {
             note_reading(app, caller, None).await?;
-            Which::All
+            page.only.words().into_iter().next().map_or(Which::All, Which::With)
         }
         View::All => {
             return Err(Refusal::new(Code::Denied, "only those who may audit or administer see all requests")
@@ -146,8 +149,11 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
         for kept in kept {
             after = Some(kept.request.id.clone());
             looked_at += 1;
-            let case = Case::of(app, kept).await?;
-            listed.requests.extend(row(app, caller, view, &case, now));
+            if page.only.takes(&kept) {
+                let case = Case::of(app, kept).await?;
+                let row = row(app, caller, view, &case, now).filter(|row| page.only.takes_stage(&row.stage));
+                listed.requests.extend(row);
+            }
             if looked_at % STRIDE == 0 {
                 tokio::task::yield_now().await;
             }

@@ -1,10 +1,13 @@
 //! The life of a request, through every verb that touches it.
 
 mod attacks;
+mod clock;
+mod faults;
 mod frozen;
 mod glass;
 mod life;
 mod lists;
+mod races;
 mod revoked;
 mod waits;
 
@@ -13,7 +16,7 @@ use crate::{
     clock::Clock as _,
     fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
     refusal::Refusal,
-    store::memory::MemoryStore,
+    store::{Store, memory::MemoryStore, redb::RedbStore},
     verbs::{ends, issue::issue, requests, reviews},
 };
 use api::{ApproveRequest, CertificateResponse, Code, DenyRequest, EndRequest, FileRequest, RequestBody};
@@ -28,8 +31,9 @@ const JOE: u8 = 4;
 const AUDREY: u8 = 5;
 const ADA: u8 = 6;
 const BEA: u8 = 7;
+const KIM: u8 = 8;
 
-/// A house in which Ann (ops) may ask for root, Lea and Sam (leads) may approve, Audrey audits, Ada and Bea
+/// A house in which Ann (ops) may ask for root, Lea, Sam and Kim (leads) may approve, Audrey audits, Ada and Bea
 /// administer, and Joe is nobody in particular.
 struct House(Stage);
 
@@ -81,8 +85,15 @@ impl House {
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
-        let more = format!("{more}{further}");
-        let stage = Stage::with(Arc::new(MemoryStore::new(crate::fixture::seal())), &format!("{POLICY}{more}"));
+        Self::under(&format!("{POLICY}{more}{further}")).await
+    }
+
+    async fn under(policy: &str) -> Self {
+        Self::on(Arc::new(MemoryStore::new(crate::fixture::seal())), policy).await
+    }
+
+    async fn on(store: Arc<dyn Store>, policy: &str) -> Self {
+        let stage = Stage::with(store, policy);
         let people = [
             (ANN, "ann", "ops"),
             (LEA, "lea", "leads"),
@@ -90,6 +101,7 @@ impl House {
             (JOE, "joe", "ops"),
             (AUDREY, "audrey", "auditors"),
             (ADA, "ada", "admins"),
+            (KIM, "kim", "leads"),
             (BEA, "bea", "admins"),
         ];
         for (n, subject, group) in people {
@@ -174,6 +186,53 @@ impl House {
         codes.filter_map(|entry| entry["code"].as_str().map(str::to_owned)).collect()
     }
 }
+
+/// An empty store of each kind, by name. What must hold on all backends is tried on each of these.
+fn stores(home: &std::path::Path) -> Vec<(&'static str, Arc<dyn Store>)> {
+    let seal = crate::fixture::seal;
+    vec![
+        ("memory", Arc::new(MemoryStore::new(seal()))),
+        ("redb", Arc::new(RedbStore::open(&home.join("store.redb"), &seal()).unwrap())),
+    ]
+}
+
+/// What must be true of a log in which nothing went wrong, whoever raced whom: it is in the order of the commits.
+///
+/// Never a certificate under a request before two different people had approved it and its first use is on record, or after
+/// anything had ended it; one first use; one end.
+fn in_order(entries: &[Value], body: &RequestBody) {
+    let id = id(body);
+    let (mut approved, mut claimed, mut ended, mut issued) = (std::collections::BTreeSet::new(), 0, 0, 0);
+    for entry in entries {
+        let ours = entry["id"] == id || entry["under"] == id;
+        match entry["code"].as_str().filter(|_| ours) {
+            Some("request.approved") => {
+                assert!(approved.insert(entry["actor"]["subject"].to_string()), "twice: {entry}");
+            }
+            Some("request.claimed") => {
+                claimed += 1;
+                assert!(approved.len() >= 2 && ended == 0, "claimed without quorum or after an end: {entries:#?}");
+            }
+            Some("certificate.issued") => {
+                issued += 1;
+                assert!(claimed == 1 && ended == 0, "issued before the first use or after an end: {entries:#?}");
+            }
+            Some(code) if ENDS.contains(&code) => ended += 1,
+            _ => {}
+        }
+    }
+    assert!(claimed <= 1 && ended <= 1 && claimed == issued.min(1), "{claimed} {ended} {issued}: {entries:#?}");
+}
+
+const ENDS: [&str; 7] = [
+    "request.denied",
+    "request.cancelled",
+    "grant.ended",
+    "request.expired",
+    "request.unclaimed",
+    "request.emptied",
+    "grant.finished",
+];
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(outcome: Result<T, Refusal>, code: Code) -> Refusal {

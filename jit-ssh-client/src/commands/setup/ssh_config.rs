@@ -59,7 +59,7 @@ fn block(names: &str, target: &Target, certificate: &str, program: &str) -> Stri
     let mut block = String::new();
     let _infallible = write!(
         block,
-        "\nMatch final originalhost {names} user {account} exec \"{program} ensure --quiet {target}\"\n    \
+        "\nMatch final originalhost {names} user {account} exec \"{program} ensure --quiet --ask {target}\"\n    \
          IdentityFile {certificate}\n    IdentitiesOnly yes\n"
     );
     block

@@ -78,12 +78,12 @@ fn stock_ssh_asks_for_the_right_target() {
     let certificate = scene.certs.path(&"deploy@web-1".parse::<Target>().unwrap()).display().to_string();
     for args in [&["web-1"][..], &["deploy@www"], &["-l", "deploy", "www"], &["deploy@WEB-1"]] {
         let (config, calls) = scene.asked(args);
-        assert_eq!(calls, "ensure --quiet deploy@web-1\n", "{args:?}");
+        assert_eq!(calls, "ensure --quiet --ask deploy@web-1\n", "{args:?}");
         assert!(config.contains(&format!("identityfile {certificate}\n")), "{args:?}: {config}");
         assert!(config.contains("identitiesonly yes\n"), "{args:?}");
     }
     let (_, calls) = scene.asked(&["ops@corp.example@web-1"]);
-    assert_eq!(calls, "ensure --quiet ops@corp.example@web-1\n");
+    assert_eq!(calls, "ensure --quiet --ask ops@corp.example@web-1\n");
 }
 
 /// Asked of stock ssh, because it settles some words before `Match final` and some not.
@@ -146,7 +146,7 @@ fn where_we_say_no_ssh_goes_on_as_if_we_were_not_there() {
     let scene = scene(3);
     scene.set_up("Host *\n    IdentityFile ~/.ssh/mine\n");
     let (config, calls) = scene.asked(&["deploy@web-1"]);
-    assert_eq!(calls, "ensure --quiet deploy@web-1\n");
+    assert_eq!(calls, "ensure --quiet --ask deploy@web-1\n");
     assert!(config.contains("identitiesonly no\n") && config.contains("identityfile ~/.ssh/mine\n"));
     assert!(!config.contains("cert.pub"));
 }

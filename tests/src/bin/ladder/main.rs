@@ -1,5 +1,6 @@
 //! The ladder: how fast each step of an issue is, as a ratio of raw Ed25519 signatures on the same cores in the same run.
-//! `./x bench` builds and runs it; `--quick` takes seconds and is good for a comparison only.
+//! `./x bench` builds and runs it; `--quick` takes seconds and is good for a comparison only; `--store postgres` climbs (c) and
+//! (d) once more on PostgreSQL and says how it stands to the file.
 
 mod audit;
 mod certificate;
@@ -7,6 +8,7 @@ mod client;
 mod decision;
 mod load;
 mod measure;
+mod postgres;
 mod raw;
 mod report;
 mod server;
@@ -20,11 +22,14 @@ use std::path::PathBuf;
 
 fn main() -> Result<()> {
     let (mut effort, mut rungs) = (Effort::full(), String::from("abcdef"));
-    for argument in std::env::args().skip(1) {
+    let mut postgres = false;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--store" if arguments.next().as_deref() == Some("postgres") => postgres = true,
             "--quick" => effort = Effort::quick(),
             some if some.bytes().all(|rung| b"abcdef".contains(&rung)) => rungs = argument,
-            _ => bail!("usage: ladder [--quick] [RUNGS], for example `ladder --quick ac`"),
+            _ => bail!("usage: ladder [--quick] [--store postgres] [RUNGS], for example `ladder --quick ac`"),
         }
     }
     // On a real disk: a commit on tmpfs costs nothing and says nothing.
@@ -46,6 +51,10 @@ fn main() -> Result<()> {
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;
+    }
+    if postgres {
+        postgres::climb(&effort, &rungs, &beside, place.path(), &mut report)?;
+        report.raw(raw::signatures_per_second(&effort)?);
     }
     if !rungs.contains(['d', 'e']) {
         report.print();

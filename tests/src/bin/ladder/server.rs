@@ -25,7 +25,7 @@ pub fn climb(effort: &Effort, programs: &Path, place: &Path, report: &mut Report
     runtime.block_on(async {
         let home = place.join("server");
         let people: Vec<Arc<Person>> = (0..64).map(|n| Arc::new(Person::new(n))).collect();
-        install(&home)?;
+        install(&home, "")?;
         {
             let store =
                 RedbStore::open(&home.join("jit-ssh.redb"), &stage::seal(CaKey::load(&home.join("keys/log"), None)?)?)?;
@@ -61,7 +61,8 @@ pub fn climb(effort: &Effort, programs: &Path, place: &Path, report: &mut Report
 }
 
 /// What `ca-server init` would leave, with 100 policies and bounds that do not bind.
-fn install(home: &Path) -> Result<()> {
+/// `store` is the section of the configuration.
+pub fn install(home: &Path, store: &str) -> Result<()> {
     let policy = home.join("policy");
     fs::create_dir_all(&policy)?;
     custody::generate(&home.join("keys"), None)?;
@@ -71,19 +72,21 @@ fn install(home: &Path) -> Result<()> {
     }
     let config = format!(
         "audience = \"{AUDIENCE}\"\n[listen]\naddress = \"127.0.0.1:0\"\nops = \"127.0.0.1:0\"\n[limits]\n\
-         requests_per_second = 1000000\nrequest_burst = 1000000\n"
+         requests_per_second = 1000000\nrequest_burst = 1000000\n{store}"
     );
     fs::write(home.join("config.toml"), config)?;
     Ok(())
 }
 
-struct Server {
+/// A server that runs until it is dropped.
+pub struct Server {
     process: Child,
-    address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Server {
-    fn start(programs: &Path, home: &Path) -> Result<Self> {
+    pub fn start(programs: &Path, home: &Path) -> Result<Self> {
         let log = File::create(home.join("log"))?;
         let mut process = Command::new(programs.join("ca-server"))
             .args(["run", "--config"])

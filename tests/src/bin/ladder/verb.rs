@@ -13,7 +13,7 @@ use ca_server::{
     custody::CaKey,
     oidc::Issuers,
     policies::LivePolicies,
-    store::redb::RedbStore,
+    store::{Store, redb::RedbStore},
     verbs::{authenticate::authenticate, issue::issue, refusals::Refusals, replay::Replay},
 };
 use policy::Seconds;
@@ -22,7 +22,8 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Instant};
 pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores()).enable_all().build()?;
     runtime.block_on(async {
-        let app = Arc::new(app(&place.join("verb.redb"))?);
+        let store = RedbStore::open(&place.join("verb.redb"), &stage::seal(CaKey::from_seed([5; 32].into()))?)?;
+        let app = Arc::new(app(Arc::new(store))?);
         let people: Vec<Arc<Person>> = (0..64).map(|n| Arc::new(Person::new(n))).collect();
         for person in &people {
             person.log_in(&*app.store).await?;
@@ -38,14 +39,15 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
     })
 }
 
-fn app(store: &Path) -> Result<App> {
+/// What the verb works with, around any store.
+pub fn app(store: Arc<dyn Store>) -> Result<App> {
     let clock: Arc<dyn ca_server::clock::Clock> = Arc::new(SystemClock);
     Ok(App {
         sinks: ca_server::sinks::Sinks::default(),
         audience: AUDIENCE.to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
-        store: Arc::new(RedbStore::open(store, &stage::seal(CaKey::from_seed([5; 32].into()))?)?),
+        store,
         krl: ca_server::verbs::krl::Lists::new(
             CaKey::from_seed([7; 32].into()).public().clone(),
             CaKey::from_seed([4; 32].into()),
@@ -62,7 +64,7 @@ fn app(store: &Path) -> Result<App> {
 }
 
 /// Certificates a second, and how many.
-async fn run(app: &Arc<App>, people: &[Arc<Person>], requests: usize, fresh: bool) -> Result<(f64, usize)> {
+pub async fn run(app: &Arc<App>, people: &[Arc<Person>], requests: usize, fresh: bool) -> Result<(f64, usize)> {
     let mut callers = Vec::new();
     // Signed beforehand: what is measured is the server's part. The window for signed requests is a minute.
     let each = requests / people.len().max(3);

@@ -68,10 +68,26 @@ async fn queries_headers_and_ids_that_mean_nothing_are_refused() {
         let answer = house.send("GET", &format!("{path}?{query}"), b"").await;
         assert_eq!(refusal(answer).await.1, Code::BadRequest, "{query}");
     }
-    for query in ["view=none", "limit=0", "limit=101", "limit=x", "after=x", "after=s-00112233445566778899aabb", "a=b"]
-    {
+    for query in [
+        "view=none",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "after=x",
+        "after=s-00112233445566778899aabb",
+        "a=b",
+        "user=",
+        "user=%ff",
+        "host=*",
+        "ticket=",
+        "stage=Over",
+    ] {
         let answer = house.send("GET", &format!("/v1/requests?{query}"), b"").await;
         assert_eq!(refusal(answer).await.1, Code::BadRequest, "{query}");
+    }
+    for query in ["user=ann@example.com", "user=a%2Bb%7Cc", "host=web-1&stage=open", "ticket=OPS-1&view=mine"] {
+        let answer = house.send("GET", &format!("/v1/requests?{query}"), b"").await;
+        assert_eq!(answer.status(), StatusCode::OK, "{query}");
     }
     for path in
         ["/v1/requests/r-00112233445566778899aabb", "/v1/requests/x", "/v1/requests/x/y", "/v1/requests//cancel"]

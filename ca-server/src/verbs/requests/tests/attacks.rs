@@ -54,11 +54,42 @@ async fn c1_a_reviewer_who_lost_the_group_after_the_click_counts_no_longer() {
     refused(house.issue_under(ANN, "root@web-1", &body).await, Code::NeedsApproval);
     assert!(matches!(&house.stage(&body).await, Where::Pending { needs, .. } if needs[0].have == 1));
     refused(house.approve(30, &body).await, Code::Denied);
-    house.0.login_as(31, person("kim", "leads")).await;
-    house.approve(31, &body).await.unwrap();
+    house.approve(KIM, &body).await.unwrap();
     house.issue(ANN, "root@web-1").await.unwrap();
     house.0.login_as(32, person("kim", "ops")).await;
     refused(house.issue(ANN, "root@web-1").await, Code::NeedsApproval);
+}
+
+#[tokio::test]
+async fn c1_who_joined_the_group_after_the_filing_does_not_approve() {
+    let house = House::new().await;
+    let body = house.filed().await;
+    house.pass(60);
+    // Joe is made a lead, and somebody nobody has seen before is one: both only now, as far as anybody knows.
+    house.0.login_as(50, person("joe", "leads")).await;
+    house.0.login_as(51, person("new", "leads")).await;
+    for n in [50, 51] {
+        let refusal = refused(house.approve(n, &body).await, Code::Denied);
+        assert!(refusal.message.contains("only since after it was filed"), "{refusal:?}");
+        assert!(house.look(n, &body).await.unwrap().body.may_review, "they see it, and may say no");
+    }
+    let refusals = house.codes().await;
+    assert_eq!(refusals.iter().filter(|code| *code == "request.refused").count(), 2, "who tries is on record");
+    house.approve(LEA, &body).await.unwrap();
+    assert!(matches!(&house.stage(&body).await, Where::Pending { needs, .. } if needs[0].have == 1));
+    // Of what is filed from now on they are approvers like any other.
+    let next = house.filed().await;
+    house.approve(50, &next).await.unwrap();
+    house.approve(51, &next).await.unwrap();
+    house.issue_under(ANN, "root@web-1", &next).await.unwrap();
+    // Whoever left and came back is new: what they approved before is approved by nobody any more.
+    house.approve(SAM, &body).await.unwrap();
+    house.issue_under(ANN, "root@web-1", &body).await.unwrap();
+    house.0.login_as(52, person("sam", "ops")).await;
+    house.0.login_as(53, person("sam", "leads")).await;
+    refused(house.issue_under(ANN, "root@web-1", &body).await, Code::NeedsApproval);
+    house.deny(50, &body).await.unwrap();
+    assert!(is_over(&house.stage(&body).await, Over::Denied));
 }
 
 #[tokio::test]

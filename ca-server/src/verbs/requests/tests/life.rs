@@ -201,3 +201,59 @@ async fn grants_add_to_each_other() {
     house.end(ANN, &used, EndReason::Done).await.unwrap();
     assert_eq!(Some(house.issue(ANN, "root@web-1").await.unwrap().grant), other.grant);
 }
+
+/// What the standing rules lack, a request may have brought.
+#[tokio::test]
+async fn an_approved_request_serves_whoever_says_no_more() {
+    let policy = r#"
+        @id("root") @approvals("1") @reason("required") @ticket("required")
+        permit (principal in Group::"ops", action == Action::"connect", resource is Account) when { resource.name == "root" };
+        @id("ticketed")
+        permit (principal in Group::"ops", action == Action::"connect", resource is Account)
+        when { resource.name == "deploy" && context has ticket };
+        @id("approvers") permit (principal in Group::"leads", action == Action::"approve", resource is Request);
+    "#;
+    let house = House::under(policy).await;
+    let no = refused(house.issue(ANN, "root@web-1").await, Code::Denied);
+    assert_eq!(no.decision.unwrap().cause, Some(policy::Cause::TermsUnmet));
+    let asked = FileRequest { ticket: Some("OPS-7".parse().unwrap()), ..ask(&["root@web-1"]) };
+    let body = house.file(ANN, asked).await.unwrap();
+    let waits = refused(house.issue(ANN, "root@web-1").await, Code::NeedsApproval);
+    assert!(waits.hint.unwrap().contains(id(&body)), "it names what waits");
+    house.approve(LEA, &body).await.unwrap();
+    let issued = house.issue(ANN, "root@web-1").await.unwrap();
+    assert_eq!(Some(issued.grant), body.grant);
+    house.end(ANN, &body, EndReason::Done).await.unwrap();
+    refused(house.issue(ANN, "root@web-1").await, Code::Denied);
+    // And what no permit at all would match today.
+    refused(house.issue(ANN, "deploy@web-1").await, Code::Denied);
+    let start = Some(policy::UnixTime::from_secs(now() + 60));
+    let asked = FileRequest { ticket: Some("OPS-8".parse().unwrap()), start, ..ask(&["deploy@web-1"]) };
+    let body = house.file(ANN, asked).await.unwrap();
+    house.pass(60);
+    assert_eq!(Some(house.issue(ANN, "deploy@web-1").await.unwrap().grant), body.grant);
+}
+
+#[tokio::test]
+async fn grants_add_to_standing_access_and_none_drops_another() {
+    let house = House::new().await;
+    let standing = house.issue(ANN, "deploy@web-1").await.unwrap();
+    let both = house.file(ANN, ask(&["deploy@web-1", "root@web-1"])).await.unwrap();
+    let other = house.file(ANN, ask(&["root@web-2"])).await.unwrap();
+    for body in [&both, &other] {
+        house.approve(LEA, body).await.unwrap();
+        house.approve(SAM, body).await.unwrap();
+    }
+    let again = house.issue(ANN, "deploy@web-1").await.unwrap();
+    assert_ne!(again.grant, standing.grant);
+    assert_ne!(Some(&again.grant), both.grant.as_ref(), "what one has anyway starts no clock");
+    assert!(matches!(house.stage(&both).await, Where::Claimable { .. }));
+    let (one, two) = (house.issue(ANN, "root@web-1").await.unwrap(), house.issue(ANN, "root@web-2").await.unwrap());
+    assert_eq!((Some(one.grant), Some(two.grant)), (both.grant.clone(), other.grant.clone()));
+    // One ends; all else is as it was.
+    house.end(ANN, &both, EndReason::Done).await.unwrap();
+    refused(house.issue(ANN, "root@web-1").await, Code::NeedsApproval);
+    house.issue(ANN, "root@web-2").await.unwrap();
+    house.issue(ANN, "deploy@web-1").await.unwrap();
+    assert!(matches!(house.stage(&other).await, Where::Active { .. }));
+}

@@ -1,9 +1,9 @@
 use super::*;
-use crate::verbs::requests::{MOST_LISTED, Page, View, list};
+use crate::verbs::requests::{Filter, MOST_LISTED, Page, View, Wanted, list};
 use policy::RequestId;
 
 async fn listed(house: &House, n: u8, view: View, after: Option<RequestId>, limit: usize) -> api::RequestsResponse {
-    list(&house.0.app, &house.0.caller(n).await, view, Page { after, limit }).await.unwrap()
+    list(&house.0.app, &house.0.caller(n).await, view, Page { after, limit, only: Filter::default() }).await.unwrap()
 }
 
 fn ids(listed: &api::RequestsResponse) -> Vec<RequestId> {
@@ -51,7 +51,7 @@ async fn all_are_for_those_who_audit_and_their_reading_is_on_record() {
     let house = House::new().await;
     let body = house.filed().await;
     for n in [ANN, LEA, JOE] {
-        let page = Page { after: None, limit: 9 };
+        let page = Page { after: None, limit: 9, only: Filter::default() };
         refused(list(&house.0.app, &house.0.caller(n).await, View::All, page).await, Code::Denied);
     }
     let before = house.entries().await.len();
@@ -102,4 +102,46 @@ async fn a_key_files_once() {
     }
     let Outcome::AsBefore(again) = file(ANN, ask(&["root@web-1"]), "k-1").await.unwrap() else { panic!("before") };
     assert!(is_over(&again.body.stage, Over::Cancelled));
+}
+
+#[tokio::test]
+async fn a_list_is_searched() {
+    let house = House::new().await;
+    let joes = house.file(JOE, ask(&["root@web-1"])).await.unwrap();
+    house.pass(1);
+    let ticket = FileRequest { ticket: Some("OPS-7".parse().unwrap()), ..ask(&["root@web-1"]) };
+    let with_ticket = house.file(ANN, ticket).await.unwrap();
+    house.pass(1);
+    let given_up = house.filed().await;
+    house.cancel(ANN, &given_up).await.unwrap();
+    let id = |body: &RequestBody| body.id.clone().unwrap();
+    let all = [id(&given_up), id(&with_ticket), id(&joes)];
+    let found = async |n, view, only| {
+        let page = Page { after: None, limit: 9, only };
+        ids(&list(&house.0.app, &house.0.caller(n).await, view, page).await.unwrap())
+    };
+    let user = |name: &str| Filter { user: Some(name.to_owned()), ..Filter::default() };
+    let stage = |name: &str| Filter { stage: Wanted::named(name), ..Filter::default() };
+    let host = |name: &str| Filter { host: Some(name.parse().unwrap()), ..Filter::default() };
+    let ticket = |name: &str| Filter { ticket: Some(name.parse().unwrap()), ..Filter::default() };
+    for (only, expected) in [
+        (Filter::default(), &all[..]),
+        (user("ANN@example.com"), &all[..2]),
+        (user("joe"), &all[2..]),
+        (user("jo"), &[]),
+        (host("web-1"), &all[..]),
+        (host("db-1"), &[]),
+        (ticket("ops-7"), &all[1..2]),
+        (stage("cancelled"), &all[..1]),
+        (stage("over"), &all[..1]),
+        (stage("open"), &all[1..]),
+        (stage("pending"), &all[1..]),
+        (Filter { stage: Wanted::named("open"), ..user("ann") }, &all[1..2]),
+        (Filter { user: Some("joe".to_owned()), ..ticket("OPS-7") }, &[]),
+    ] {
+        assert_eq!(found(AUDREY, View::All, only.clone()).await, expected, "{only:?}");
+    }
+    assert_eq!(found(ANN, View::Mine, user("joe")).await, [], "a filter shows nobody more");
+    assert_eq!(found(ANN, View::Mine, host("web-1")).await, all[..2]);
+    assert_eq!(found(LEA, View::Review, user("joe")).await, all[2..]);
 }

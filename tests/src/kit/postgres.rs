@@ -1,0 +1,178 @@
+//! A PostgreSQL server of the tests' own: one for each test process, one database for each test, gone with the process.
+//!
+//! The tests of ca-server take this very file into theirs, so it names nothing of ours.
+
+use anyhow::{Context as _, Result, ensure};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+/// Ends the server, and its directory with it, once standard input closes: when the test process is gone, however it went.
+const WATCH: &str = r#"home=$1; shift; "$@" </dev/null & server=$!
+read -r _never; kill -QUIT "$server"; wait "$server"; rm -rf "$home""#;
+
+/// A server that runs.
+pub struct Cluster {
+    /// Where its Unix socket, its certificate (`server.crt`) and its data are.
+    pub home: PathBuf,
+    /// Its port, on 127.0.0.1 and of the socket.
+    pub port: u16,
+    bin: PathBuf,
+}
+
+impl Cluster {
+    /// The server of this process; the first who asks starts it.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed or does not start.
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
+        let shared =
+            SHARED.get_or_init(|| Self::start(&std::env::temp_dir(), false).map_err(|error| format!("{error:#}")));
+        shared.as_ref().map_err(|error| anyhow::anyhow!("no PostgreSQL for the tests: {error}"))
+    }
+
+    /// Starts a server that keeps its data `under` that directory; one that is not `durable` spares the disk. It logs in
+    /// anybody as anybody through its socket and in plain on 127.0.0.1; by TLS it asks for a password.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed or does not start.
+    pub fn start(under: &Path, durable: bool) -> Result<Self> {
+        let bin = programs()?;
+        let home = tempfile::Builder::new().prefix("jit-ssh-pg-").tempdir_in(under)?.keep();
+        let account = account()?;
+        if let Some((user, group)) = account {
+            chown(&home, Some(user), Some(group))?;
+        }
+        let program = |name: &Path| {
+            let mut command = Command::new(name);
+            command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
+            if let Some((user, group)) = account {
+                command.uid(user).gid(group);
+            }
+            command
+        };
+        let data = home.join("data");
+        let mut made = program(&bin.join("initdb"));
+        made.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        done(&mut made)?;
+        let mut certified = program(Path::new("openssl"));
+        certified.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        certified.args(["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]);
+        certified.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        certified.arg("-keyout").arg(home.join("server.key")).arg("-out").arg(home.join("server.crt"));
+        done(&mut certified)?;
+        fs::write(
+            data.join("pg_hba.conf"),
+            "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+        )?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut server = program(Path::new("sh"));
+        server.args(["-c", WATCH, "sh"]).arg(&home).arg(bin.join("postgres")).arg("-D").arg(&data);
+        server.arg("-p").arg(port.to_string()).arg("-k").arg(&home).args(["-h", "127.0.0.1"]);
+        let (crt, key) = (home.join("server.crt"), home.join("server.key"));
+        for setting in [
+            format!("fsync={}", if durable { "on" } else { "off" }),
+            format!("full_page_writes={}", if durable { "on" } else { "off" }),
+            "max_connections=300".to_owned(),
+            "log_min_messages=warning".to_owned(),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", crt.display()),
+            format!("ssl_key_file={}", key.display()),
+        ] {
+            server.arg("-c").arg(setting);
+        }
+        // A process group of its own: Ctrl-C at the tests must not race with the end of the watch.
+        let mut child = server.process_group(0).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        // Held open for as long as this process lives.
+        std::mem::forget(child.stdin.take());
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let mut said = String::new();
+        loop {
+            let line = lines.next().with_context(|| format!("PostgreSQL did not start:\n{said}"))??;
+            if line.contains("ready to accept connections") {
+                break;
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(drop);
+            child.wait()
+        });
+        Ok(Self { home, port, bin })
+    }
+
+    /// A new, empty database; its name.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn database(&self) -> Result<String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.psql("postgres", &format!("CREATE DATABASE {name}"))?;
+        Ok(name)
+    }
+
+    /// What `psql` prints of the answer to `sql`, as the superuser.
+    ///
+    /// # Errors
+    /// If the database refuses it.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-p"]);
+        psql.arg(self.port.to_string()).arg("-h").arg(&self.home).stdin(Stdio::piped());
+        psql.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = psql.spawn().context("psql")?;
+        running.stdin.take().context("no standard input")?.write_all(sql.as_bytes())?;
+        let ended = running.wait_with_output()?;
+        ensure!(ended.status.success(), "{sql}: {}", String::from_utf8_lossy(&ended.stderr));
+        Ok(String::from_utf8_lossy(&ended.stdout).trim().to_owned())
+    }
+}
+
+/// Where the newest PostgreSQL's programs are: Debian keeps them out of the path.
+fn programs() -> Result<PathBuf> {
+    let version = |path: &PathBuf| {
+        let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        name.parse::<u32>().unwrap_or(0)
+    };
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|found| found.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut all: Vec<PathBuf> = std::env::split_paths(&path).chain(debian).collect();
+    all.retain(|directory| directory.join("initdb").exists() && directory.join("postgres").exists());
+    all.sort_by_key(version);
+    all.pop().context("install it (`./x test` does)")
+}
+
+/// PostgreSQL does not run as root: then it is an account that owns nothing here.
+fn account() -> Result<Option<(u32, u32)>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let numbers = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    let found = numbers("postgres").or_else(|| numbers("nobody"));
+    found.map(Some).context("there is neither an account postgres nor nobody")
+}
+
+fn done(command: &mut Command) -> Result<()> {
+    let ended = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    Ok(())
+}
