@@ -6,6 +6,7 @@ mod audit;
 mod certificate;
 mod client;
 mod decision;
+mod krl;
 mod load;
 mod measure;
 mod postgres;
@@ -21,14 +22,14 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdef"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefk"));
     let mut postgres = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--store" if arguments.next().as_deref() == Some("postgres") => postgres = true,
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcdef".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdefk".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [--store postgres] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -51,6 +52,9 @@ fn main() -> Result<()> {
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;
+    }
+    if rungs.contains('k') {
+        krl::climb(place.path(), &mut report)?;
     }
     if postgres {
         postgres::climb(&effort, &rungs, &beside, place.path(), &mut report)?;
