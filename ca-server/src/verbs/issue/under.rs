@@ -75,7 +75,8 @@ pub(super) async fn any(
         let whole = kept.len() == PAGE;
         for kept in kept {
             let case = Case::of(app, kept).await?;
-            if case.ending().is_some() {
+            // Behind broken glass nobody comes by chance: only who names it.
+            if case.ending().is_some() || case.request.break_glass.is_some() {
                 continue;
             }
             match decide(loaded, ask, case, now) {
@@ -130,7 +131,9 @@ impl Under {
             until: self.grant.end(),
             source: caller.origin.source,
         };
-        let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+        let notify = &self.grant.terms().notify;
+        let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify);
+        let entry = entry.map_err(Refusal::internal)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what: What::Claimed };
         Ok(self.case.claim(Some((step, entry)), expires))
     }
