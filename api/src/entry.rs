@@ -3,7 +3,7 @@
 
 use policy::{
     Approval, Email, EndReason, GrantId, Identity, Issuer, Kind, Now, PolicyId, Reason, Request, RequestId, Seconds,
-    Serial, SessionId, Subject, Target, Ticket, UnixTime,
+    Serial, SessionId, Subject, Target, Ticket, UnixTime, Verdict,
 };
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -131,6 +131,19 @@ pub enum Fact {
         /// In somebody's words.
         #[serde(default)]
         reason: Option<Reason>,
+    },
+    /// Somebody looked at emergency access after the fact.
+    #[serde(rename = "break-glass.reviewed")]
+    Reviewed {
+        /// The step.
+        #[serde(flatten)]
+        step: Step,
+        /// The digest that was reviewed, hex.
+        digest: String,
+        /// What they found.
+        verdict: Verdict,
+        /// In their words.
+        reason: Reason,
     },
     /// Anything else.
     #[serde(other)]
@@ -317,7 +330,8 @@ impl Fact {
             | Self::Denied { step, .. }
             | Self::Cancelled { step }
             | Self::Claimed { step, .. }
-            | Self::Ended { step, .. } => Some(step),
+            | Self::Ended { step, .. }
+            | Self::Reviewed { step, .. } => Some(step),
             _ => None,
         }
     }

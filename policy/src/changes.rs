@@ -212,7 +212,10 @@ mod tests {
             ]
         );
         assert_eq!(parts[3].0, "conditions");
-        assert!(parts[3].1.unwrap().starts_with("when {") && parts[3].2.unwrap().contains("unless {"), "{parts:?}");
+        assert!(
+            parts[3].1.unwrap().starts_with("when {") && parts[3].2.unwrap().contains("context.duration"),
+            "{parts:?}"
+        );
         let scope = parts[4].2.unwrap();
         assert!(parts[4].0 == "scope" && scope.contains("Group::\"ops\"") && scope.starts_with("permit"), "{scope}");
         assert!(found.hosts.is_empty());

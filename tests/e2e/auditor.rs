@@ -51,7 +51,8 @@ async fn an_auditor_sees_all_does_nothing_and_is_seen() -> Result<()> {
         let reads = log.iter().filter(|entry| entry["code"] == "record.read" && entry["actor"]["subject"] == "otto");
         reads.filter(|entry| entry.get("id").and_then(Value::as_str) == of).count()
     };
-    assert_eq!((read(None), read(Some(&id))), (1, 1), "a list and a look: {log:#?}");
+    assert_eq!(read(None), 1, "the list: {log:#?}");
+    assert!(read(Some(&id)) >= 1, "the look, and one before each try: {log:#?}");
     let tried = log.iter().filter(|entry| entry["code"] == "request.refused" && entry["actor"]["subject"] == "otto");
     assert!(tried.count() >= 4, "what the auditor tried is on record too: {log:#?}");
     assert!(!log.iter().any(|entry| entry["code"] == "record.read" && entry["actor"]["subject"] == "bob"));

@@ -1,8 +1,11 @@
 //! What is taken before its time, as stock sshd sees it; and what is not issued until two people agree to go on.
 
 use anyhow::{Context as _, Result, ensure};
+use api::{CertificateResponse, Receipt, paths};
 use ca_server::ca::krl::Krl;
 use e2e::kit::{
+    browser::Person,
+    caller::Caller,
     client::Client,
     process::{Finished, run},
     sshd::Sshd,
@@ -35,6 +38,14 @@ async fn said(person: &Client, args: &[&str]) -> Result<Value> {
     let said = person.run(&[&["--json"], args].concat()).await?;
     ensure!(said.code == Some(0), "{args:?}: {said:#?}");
     serde_json::from_str(&said.out).with_context(|| format!("{args:?}: {said:?}"))
+}
+
+/// A person at another machine: the server that they knew is gone.
+async fn again(world: &World, name: &str) -> Result<Client> {
+    let client = world.machine(&format!("{name}-again")).await?;
+    let (login, page) = client.login(Person::LogsIn(name)).await?;
+    ensure!(login.code == Some(0), "{login:#?} {page:#?}");
+    Ok(client)
 }
 
 /// The line that `ca-server init` printed for hosts.
@@ -249,6 +260,35 @@ async fn sshd_reads_a_hundred_thousand() -> Result<()> {
     Ok(())
 }
 
+/// Killed before and after the commit of a revocation: nothing of it is half there, and to say it again completes it.
+#[tokio::test]
+async fn a_revocation_that_a_crash_cut_short_is_completed_by_saying_it_again() -> Result<()> {
+    let mut world = guarded().await?;
+    let lena = Caller::login(&world.server, &world.idp, "lena").await?;
+    let body = json!({ "scope": { "user": { "name": "alice@corp.example" } }, "reason": "laptop stolen" }).to_string();
+    for point in ["store.before-commit", "store.after-commit"] {
+        let home = world.server.stop().await?;
+        world.server = home.start_with_fault(point).await?;
+        let alice = Caller::login(&world.server, &world.idp, "alice").await?;
+        let asked = alice.certificate_body(&world.target())?;
+        let issued: CertificateResponse =
+            alice.ask(&world.server, "POST", paths::CERTIFICATES, &asked).await?.good()?;
+        home.strike()?;
+        ensure!(lena.ask(&world.server, "POST", paths::REVOCATIONS, body.as_bytes()).await.is_err(), "{point}");
+        let home = world.server.died().await.with_context(|| format!("{point} was never reached"))?;
+        home.verify_log(None).await?.success().with_context(|| point)?;
+        world.server = home.start().await.with_context(|| format!("after {point}"))?;
+        let receipt: Receipt = lena.ask(&world.server, "POST", paths::REVOCATIONS, body.as_bytes()).await?.good()?;
+        ensure!(receipt.serials.contains(&issued.serial), "{point}: {receipt:?}");
+        let again = alice.ask(&world.server, "POST", paths::CERTIFICATES, &asked).await?;
+        assert_eq!(again.code(), Some(api::Code::LoginRequired), "{point}: {again:?}");
+        let list = get(&world, "/v1/krl").await?;
+        let serial = issued.serial.get().to_be_bytes();
+        ensure!(list.windows(8).any(|eight| eight == serial), "{point}: not in the list");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn nothing_is_issued_while_it_is_frozen_until_two_people_thaw_it() -> Result<()> {
     let world = guarded().await?;
@@ -281,7 +321,7 @@ async fn nothing_is_issued_while_it_is_frozen_until_two_people_thaw_it() -> Resu
     }
     // It outlives the server, and people can still log in: how else would they thaw it?
     let world = world.restart_server().await?;
-    let (lena, mona) = (world.person("lena").await?, world.person("mona").await?);
+    let (lena, mona) = (again(&world, "lena").await?, again(&world, "mona").await?);
     let listed = said(&lena, &["freezes"]).await?;
     assert_eq!((&listed["freezes"][0]["id"], &listed["freezes"][0]["reason"]), (&all["id"], &json!("incident")));
     let id = all["id"].as_str().context("no id")?;

@@ -76,7 +76,7 @@ impl Pair {
     }
 
     /// The log as a verifier finds it: one chain, signed.
-    async fn verify(&self, home: &Home) -> Result<()> {
+    async fn verify(home: &Home) -> Result<()> {
         let (config, key) = (home.path("config.toml"), home.log_key().await?);
         let arguments = ["verify", "--config", &config.to_string_lossy(), "--key", &key];
         home.audit(&arguments).await?.success().map(drop)
@@ -155,8 +155,8 @@ async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Resul
     ensure!((200..300).contains(&out.status), "{out:?}");
     assert_eq!(carl.ask(b, "GET", paths::SESSION, b"").await?.code(), Some(Code::LoginRequired));
 
-    pair.verify(&a.home).await?;
-    pair.verify(&b.home).await?;
+    Pair::verify(&a.home).await?;
+    Pair::verify(&b.home).await?;
     let codes = pair.entries()?.iter().map(|entry| serde_json::from_slice(entry)).collect::<Result<Vec<Value>, _>>()?;
     let count = |code: &str| codes.iter().filter(|entry| entry["code"] == code).count();
     assert_eq!((count("server.started"), count("request.approved"), count("request.claimed")), (2, 2, 1));
@@ -202,7 +202,7 @@ async fn whichever_server_dies_wherever_nothing_that_left_is_lost() -> Result<()
         ensure!(two.len() + four.len() == 6, "{point}: the other server stood still");
         released.extend([one, two, three, four].concat());
         let home = pair.a.died().await.with_context(|| format!("{point} was never reached"))?;
-        pair.verify(&home).await.with_context(|| point)?;
+        Pair::verify(&home).await.with_context(|| point)?;
         let entries = pair.entries()?;
         ensure!(entries.starts_with(&former), "{point}: an entry was changed or lost");
         check(&home, &entries, &released, &target).with_context(|| point)?;
@@ -231,7 +231,7 @@ async fn a_server_that_dies_over_an_approval_leaves_it_whole_or_not_at_all() -> 
         home.strike()?;
         ensure!(approve(&lena, &pair.a, &path).await.is_err(), "{point}: nobody lived to answer");
         let home = pair.a.died().await?;
-        pair.verify(&home).await.with_context(|| point)?;
+        Pair::verify(&home).await.with_context(|| point)?;
         assert_eq!(look(&alice, &pair.b, &path).await?.0.steps.len(), steps, "{point}");
         let again = approve(&lena, &pair.b, &path).await?;
         ensure!(again.status == 200 || steps == 1, "{point}: {again:?}");
@@ -245,7 +245,7 @@ async fn a_server_that_dies_over_an_approval_leaves_it_whole_or_not_at_all() -> 
         ensure!(alice.ask(&pair.b, "POST", &format!("{path}/end"), &end).await?.status == 200);
         pair.a = home.start().await?;
     }
-    pair.verify(&pair.b.home).await
+    Pair::verify(&pair.b.home).await
 }
 
 /// The database goes away and comes back; nothing is issued meanwhile, and nobody restarts anything.
@@ -267,7 +267,7 @@ async fn without_its_database_a_server_issues_nothing_and_comes_back_by_itself()
     for server in [&pair.a, &pair.b] {
         certificate(server, &alice, &target).await.context("afterwards")?;
     }
-    pair.verify(&pair.a.home).await
+    Pair::verify(&pair.a.home).await
 }
 
 /// `migrate-store`: login sessions, requests and the log go on where they were.

@@ -5,7 +5,9 @@ use crate::{
     entry::{Certificate, Fact, Filed, Step, Who},
     options,
 };
-use policy::{Ask, Decision, Digest, Grant, Identity, KeyId, Life, Now, Policies, Request, SessionId, What};
+use policy::{
+    Ask, Decision, Digest, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId, UnixTime, What,
+};
 
 /// Decides everything anew. What the entries of an old version do not hold enough for is a doubt; anything else that is missing
 /// or comes out otherwise is a fault.
@@ -62,7 +64,8 @@ fn may_be_filed(record: &Record<'_>, sets: &Sets, filed: &Filed) -> Result<(), N
         return Err(wrong("the requester is not who logged in with that session"));
     }
     for target in &filed.filed.targets {
-        if let Decision::Denied(_) = policy::decide(policies, &ask_of(&filed.filed, target), now) {
+        let decide = if filed.filed.break_glass.is_some() { policy::decide_break_glass } else { policy::decide };
+        if let Decision::Denied(_) = decide(policies, &ask_of(&filed.filed, target), now) {
             return Err(wrong(format!("that policy set refuses {target} to its requester, whoever approves")));
         }
     }
@@ -141,11 +144,13 @@ struct Facts {
     digest: Digest,
     steps: Vec<policy::Step>,
     extensions: Vec<(Request, Digest, Vec<policy::Step>)>,
+    joined: Vec<Joined>,
 }
 
 impl Facts {
     fn of(record: &Record<'_>, id: &policy::RequestId, index: u64, entry: &Certificate) -> Result<Self, No> {
         let mut facts = Self::alone(record, id, index)?;
+        facts.joined = joined(record, index);
         for pinned in entry.pinned.iter().filter(|pinned| pinned.id != *id) {
             let Self { request, digest, steps, .. } = Self::alone(record, &pinned.id, index)?;
             facts.extensions.push((request, digest, steps));
@@ -167,14 +172,32 @@ impl Facts {
             }
             steps.push(taken(record, &entry.fact, step, index)?);
         }
-        Ok(Self { request: filed.filed.clone(), digest, steps, extensions: Vec::new() })
+        Ok(Self { request: filed.filed.clone(), digest, steps, extensions: Vec::new(), joined: Vec::new() })
     }
 
     fn life(&self) -> Life<'_> {
-        let Self { request, digest, steps, extensions } = self;
-        // Who joined a group only after the filing was refused when they approved: the logins that show it are not in a bundle.
-        Life { request, digest: *digest, steps, extensions, joined: &[] }
+        let Self { request, digest, steps, extensions, joined } = self;
+        Life { request, digest: *digest, steps, extensions, joined }
     }
+}
+
+/// Since when people are in their groups, as their logins before the entry `index` tell. A login that is left out of the
+/// bundle makes it later, never sooner, unless it was without the group.
+fn joined(record: &Record<'_>, index: u64) -> Vec<Joined> {
+    let mut all: Vec<Joined> = Vec::new();
+    for (at, login) in record.logins().take_while(|(at, _)| at.index < index) {
+        let Some(identity) = &login.identity else { continue };
+        let theirs = |row: &Joined| (&row.issuer, &row.subject) == (&identity.issuer, &identity.subject);
+        all.retain(|row| !theirs(row) || identity.groups.contains(&row.group));
+        for group in &identity.groups {
+            if !all.iter().any(|row| theirs(row) && row.group == *group) {
+                let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
+                let since = UnixTime::from_secs(at.head.time_ms / 1_000);
+                all.push(Joined { issuer, subject, group: group.clone(), since });
+            }
+        }
+    }
+    all
 }
 
 /// The step as policy judges it: whoever approved, as they were by their last login.
@@ -187,6 +210,7 @@ fn taken(record: &Record<'_>, fact: &Fact, step: &Step, index: u64) -> Result<po
         Fact::Cancelled { .. } => What::Cancelled,
         Fact::Claimed { .. } => What::Claimed,
         Fact::Ended { why, reason, .. } => What::Ended { why: *why, reason: reason.clone() },
+        Fact::Reviewed { verdict, reason, .. } => What::Reviewed { verdict: *verdict, reason: reason.clone() },
         _ => return Err(No::Untold),
     };
     let mut step = policy::Step { at, by, what };

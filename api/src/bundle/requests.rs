@@ -45,7 +45,8 @@ fn steps(record: &Record<'_>, id: &RequestId, digest: Option<Digest>, faults: &m
     for at in &record.entries {
         let known = at.fact.step().is_some_and(|step| step.id == *id);
         // A step of a kind that is not known here still has its number.
-        if !known && !(at.head.step.is_some() && of_this(at.text)) {
+        let numbered_here = || at.head.step.is_some() && of_this(at.text);
+        if !(known || numbered_here()) {
             continue;
         }
         match at.head.step {
@@ -58,7 +59,9 @@ fn steps(record: &Record<'_>, id: &RequestId, digest: Option<Digest>, faults: &m
         }
         let named = match &at.fact {
             Fact::Approved { approval, .. } => Some(approval.digest),
-            Fact::Denied { digest, .. } | Fact::Claimed { digest, .. } => parsed(digest),
+            Fact::Denied { digest, .. } | Fact::Claimed { digest, .. } | Fact::Reviewed { digest, .. } => {
+                parsed(digest)
+            }
             _ => continue,
         };
         if named.is_none() || named != digest {

@@ -8,8 +8,10 @@ use crate::{
     entry::{Certificate, Fact, Filed, Step},
     proof::checkpoint::Checkpoint,
 };
-use policy::{Approval, EndReason, Kind, Seconds};
+use policy::{Approval, EndReason, Kind, Verdict};
+use serde_json::{Map, Value};
 use ssh_key::HashAlg;
+use std::fmt::Display;
 
 /// One thing that happened.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -23,7 +25,21 @@ pub struct Told {
     /// What, in our words. Names in it are other people's: escape them before a terminal sees them.
     pub text: String,
     /// What else is known of it, label and value. Values are other people's words.
-    pub more: Vec<(&'static str, String)>,
+    pub more: Vec<(String, String)>,
+}
+
+/// Labels and values.
+#[derive(Default)]
+struct More(Vec<(String, String)>);
+
+impl More {
+    fn put(&mut self, label: &str, value: impl Display) {
+        self.0.push((label.to_owned(), value.to_string()));
+    }
+
+    fn all<T: Display>(&mut self, label: &str, values: impl IntoIterator<Item = T>) {
+        values.into_iter().for_each(|value| self.put(label, value));
+    }
 }
 
 /// Everything that happened, in order.
@@ -32,20 +48,20 @@ pub(super) fn told(record: &Record<'_>, certificates: &[Read]) -> Vec<Told> {
 }
 
 fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
-    let mut more = Vec::new();
+    let mut more = More::default();
     let text = match &entry.fact {
         Fact::Source(_) => return None,
         Fact::Started { .. } => "a server began to serve".to_owned(),
         Fact::Policies(set) => {
-            more.extend(set.files.iter().flatten().map(|file| ("file", file.name.clone())));
+            more.all("file", set.files.iter().flatten().map(|file| &file.name));
             format!("policy set {}", set.to)
         }
         Fact::Login(login) => {
             if let Some(identity) = &login.identity {
-                more.push(("issuer", identity.issuer.to_string()));
-                more.push(("subject", identity.subject.to_string()));
-                more.extend(identity.groups.iter().map(|group| ("group", group.to_string())));
-                more.push(("factors", if identity.mfa { "more than one" } else { "one" }.to_owned()));
+                more.put("issuer", &identity.issuer);
+                more.put("subject", &identity.subject);
+                more.all("group", identity.groups.iter());
+                more.put("factors", if identity.mfa { "more than one" } else { "one" });
             }
             let kind = if login.actor.kind == Kind::User { "" } else { ", a workload," };
             format!("{}{kind} logged in: {}", login.actor.name(), login.session)
@@ -55,13 +71,14 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
         Fact::Filed(filed) => asked(filed, &mut more),
         Fact::Approved { step, approval } => approved(step, approval, &mut more),
         Fact::Denied { step, digest, reason } => {
-            more.extend([("digest", digest.clone()), ("reason", reason.to_string())]);
+            more.put("digest", digest);
+            more.put("reason", reason);
             format!("{} denied {}", step.actor.name(), step.id)
         }
         Fact::Cancelled { step } => format!("{} withdrew {}", step.actor.name(), step.id),
         Fact::Claimed { step, .. } => format!("first use of {}: the work window runs", step.id),
         Fact::Ended { step, why, reason } => {
-            more.extend(reason.iter().map(|reason| ("reason", reason.to_string())));
+            more.all("reason", reason.iter());
             let how = match why {
                 EndReason::Done => "gave back",
                 EndReason::Revoked => "revoked",
@@ -72,22 +89,41 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
             let made = certificates.iter().find(|read| read.index == entry.index);
             issued(certificate, made, &mut more)
         }
-        Fact::Other => {
-            more.push(("entry", entry.text.to_owned()));
-            format!("{} (this program does not know what that means)", entry.head.code)
+        Fact::Reviewed { step, verdict, reason, .. } => {
+            more.put("reason", reason);
+            let found = if *verdict == Verdict::Fine { "found it right" } else { "found something to look into" };
+            format!("{} reviewed {}: {found}", step.actor.name(), step.id)
         }
+        Fact::Other => other(entry, &mut more),
     };
     let Entry { index, head, .. } = entry;
-    Some(Told { index: *index, time_ms: head.time_ms, code: head.code.clone(), text, more })
+    Some(Told { index: *index, time_ms: head.time_ms, code: head.code.clone(), text, more: more.0 })
 }
 
-fn asked(filed: &Filed, more: &mut Vec<(&'static str, String)>) -> String {
+/// An entry of a kind that has no words here: its code, who did it, and its members as they stand.
+fn other(entry: &Entry<'_>, more: &mut More) -> String {
+    const SAID: [&str; 6] = ["v", "time_ms", "request", "code", "actor", "to_be_signed"];
+    let members: Map<String, Value> = serde_json::from_str(entry.text).unwrap_or_default();
+    for (name, value) in members.iter().filter(|(name, _)| !SAID.contains(&name.as_str())) {
+        match value {
+            Value::String(text) => more.put(name, text),
+            other => more.put(name, other),
+        }
+    }
+    let actor = members.get("actor").and_then(|actor| actor.get("email").or_else(|| actor.get("subject")));
+    match actor.and_then(Value::as_str) {
+        Some(actor) => format!("{}, {actor}", entry.head.code),
+        None => entry.head.code.clone(),
+    }
+}
+
+fn asked(filed: &Filed, more: &mut More) -> String {
     let request = &filed.filed;
-    more.push(("digest", filed.digest.clone()));
-    more.push(("policy set", filed.policy_digest.clone()));
-    more.push(("from", request.source.to_string()));
-    more.extend(request.reason.iter().map(|reason| ("reason", reason.to_string())));
-    more.extend(request.ticket.iter().map(|ticket| ("ticket", ticket.to_string())));
+    more.put("digest", &filed.digest);
+    more.put("policy set", &filed.policy_digest);
+    more.put("from", request.source);
+    more.all("reason", request.reason.iter());
+    more.all("ticket", request.ticket.iter());
     let targets: Vec<String> = request.targets.iter().map(ToString::to_string).collect();
     let what = match &request.extends {
         None => format!("asked for {} for {}", targets.join(", "), request.duration),
@@ -96,27 +132,27 @@ fn asked(filed: &Filed, more: &mut Vec<(&'static str, String)>) -> String {
     format!("{} {what}: {}", filed.actor.name(), filed.id)
 }
 
-fn approved(step: &Step, approval: &Approval, more: &mut Vec<(&'static str, String)>) -> String {
-    more.push(("digest", crate::digest::hex(&approval.digest.0)));
-    more.extend(step.policy_digest.iter().map(|digest| ("policy set", digest.clone())));
-    more.extend(approval.duration.iter().map(|most: &Seconds| ("at most", most.to_string())));
-    more.extend(approval.only.iter().map(|host| ("only on", host.to_string())));
-    more.extend(approval.reason.iter().map(|reason| ("reason", reason.to_string())));
+fn approved(step: &Step, approval: &Approval, more: &mut More) -> String {
+    more.put("digest", crate::digest::hex(&approval.digest.0));
+    more.all("policy set", step.policy_digest.iter());
+    more.all("at most", approval.duration.iter());
+    more.all("only on", approval.only.iter());
+    more.all("reason", approval.reason.iter());
     format!("{} approved {}", step.actor.name(), step.id)
 }
 
-fn issued(certificate: &Certificate, read: Option<&Read>, more: &mut Vec<(&'static str, String)>) -> String {
-    more.push(("policy", certificate.policy.to_string()));
-    more.push(("policy set", certificate.policy_digest.clone()));
+fn issued(certificate: &Certificate, read: Option<&Read>, more: &mut More) -> String {
+    more.put("policy", &certificate.policy);
+    more.put("policy set", &certificate.policy_digest);
     if let Some(Read { made, .. }) = read {
-        more.push(("valid", format!("{} to {}", instant(made.valid_after()), instant(made.valid_before()))));
-        more.push(("principals", made.valid_principals().join(", ")));
-        more.push(("key id", made.key_id().to_owned()));
-        more.push(("signed by", made.signature_key().fingerprint(HashAlg::Sha256).to_string()));
+        more.put("valid", format!("{} to {}", instant(made.valid_after()), instant(made.valid_before())));
+        more.put("principals", made.valid_principals().join(", "));
+        more.put("key id", made.key_id());
+        more.put("signed by", made.signature_key().fingerprint(HashAlg::Sha256));
     }
-    more.push(("user key", certificate.user_key.clone()));
-    more.push(("grant ends", instant(certificate.until.as_secs())));
-    more.push(("from", certificate.source.to_string()));
+    more.put("user key", &certificate.user_key);
+    more.put("grant ends", instant(certificate.until.as_secs()));
+    more.put("from", certificate.source);
     format!("certificate {} for {} on {}", certificate.serial, certificate.actor.name(), certificate.target)
 }
 

@@ -188,6 +188,14 @@ pub enum Event<'a> {
         /// certificate.
         to_be_signed: &'a str,
     },
+    /// An operator has a sink try once more what it gave up.
+    #[serde(rename = "sink.retried")]
+    SinkRetried {
+        /// The sink's name.
+        sink: &'a str,
+        /// From where.
+        source: IpAddr,
+    },
     /// Somebody read what is not theirs, because policy lets them.
     #[serde(rename = "record.read")]
     RecordRead {

@@ -120,6 +120,7 @@ On each host, as root (web-1 and deploy stand for your host and account):
   mkdir -p /etc/ssh/jit-ssh/principals
   echo '{user_public}' > /etc/ssh/jit-ssh/user_ca.pub
   echo deploy@web-1 > /etc/ssh/jit-ssh/principals/deploy
+  chmod -R a+rX /etc/ssh/jit-ssh
 
 and in /etc/ssh/sshd_config, above any Match:
 

@@ -93,7 +93,10 @@ async fn open(
             if !headers.contains_key(CONTENT_TYPE) {
                 return Err(body::not_json());
             }
-            answer::json(StatusCode::OK, &verbs::sinks::retry(&shared.app, &body::from_json(headers, body)?).await?)
+            answer::json(
+                StatusCode::OK,
+                &verbs::sinks::retry(&shared.app, origin, &body::from_json(headers, body)?).await?,
+            )
         }
         _ => Err(Refusal::internal("a route that needs a login was reached without one")),
     }

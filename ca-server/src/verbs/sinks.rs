@@ -1,6 +1,12 @@
 //! What an operator may ask about sinks: how they stand, what they gave up, and to try that once more.
 
-use crate::{app::App, refusal::Refusal, sinks::SinkStatus, store::outbox::DeadLetter};
+use crate::{
+    app::{App, Origin},
+    audit::{Entry, Event},
+    refusal::Refusal,
+    sinks::SinkStatus,
+    store::outbox::DeadLetter,
+};
 use api::Code;
 
 /// The most dead letters of one answer; the first ones.
@@ -52,11 +58,16 @@ pub async fn dead_letters(app: &App, sink: &str) -> Result<DeadLettersAnswer, Re
     Ok(DeadLettersAnswer { dead_letters })
 }
 
-/// Has the sink try what it gave up once more.
+/// Has the sink try what it gave up once more. Who may reach the operators' address is not known by name: where from is what
+/// goes on record.
 ///
 /// # Errors
-/// If there is no such sink, or the store cannot be read.
-pub async fn retry(app: &App, request: &RetryRequest) -> Result<RetryAnswer, Refusal> {
+/// If there is no such sink, the store cannot be read, or it cannot be put on record.
+pub async fn retry(app: &App, origin: &Origin, request: &RetryRequest) -> Result<RetryAnswer, Refusal> {
+    app.sinks.dead_letters(&request.sink, 1).await?.ok_or_else(unknown)?;
+    let event = Event::SinkRetried { sink: &request.sink, source: origin.source };
+    let entry = Entry::new(app.clock.now_ms(), &origin.request_id, &event).map_err(Refusal::internal)?;
+    app.store.append(entry).await?;
     let dead_letters = app.sinks.retry(&request.sink).await?.ok_or_else(unknown)?;
     tracing::info!(sink = request.sink, dead_letters, "an operator has dead letters tried again");
     Ok(RetryAnswer { dead_letters })

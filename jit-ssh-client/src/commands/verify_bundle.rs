@@ -118,8 +118,10 @@ fn happened(told: &Told) -> Vec<String> {
     let mut lines = vec![format!("{time}  {:>7}  {}", told.index, text.next().unwrap_or_default())];
     lines.extend(text.map(|row| format!("{:29}  {row}", "")));
     for (label, value) in &told.more {
+        // A member that has no words of ours is told under its own name.
+        let label = terminal::plain(label);
         for (at, row) in terminal::rows(value).into_iter().enumerate() {
-            lines.push(format!("{:29}  {:<11}> {row}", "", if at == 0 { label } else { "" }));
+            lines.push(format!("{:29}  {:<11}> {row}", "", if at == 0 { &*label } else { "" }));
         }
     }
     lines

@@ -45,7 +45,8 @@ fn read(bytes: &[u8], ca: &[u8]) -> Result<BTreeSet<u64>, &'static str> {
     if header != (0x5353_484b_524c_0a00, &[0, 0, 0, 1], 7, CHANGED.as_secs(), 0) {
         return Err("header");
     }
-    (file.string()?, file.string()?);
+    file.string()?;
+    file.string()?;
     let mut found = BTreeSet::new();
     while !file.0.is_empty() {
         if file.take(1)? != [1] {

@@ -16,7 +16,7 @@ const fn class(category: u64, class: u64, activity: u64) -> Class {
 }
 
 /// The first row whose beginning fits. A code that nobody listed is a Base Event, activity Other: it is never lost.
-const CLASSES: [(&str, Class); 15] = [
+const CLASSES: [(&str, Class); 17] = [
     // Authentication: Logon, Logoff.
     ("login.ended", class(3, 3002, 2)),
     ("login.", class(3, 3002, 1)),
@@ -31,10 +31,12 @@ const CLASSES: [(&str, Class); 15] = [
     ("grant.ended", class(3, 3005, 2)),
     ("grant.revoked", class(3, 3005, 2)),
     ("grant.finished", class(3, 3005, 2)),
+    ("certificates.revoked", class(3, 3005, 2)),
     // Entity Management: Create, Update.
     ("request.filed", class(3, 3004, 1)),
     ("request.", class(3, 3004, 3)),
     ("policy.", class(3, 3004, 3)),
+    ("freeze.", class(3, 3004, 3)),
     // Application Lifecycle: Start.
     ("server.started", class(6, 6002, 3)),
 ];

@@ -90,6 +90,8 @@ fn every_code_has_its_ocsf_class() {
         ("request.approved", 3005, 1, 1),
         ("request.ended", 3005, 2, 1),
         ("policy.loaded", 3004, 3, 1),
+        ("certificates.revoked", 3005, 2, 2),
+        ("freeze.set", 3004, 3, 1),
         ("server.started", 6002, 3, 1),
         ("nobody.listed.this", 0, 99, 1),
     ];

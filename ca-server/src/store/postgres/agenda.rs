@@ -14,12 +14,12 @@ use async_trait::async_trait;
 use policy::UnixTime;
 
 const DUE: &str = "
-SELECT request, ARRAY(SELECT step FROM request_steps WHERE request = r.id ORDER BY place), look_at, reminded, over
+SELECT request, ARRAY(SELECT step FROM request_steps WHERE request = r.id ORDER BY place), look_at, reminded
     FROM requests r WHERE look_at <= $1 ORDER BY look_at, id LIMIT $2";
 const ATTEND: &str = "
-UPDATE requests SET look_at = $6::bigint, reminded = coalesce($7::boolean, reminded), over = coalesce($8::boolean, over),
-        waiting = waiting AND $6 IS NOT NULL
-    WHERE id = $1 AND steps = $2 AND look_at = $3 AND reminded = $4 AND over = $5 RETURNING 1";
+UPDATE requests SET look_at = $5::bigint, reminded = coalesce($6::boolean, reminded),
+        waiting = waiting AND $5 IS NOT NULL
+    WHERE id = $1 AND steps = $2 AND look_at = $3 AND reminded = $4 RETURNING 1";
 
 #[async_trait]
 impl Agenda for PostgresStore {
@@ -43,10 +43,8 @@ impl Agenda for PostgresStore {
             place(kept.steps.len()),
             bound(look.at.as_secs()),
             look.reminded,
-            false,
             next.map(|next| bound(next.at.as_secs())),
             next.map(|next| next.reminded),
-            next.map(|_| false),
         );
         let attended = self.writer.write(vec![statement], move |rows| {
             Ok(match rows.first().is_some_and(|rows| !rows.is_empty()) {

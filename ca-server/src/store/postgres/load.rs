@@ -175,11 +175,10 @@ fn asked(kept: Asked) -> Result<Vec<Statement>, StoreError> {
     let (filed, expires) = (big(request.filed.as_secs())?, big(request.expires.as_secs())?);
     let extends = request.extends.as_ref().map(|prolonged| prolonged.as_str().to_owned());
     let last_expiry = last_expiry.map(big).transpose()?;
-    let (look_at, reminded, over) =
-        look.map_or((None, false, false), |(at, reminded, over)| (Some(at), reminded, over));
+    let (look_at, reminded) = look.map_or((None, false), |(at, reminded)| (Some(at), reminded));
     let sql = "INSERT INTO requests (id, owner, filed, expires, extends, request, steps, waiting, unreviewed, \
-                   last_expiry, look_at, reminded, over) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+                   last_expiry, look_at, reminded) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let (count, look_at) = (place(steps.len()), look_at.map(big).transpose()?);
     let mut all = vec![
         say!(
@@ -195,8 +194,7 @@ fn asked(kept: Asked) -> Result<Vec<Statement>, StoreError> {
             unreviewed,
             last_expiry,
             look_at,
-            reminded,
-            over
+            reminded
         ),
         say!(
             "INSERT INTO request_words (word, filed, id) SELECT word, $2, $3 FROM unnest($1::bytea[]) AS w (word)",

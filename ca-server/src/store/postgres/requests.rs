@@ -19,10 +19,10 @@ use tokio_postgres::Row;
 
 const FILE: &str = "
 WITH before AS (SELECT body, request FROM request_keys WHERE owner = $2::bytea AND key = $7::bytea),
-    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request, unreviewed, look_at, reminded, over)
-        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea, $9::boolean, $10::bigint, $11::boolean, $12::boolean
+    filed AS (INSERT INTO requests (id, owner, filed, expires, extends, request, unreviewed, look_at, reminded)
+        SELECT $1::text, $2, $3::bigint, $4::bigint, $5::text, $6::bytea, $9::boolean, $10::bigint, $11::boolean
         WHERE NOT EXISTS (SELECT FROM before)),
-    found AS (INSERT INTO request_words (word, filed, id) SELECT word, $3, $1 FROM unnest($13::bytea[]) AS w (word)
+    found AS (INSERT INTO request_words (word, filed, id) SELECT word, $3, $1 FROM unnest($12::bytea[]) AS w (word)
         WHERE NOT EXISTS (SELECT FROM before)),
     keyed AS (INSERT INTO request_keys (owner, key, body, request)
         SELECT $2, $7, $8::bytea, $1 WHERE $7 IS NOT NULL AND NOT EXISTS (SELECT FROM before))
@@ -30,7 +30,7 @@ SELECT body, request FROM before";
 const STEP: &str = "
 WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
             unreviewed = unreviewed AND NOT $5::boolean, look_at = CASE WHEN $4 THEN NULL ELSE $6::bigint END,
-            reminded = reminded OR look_at IS NULL, over = false
+            reminded = reminded OR look_at IS NULL
         WHERE id = $1 AND steps = $2 RETURNING id, extends),
     taken AS (INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped)
 SELECT extends FROM stepped";
@@ -90,7 +90,6 @@ impl Requests for PostgresStore {
             request.break_glass.is_some(),
             big(look.at.as_secs())?,
             look.reminded,
-            false,
             records::words(&request).iter().map(|word| word.as_str().as_bytes().to_vec()).collect::<Vec<_>>(),
         );
         let filed = self.writer.write(vec![statement], move |rows| {

@@ -129,8 +129,8 @@ pub(in crate::store) struct Asked {
     pub(in crate::store) waiting: bool,
     pub(in crate::store) unreviewed: bool,
     pub(in crate::store) last_expiry: Option<u64>,
-    /// When to look at it next, whether people were reminded, whether its end is on record.
-    pub(in crate::store) look: Option<(u64, bool, bool)>,
+    /// When to look at it next, whether people were reminded.
+    pub(in crate::store) look: Option<(u64, bool)>,
 }
 
 /// A certificate that lives.
@@ -260,7 +260,7 @@ impl Source {
                 waiting: found(waiting.as_ref(), row)?.is_some(),
                 unreviewed: found(unreviewed.as_ref(), row)?.is_some(),
                 last_expiry: found(expiries.as_ref(), id)?.map(|last| last.value()),
-                look: found(looks.as_ref(), id)?.map(|look| (look.value().0, look.value().1, false)),
+                look: found(looks.as_ref(), id)?.map(|look| look.value()),
             }))
         })
     }

@@ -7,6 +7,7 @@ mod certificate;
 mod client;
 mod decision;
 mod grant;
+mod krl;
 mod list;
 mod load;
 mod measure;
@@ -23,14 +24,14 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefghi"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefghik"));
     let mut postgres = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--store" if arguments.next().as_deref() == Some("postgres") => postgres = true,
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcdefghi".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdefghik".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [--store postgres] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -60,6 +61,9 @@ fn main() -> Result<()> {
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;
+    }
+    if rungs.contains('k') {
+        krl::climb(place.path(), &mut report)?;
     }
     if postgres {
         postgres::climb(&effort, &rungs, &beside, place.path(), &mut report)?;

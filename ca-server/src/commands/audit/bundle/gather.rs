@@ -21,8 +21,10 @@ pub(in crate::commands::audit) struct Gathered {
     serials: HashSet<u64>,
     sessions: HashSet<SessionId>,
     digests: HashSet<String>,
-    /// Who decided, and in which entry first.
-    reviewers: HashMap<(Issuer, Subject), u64>,
+    /// In which entry the request was filed.
+    filed: Option<u64>,
+    /// Who decided.
+    reviewers: HashSet<(Issuer, Subject)>,
 }
 
 /// Everything about `grant`.
@@ -56,7 +58,8 @@ impl Gathered {
             serials: HashSet::new(),
             sessions: HashSet::new(),
             digests: HashSet::new(),
-            reviewers: HashMap::new(),
+            filed: None,
+            reviewers: HashSet::new(),
         };
         gathered.know(&grant.request());
         gathered
@@ -87,10 +90,11 @@ impl Gathered {
             }
             Fact::Filed(filed) => {
                 self.know(&filed.id);
+                self.filed = self.filed.or(Some(index));
                 return filed.filed.extends.filter(|_| filed.id == self.grant.request());
             }
             Fact::Approved { step, .. } => {
-                self.reviewers.entry((step.actor.issuer, step.actor.subject)).or_insert(index);
+                self.reviewers.insert((step.actor.issuer, step.actor.subject));
             }
             _ => {}
         }
@@ -112,9 +116,10 @@ impl Gathered {
 
     /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts.
     fn complete(&mut self, log: &Log) -> anyhow::Result<()> {
-        let last = self.certificates.last().copied().unwrap_or(0);
+        let judged = self.filed.unwrap_or(u64::MAX)..self.certificates.last().copied().unwrap_or(0);
         let mut sources = Sources::default();
         let mut started = None;
+        let mut before = HashMap::new();
         log.each(|index, text| {
             if self.certificates.contains(&index) {
                 self.wanted.extend(started);
@@ -129,10 +134,14 @@ impl Gathered {
                 Ok(Fact::Started { .. }) => started = Some(index),
                 Ok(Fact::Login(login)) => {
                     let person = (login.actor.issuer, login.actor.subject);
-                    // Whoever approved is judged as of their last login before a certificate.
-                    let judged = self.reviewers.get(&person).is_some_and(|first| (*first..last).contains(&index));
-                    if judged || self.sessions.contains(&login.session) {
+                    // Whoever approved is judged as of their last login before a certificate, and by the groups that they
+                    // were in when the request was filed.
+                    let reviews = self.reviewers.contains(&person);
+                    if self.sessions.contains(&login.session) || reviews && judged.contains(&index) {
                         self.wanted.insert(index);
+                    }
+                    if reviews && index < judged.start {
+                        before.insert(person, index);
                     }
                 }
                 Ok(Fact::LoginEnded { session, .. }) if self.sessions.contains(&session) => {
@@ -151,7 +160,9 @@ impl Gathered {
                 _ => {}
             }
             Ok(())
-        })
+        })?;
+        self.wanted.extend(before.into_values());
+        Ok(())
     }
 }
 

@@ -76,8 +76,7 @@ CREATE TABLE jit_ssh.requests (
     last_expiry bigint,
     -- When to look at it next; nothing once it is put away.
     look_at bigint,
-    reminded boolean NOT NULL DEFAULT false,
-    over boolean NOT NULL DEFAULT false
+    reminded boolean NOT NULL DEFAULT false
 );
 CREATE INDEX requests_to_look_at ON jit_ssh.requests (look_at, id) WHERE look_at IS NOT NULL;
 CREATE INDEX requests_by_time ON jit_ssh.requests (filed, id);

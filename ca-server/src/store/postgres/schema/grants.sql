@@ -4,7 +4,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA jit_ssh TO ROLE;
 GRANT INSERT ON jit_ssh.audit, jit_ssh.audit_tree TO ROLE;
 GRANT INSERT, UPDATE ON jit_ssh.audit_head TO ROLE;
 -- Requests and their steps stay as they are, too.
-GRANT INSERT, UPDATE (steps, waiting, unreviewed, last_expiry, look_at, reminded, over) ON jit_ssh.requests TO ROLE;
+GRANT INSERT, UPDATE (steps, waiting, unreviewed, last_expiry, look_at, reminded) ON jit_ssh.requests TO ROLE;
 GRANT INSERT ON jit_ssh.request_steps, jit_ssh.request_words, jit_ssh.request_keys, jit_ssh.nonces_known TO ROLE;
 GRANT INSERT, UPDATE ON jit_ssh.latest_identities, jit_ssh.policy_set, jit_ssh.sink_cursors,
     jit_ssh.sink_holders TO ROLE;

@@ -121,7 +121,8 @@ async fn accounts_of_one_person_go_together_and_namesakes_do_not() {
     assert_eq!(house.listed().await, []);
     let receipt = house.revoke(ADA, user("ann@example.com")).await.unwrap();
     let (mut serials, mut expect) = (receipt.serials, vec![first.serial, second.serial]);
-    (serials.sort(), expect.sort());
+    serials.sort();
+    expect.sort();
     assert_eq!((serials, receipt.sessions), (expect, 2));
     let there = Whose { name: "ann".parse().unwrap(), issuer: Some("https://other.example".parse().unwrap()) };
     assert_eq!(house.revoke(ADA, Scope::User(there)).await.unwrap().serials, [third.serial]);

@@ -1,0 +1,96 @@
+//! Which live certificates a selection means.
+
+use super::{About, Key, corrupt};
+use crate::store::{LiveCertificate, Selection, records, redb::tables::Owner};
+use ::redb::{Error, ReadableTable};
+use policy::{GrantId, Issuer, Serial, UnixTime};
+use sha2::{Digest as _, Sha256};
+use std::ops::RangeInclusive;
+
+pub(super) fn select(
+    live: &impl ReadableTable<(u64, u64), About>,
+    under: &impl ReadableTable<(&'static str, u64, u64), ()>,
+    revoked: &impl ReadableTable<Key, ()>,
+    which: &Selection,
+    now: UnixTime,
+) -> Result<Vec<LiveCertificate>, Error> {
+    let mut found: Vec<Key> = Vec::new();
+    if let Selection::Grant(grant) = which {
+        for row in under.range(under_grant(grant))? {
+            let (_, expires, serial) = row?.0.value();
+            found.push((expires, serial));
+        }
+    }
+    let indexed = !found.is_empty();
+    found.retain(|(expires, _)| now.as_secs() < *expires);
+    // Grants that came from no request are in no index: each of them is one certificate.
+    if !indexed {
+        let wanted = Wanted::from(which);
+        for row in live.range((now.as_secs().saturating_add(1), 0)..)? {
+            let (key, about) = row?;
+            if wanted.takes(about.value()) {
+                found.push((key.value().0, about.value().0));
+            }
+        }
+    }
+    found.sort_unstable();
+    let one = |(expires, serial): Key| {
+        let revoked = revoked.get((expires, serial))?.is_some();
+        Ok(LiveCertificate {
+            expires: UnixTime::from_secs(expires),
+            serial: Serial::try_from(serial).map_err(corrupt)?,
+            revoked,
+        })
+    };
+    found.into_iter().map(one).collect()
+}
+
+/// A selection in the terms of the table.
+enum Wanted<'s> {
+    Grant(&'s str),
+    Holders(Vec<Owner>),
+    Host(&'s str),
+    Policy(&'s str),
+    Serial(u64),
+    Issuer([u8; 32]),
+    All,
+}
+
+impl<'s> From<&'s Selection> for Wanted<'s> {
+    fn from(which: &'s Selection) -> Self {
+        match which {
+            Selection::Grant(grant) => Self::Grant(grant.as_str()),
+            Selection::Holders(holders) => {
+                Self::Holders(holders.iter().map(|(issuer, subject)| records::owner(issuer, subject)).collect())
+            }
+            Selection::Host(host) => Self::Host(host.as_str()),
+            Selection::Policy(policy) => Self::Policy(policy.as_str()),
+            Selection::Serial(serial) => Self::Serial(serial.get()),
+            Selection::Issuer(issuer) => Self::Issuer(digest(issuer)),
+            Selection::All => Self::All,
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn takes(&self, about: (u64, &Owner, &[u8; 32], &str, &str, &str)) -> bool {
+        let (serial, holder, issuer, host, policy, grant) = about;
+        match self {
+            Self::Grant(wanted) => *wanted == grant,
+            Self::Holders(wanted) => wanted.contains(holder),
+            Self::Host(wanted) => *wanted == host,
+            Self::Policy(wanted) => *wanted == policy,
+            Self::Serial(wanted) => *wanted == serial,
+            Self::Issuer(wanted) => wanted == issuer,
+            Self::All => true,
+        }
+    }
+}
+
+pub(super) fn under_grant(grant: &GrantId) -> RangeInclusive<(&str, u64, u64)> {
+    (grant.as_str(), 0, 0)..=(grant.as_str(), u64::MAX, u64::MAX)
+}
+
+pub(super) fn digest(issuer: &Issuer) -> [u8; 32] {
+    Sha256::digest(issuer.as_str()).into()
+}
