@@ -4,7 +4,7 @@ use crate::{
     app::App,
     clock::moment,
     refusal::Refusal,
-    store::{KeptRequest, Known, LoginSession, Selection, Which},
+    store::{KeptRequest, Known, LoginSession, Selection, Which, Word},
     verbs::{
         administer,
         case::{self, Case},
@@ -73,7 +73,8 @@ impl Wanted {
                 let host = listed.map_or(named, |host| host.name());
                 let certificates = Selection::Host(host.clone());
                 known(app, listed.is_some(), &certificates, "there is no such host").await?;
-                let requests = open(app, &Which::All, |request, _| is_on(request, host)).await?;
+                let which = Which::With(Word::host(host));
+                let requests = open(app, &which, |request, _| is_on(request, host)).await?;
                 Ok(Self::new("host", host, certificates).ending(requests).but(STANDING))
             }
             Scope::Policy(policy) => {

@@ -48,10 +48,6 @@ pub fn app(store: Arc<dyn Store>, policies: policy::Sources) -> Result<App> {
         zone: jiff::tz::TimeZone::UTC,
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
         store,
-        krl: ca_server::verbs::krl::Lists::new(
-            CaKey::from_seed([7; 32].into()).public().clone(),
-            CaKey::from_seed([4; 32].into()),
-        ),
         authority: Authority::new(CaKey::from_seed([7; 32].into())),
         host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
         policies: LivePolicies::from_sources(policies)?,
