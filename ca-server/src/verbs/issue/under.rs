@@ -11,7 +11,7 @@ use crate::{
         case::{self, Case, not_found},
     },
 };
-use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Stage, Step, UnixTime, What};
+use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Step, UnixTime, What};
 
 /// The most of the caller's latest requests that are looked at, so many at a time.
 const PAGES: usize = 4;
@@ -101,7 +101,8 @@ pub(super) async fn any(
 fn decide(loaded: &Loaded, ask: &Ask, case: Case, now: Now) -> Result<Under, (Decision, Case)> {
     match policy::decide_under(&loaded.policies, ask, &case.life(), now) {
         Decision::Granted(grant) => {
-            let active = matches!(case.stage(&loaded.policies, now), Stage::Active { .. });
+            // It grants, so it is either in use or still to be claimed: its stage need not be found out once more.
+            let active = case.steps.iter().any(|step| step.what == What::Claimed);
             Ok(Under { grant, case, active })
         }
         no => Err((no, case)),

@@ -86,7 +86,7 @@ async fn keep(store: &RedbStore, n: u64, now: UnixTime) -> Result<()> {
     };
     let entry = || Entry::from_bytes(vec![b'x'; 700]);
     ensure!(store.file_request(request, None, entry()).await? == Filed::Yes, "it was there before");
-    if n % WAITS != 0 {
+    if !n.is_multiple_of(WAITS) {
         let step = Step { at: filed, by: who, what: What::Cancelled };
         ensure!(store.add_step(&id, 0, step, entry()).await? == Stepped::Yes, "somebody was faster");
     }
