@@ -1,3 +1,4 @@
+use crate::Emergency;
 use policy::{
     Cause, Explanation, GrantId, PolicyId, Reason, RequestId, Seconds, Serial, Target, Terms, Ticket, UnixTime, Unmet,
 };
@@ -111,6 +112,9 @@ pub struct ExplainResponse {
     pub decision: DecisionBody,
     /// Which policies matched, which nearly did.
     pub explanation: Explanation,
+    /// What breaking the glass would give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Emergency>,
 }
 
 impl From<&policy::Decision> for DecisionBody {

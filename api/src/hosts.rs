@@ -41,7 +41,7 @@ pub struct HostEntry {
 pub struct Reach {
     /// The account.
     pub account: Account,
-    /// Granted or needs approval.
+    /// Granted or needs approval; denied where nothing but `break_glass` leads there.
     pub outcome: Outcome,
     /// The policy that decides.
     pub policy: PolicyId,
@@ -55,4 +55,20 @@ pub struct Reach {
     pub reason_required: bool,
     /// A ticket must be given.
     pub ticket_required: bool,
+    /// What breaking the glass would give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Emergency>,
+}
+
+/// Emergency access that policy would give at once.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Emergency {
+    /// Under this policy.
+    pub policy: PolicyId,
+    /// For no longer than this.
+    pub max_duration: Seconds,
+    /// A ticket must be given, beside incident and reason.
+    pub ticket_required: bool,
+    /// Somebody else must review it within this time.
+    pub review_within: Seconds,
 }

@@ -24,10 +24,11 @@ pub use certificates::{
     CertificateRequest, CertificateResponse, DecisionBody, ExplainRequest, ExplainResponse, Outcome,
 };
 pub use error::{Code, ErrorBody, ErrorDetail};
-pub use hosts::{HostEntry, HostsResponse, Reach};
+pub use hosts::{Emergency, HostEntry, HostsResponse, Reach};
 pub use login::{IdentityBody, LoginRequest, LoginResponse};
 pub use requests::{
-    ApproveRequest, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse, StepBody,
+    ApproveRequest, Before, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse,
+    ReviewRequest, StepBody,
 };
 pub use revocations::{
     FreezeBody, FreezeRequest, FreezeScope, FreezesResponse, RevokeRequest, Scope, ThawRequest, Whose,
@@ -53,7 +54,7 @@ pub mod paths {
     pub const CERTIFICATES: &str = "/v1/certificates";
     /// What the caller may reach.
     pub const HOSTS: &str = "/v1/hosts";
-    /// Requests: GET lists, POST files; `/v1/requests/{id}` shows, `…/{id}/approvals`, `…/denials`, `…/end` change.
+    /// Requests: GET lists, POST files; `/v1/requests/{id}` shows, `…/{id}/approvals`, `…/denials`, `…/review`, `…/end` change.
     pub const REQUESTS: &str = "/v1/requests";
     /// The audit log's latest signed checkpoint: a signed note, not JSON.
     pub const CHECKPOINT: &str = "/v1/audit/checkpoint";

@@ -1,7 +1,7 @@
 use crate::IdentityBody;
 use policy::{
-    EndReason, GrantId, HostName, Incident, PolicyId, Reason, RequestId, Seconds, Serial, Stage, Target, Terms, Ticket,
-    UnixTime,
+    EndReason, GrantId, HostName, Incident, PolicyId, Reason, RequestId, Review, Seconds, Serial, Stage, Target, Terms,
+    Ticket, UnixTime, Verdict,
 };
 
 /// `POST /v1/requests` (with `Idempotency-Key`): asks for access that people must approve, or that begins later.
@@ -82,6 +82,16 @@ pub struct RequestBody {
     /// The request it prolongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<RequestId>,
+    /// The incident, where it is emergency access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
+    /// How the review of emergency access stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// What this person asked for before, the latest first; only for those who may review it or oversee all, and only where one
+    /// request is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_before: Vec<Before>,
     /// When it was filed.
     pub filed: UnixTime,
     /// Where it stands now.
@@ -91,8 +101,30 @@ pub struct RequestBody {
     pub offers: Vec<Offer>,
     /// What happened so far.
     pub steps: Vec<StepBody>,
-    /// Whether the caller may approve or deny it now.
+    /// Whether the caller may approve or deny it now; emergency access: end or review it.
     pub may_review: bool,
+}
+
+/// An earlier request of the same person.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Before {
+    /// Which.
+    pub id: RequestId,
+    /// What was asked for.
+    pub targets: Vec<Target>,
+    /// When it was filed.
+    pub filed: UnixTime,
+    /// Where it stands.
+    pub stage: Stage,
+    /// When it was first used; absent where it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<UnixTime>,
+    /// When the last certificate under it expired, or will.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_expiry: Option<UnixTime>,
+    /// The incident, where it was emergency access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
 }
 
 /// One step.
@@ -102,7 +134,7 @@ pub struct StepBody {
     pub at: UnixTime,
     /// By whom: e-mail or subject.
     pub by: String,
-    /// `approved`, `denied`, `cancelled`, `claimed`, `done`, `revoked`.
+    /// `approved`, `denied`, `cancelled`, `claimed`, `done`, `revoked`, `reviewed: fine`, `reviewed: concern`.
     pub what: String,
     /// In that person's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +172,16 @@ pub struct DenyRequest {
     pub reason: Reason,
 }
 
+/// `POST /v1/requests/{id}/review`: what somebody else found about emergency access that is over.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRequest {
+    /// `fine` or `concern`.
+    pub verdict: Verdict,
+    /// In the reviewer's words.
+    pub reason: Reason,
+}
+
 /// `POST /v1/requests/{id}/end`: the holder gives it back or withdraws it, or security takes it.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,7 +213,7 @@ pub struct Receipt {
     pub hint: Option<String>,
 }
 
-/// `GET /v1/requests?view=mine|review|all&after=<id>&limit=<n>`: newest first.
+/// `GET /v1/requests?view=mine|review|unreviewed|all&after=<id>&limit=<n>`: newest first.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RequestsResponse {
     /// The requests.

@@ -1,6 +1,7 @@
 //! The audit log's entries: one fact each, in their final shape. The exact bytes kept here are what a Merkle leaf hashes.
 
 mod event;
+mod severity;
 pub mod verify;
 pub mod witness;
 
@@ -10,6 +11,7 @@ pub use event::{
 };
 
 use ::policy::{Identity, Kind};
+pub use severity::Severity;
 
 /// The version of the shape below.
 pub const VERSION: u8 = 1;
@@ -24,7 +26,21 @@ impl Entry {
     /// # Errors
     /// If it cannot be written as JSON; then nothing may happen.
     pub fn new(time_ms: u64, request_id: &str, event: &impl Fact) -> Result<Self, serde_json::Error> {
-        serde_json::to_vec(&Line { v: VERSION, time_ms, request: request_id, event }).map(Self)
+        Self::notifying(time_ms, request_id, event, &[])
+    }
+
+    /// As [`Self::new`], for sinks that choose by these channels: the `@notify` of what it is about.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn notifying(
+        time_ms: u64,
+        request_id: &str,
+        event: &impl Fact,
+        notify: &[String],
+    ) -> Result<Self, serde_json::Error> {
+        let severity = event.severity();
+        serde_json::to_vec(&Line { v: VERSION, time_ms, request: request_id, severity, notify, event }).map(Self)
     }
 
     /// An entry read back from a store.
@@ -43,6 +59,10 @@ struct Line<'a, F> {
     v: u8,
     time_ms: u64,
     request: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<Severity>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notify: &'a [String],
     #[serde(flatten)]
     event: &'a F,
 }

@@ -8,6 +8,7 @@ mod case;
 pub mod ends;
 pub mod explain;
 pub mod freezes;
+pub mod glass;
 pub mod hosts;
 pub mod issue;
 pub mod krl;

@@ -110,6 +110,7 @@ fn open_request(ca: &CaClient, session: &Session, target: &Target, wish: &Wish) 
 
 fn serves(request: &RequestBody, target: &Target, wish: &Wish) -> bool {
     request.extends.is_none()
+        && request.incident.is_none()
         && request.targets.contains(target)
         && wish.duration.is_none_or(|duration| duration == request.duration)
         && (wish.reason.is_none() || wish.reason == request.reason)

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 mod bundle;
 mod endings;
+mod glass;
 mod requests;
 
 pub use bundle::VerifyBundle;
 pub use endings::{Freeze, Revoke, Thaw};
+pub use glass::{BreakGlass, Reviewed};
 pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show, Sought};
 
 /// SSH access that exists only while it is needed.
@@ -52,6 +54,8 @@ pub enum Verb {
     Hosts(Hosts),
     /// Why access is granted or not, and what would have to change
     Explain(Explain),
+    /// In an emergency: get in at once and be reviewed afterwards
+    BreakGlass(BreakGlass),
     /// Ask for access that people must approve, or that begins later
     Request(RequestAccess),
     /// List requests: your own, those you may review, all that you may audit
@@ -66,6 +70,8 @@ pub enum Verb {
     Cancel(Cancel),
     /// Look through the requests that wait for you, and decide
     Review(Review),
+    /// Say what you found about emergency access of somebody else, once it is over
+    Reviewed(Reviewed),
     /// Approve a request, or less of it
     Approve(Approve),
     /// Say no to a request; ends it where it was approved

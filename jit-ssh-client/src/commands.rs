@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod approve;
+mod break_glass;
 mod cancel;
 mod certificate;
 mod completions;
@@ -18,6 +19,7 @@ mod man;
 mod request;
 mod requests;
 mod review;
+mod reviewed;
 mod revoke;
 mod sessions;
 mod setup;
@@ -62,6 +64,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Sessions(args) => sessions::run(&globals, &args),
         Verb::Hosts(args) => hosts::run(&globals, &args),
         Verb::Explain(args) => explain::run(&globals, &args),
+        Verb::BreakGlass(args) => break_glass::run(&globals, &args),
         Verb::Request(args) => request::run(&globals, &args),
         Verb::Requests(args) => requests::run(&globals, &args),
         Verb::Show(args) => show::run(&globals, &args),
@@ -69,6 +72,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Done(args) => done::run(&globals, &args),
         Verb::Cancel(args) => cancel::run(&globals, &args),
         Verb::Review(args) => review::run(&globals, &args),
+        Verb::Reviewed(args) => reviewed::run(&globals, &args),
         Verb::Approve(args) => approve::run(&globals, &args),
         Verb::Deny(args) => deny::run(&globals, &args),
         Verb::Revoke(args) => revoke::run(&globals, &args),

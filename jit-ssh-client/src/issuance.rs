@@ -109,8 +109,10 @@ fn granted(
 fn approved(ca: &CaClient, session: &Session, names: &Names) -> Result<Option<RequestId>, Failure> {
     /// Older ones than these are over.
     const RECENT: usize = 50;
+    // Behind broken glass nobody comes by chance.
     let usable = |request: &api::RequestBody| {
-        matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. })
+        request.incident.is_none()
+            && matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. })
             && (request.targets.contains(&names.asked) || request.targets.contains(&names.known))
     };
     let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;

@@ -1,7 +1,10 @@
 //! A request as a person reads it. A requester wrote parts of it to be read by a reviewer: each of these is escaped and
 //! stays in rows of its own.
 
+mod after;
+
 use crate::{clock, terminal};
+pub use after::review;
 use api::{IdentityBody, Offer, RequestBody, StepBody};
 use policy::{Group, Kind, Need, Over, Stage, Terms, UnixTime};
 
@@ -23,12 +26,17 @@ pub fn full(request: &RequestBody, now: UnixTime) -> Vec<String> {
     }
     lines.extend(words("reason", request.reason.as_ref().map(policy::Reason::as_str)));
     lines.push(row("ticket", request.ticket.as_ref().map_or("none", policy::Ticket::as_str)));
+    if let Some(incident) = &request.incident {
+        lines.push(row("incident", incident));
+        lines.extend(request.review.as_ref().map(|review| row("review", after::review(review, now))));
+    }
     lines.extend(request.offers.iter().flat_map(|offer| offered(offer, request)));
     if let Stage::Pending { needs, .. } = &request.stage {
         lines.extend(needs.iter().map(|need| row("lacks", lacking(need))));
     }
     lines.push(row("asked", instant(request.filed, now)));
     lines.extend(request.steps.iter().flat_map(|step| happened(step, now)));
+    lines.extend(after::before(&request.used_before, now));
     if !request.digest.is_empty() {
         lines.push(row("digest", terminal::plain(&request.digest)));
     }
@@ -43,9 +51,10 @@ pub fn brief(request: &RequestBody, now: UnixTime) -> [String; 6] {
     if shown.len() < reason.len() {
         shown.push('…');
     }
+    let review = request.review.as_ref().map(|review| format!(", {}", after::review(review, now)));
     [
         request.id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-        stage(&request.stage, now),
+        format!("{}{}", stage(&request.stage, now), review.unwrap_or_default()),
         name(&request.requester).to_owned(),
         targets.join(" "),
         request.duration.to_string(),
@@ -128,9 +137,7 @@ fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
     if let Some(command) = &terms.force_command {
         lines.extend(words("command", Some(command)));
     }
-    if let Some(elevate) = &terms.elevate {
-        lines.extend(words("elevation", Some(elevate)));
-    }
+    lines.extend(words("elevation", terms.elevate.as_deref()));
     for other in offer.offers.iter().filter(|other| other.policy != terms.policy) {
         lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
     }
@@ -163,9 +170,7 @@ pub fn demands(terms: &Terms) -> String {
 fn gives(terms: &Terms) -> String {
     let extensions: Vec<&str> = terms.extensions.iter().map(|extension| extension.as_str()).collect();
     let mut gives = vec![if extensions.is_empty() { "commands only".to_owned() } else { extensions.join(", ") }];
-    if terms.record {
-        gives.push("recorded".to_owned());
-    }
+    gives.push(if terms.record { "recorded" } else { "not recorded" }.to_owned());
     if terms.verify_required {
         gives.push("with a FIDO key that verifies its user".to_owned());
     }

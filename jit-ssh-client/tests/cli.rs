@@ -63,6 +63,8 @@ fn nobody_logged_in_is_exit_code_4_for_every_verb_that_needs_it() {
         &["cancel", "r-00112233445566778899aabb"],
         &["review"],
         &["approve", "r-00112233445566778899aabb", "--yes"],
+        &["break-glass", "deploy@web-1", "--incident", "INC-1", "--reason", "x"],
+        &["reviewed", "r-00112233445566778899aabb", "--verdict", "fine", "--reason", "x"],
         &["deny", "r-00112233445566778899aabb", "--reason", "x"],
         &["revoke", "--grant", "g-00112233445566778899aabb", "--reason", "x"],
         &["revoke", "--all-of-issuer", "https://id.example.com", "--reason", "x"],

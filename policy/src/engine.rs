@@ -18,7 +18,7 @@ use index::Index;
 use named::Named;
 use rule::Rule;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -101,6 +101,12 @@ impl Policies {
     /// Whether there is none, so that everything is denied.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Every channel that a permit names in `@notify`.
+    pub fn channels(&self) -> BTreeSet<&str> {
+        let terms = self.rules.iter().filter_map(|rule| rule.terms.as_ref());
+        terms.flat_map(|terms| &terms.notify).map(String::as_str).collect()
     }
 
     /// Whether there is a policy with this id.

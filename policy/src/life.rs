@@ -6,7 +6,7 @@ pub(crate) mod people;
 mod quorum;
 mod said;
 
-use crate::{Digest, Group, Identity, Issuer, Now, Policies, PolicyId, Request, Step, Subject, Target, UnixTime};
+use crate::{Ask, Digest, Group, Identity, Issuer, Now, Policies, PolicyId, Request, Step, Subject, Target, UnixTime};
 use course::{Course, Standing};
 pub use glass::{Review, barred, reviewed};
 
@@ -223,6 +223,11 @@ fn needs(course: &Course<'_>, standings: &[(&Target, Standing<'_>)]) -> Vec<Need
         _ => None,
     };
     standings.iter().filter_map(need).collect()
+}
+
+/// What `request` asks of policy for `target`, by its requester as of then: as fresh as when it was filed.
+pub fn asked(request: &Request, target: &Target, now: Now) -> Ask {
+    Ask::of(request, target, &as_filed(request, now), request.source)
 }
 
 /// The requester as fresh as when the request was filed: it must not fail for waiting. At the first use it counts how

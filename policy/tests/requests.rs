@@ -51,6 +51,24 @@ fn every_clock_people_narrowing_and_extension_row() {
     assert_eq!(run, 65, "rows were lost");
 }
 
+/// Each row says where the request stands and how its review does.
+#[test]
+fn every_emergency_row() {
+    let rows = table("Emergency access");
+    assert_eq!(rows.len(), 20, "rows were lost");
+    for row in rows {
+        let [facts, at, expect, review] = row[..] else { panic!("{row:?}") };
+        let case = Case::read(facts);
+        let at = lives::after(at);
+        assert_eq!(told(&case.stage(at)), expect, "{facts} | {at:?}");
+        let stands = policy::reviewed(&case.request, &case.steps, at).expect("no emergency");
+        assert_eq!(lives::told_of_review(&stands), review, "{facts} | {at:?}");
+        let usable = expect.starts_with("claimable") || expect.starts_with("active");
+        assert_eq!(!case.granted(at).is_empty(), usable, "{facts}");
+        assert!(case.grants(at).iter().all(|grant| grant.terms().record && grant.policy().as_str() == "glass"));
+    }
+}
+
 /// Every stage against everything that can happen.
 #[test]
 fn every_transition() {

@@ -28,6 +28,7 @@ fn closed_routes(caller: &Caller, world: &World) -> Result<Vec<(String, String, 
             }
             path if path.ends_with("/approvals") => format!("{{\"digest\":\"{}\"}}", "0".repeat(64)).into_bytes(),
             path if path.ends_with("/denials") => br#"{"reason":"no"}"#.to_vec(),
+            path if path.ends_with("/review") => br#"{"verdict":"fine","reason":"x"}"#.to_vec(),
             path if path.ends_with("/end") => br#"{"why":"done"}"#.to_vec(),
             paths::EXPLAIN => format!("{{\"target\":\"{}\"}}", world.target()).into_bytes(),
             _ => Vec::new(),

@@ -12,13 +12,18 @@ pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
 pub use revocation::RevocationEvent;
 
-use super::Actor;
+use super::{Actor, Severity};
 use ::policy::{GrantId, Group, Identity, Now, PolicyId, RequestId, Seconds, SessionId, Target, UnixTime};
 use api::{Code, DecisionBody};
 use std::net::IpAddr;
 
 /// A family of facts: an enum that serialises as an object whose `code` says which one. Codes are stable, fields only ever added.
-pub trait Fact: serde::Serialize {}
+pub trait Fact: serde::Serialize {
+    /// How loud it is; none where it does not say, which readers take for [`Severity::Info`] unless the code tells more.
+    fn severity(&self) -> Option<Severity> {
+        None
+    }
+}
 
 /// What happened. `code` is stable; fields are only ever added.
 #[derive(Debug, serde::Serialize)]
@@ -211,7 +216,18 @@ pub enum Event<'a> {
     },
 }
 
-impl Fact for Event<'_> {}
+impl Fact for Event<'_> {
+    fn severity(&self) -> Option<Severity> {
+        let refused = matches!(
+            self,
+            Self::LoginRefused { .. }
+                | Self::DecisionRefused { .. }
+                | Self::DecisionLimited { .. }
+                | Self::KeyRefused { .. }
+        );
+        refused.then_some(Severity::Warning)
+    }
+}
 
 /// How many steps a request has.
 #[derive(Clone, Copy, Debug, serde::Serialize)]

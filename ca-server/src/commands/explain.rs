@@ -2,10 +2,11 @@
 
 use super::{policy::examine, print, run::load};
 use crate::cli::Explain;
-use api::{DecisionBody, ExplainResponse, Outcome};
+use api::{DecisionBody, Emergency, ExplainResponse, Outcome};
 use ca_server::{
     clock::{Clock as _, SystemClock, moment},
     policies,
+    verbs::glass::possible,
 };
 use policy::{Ask, Cause, Identity, Kind, Now, Policies, Seconds, Target, UnixTime, UnmetTerm};
 use serde_json::json;
@@ -23,11 +24,14 @@ pub(super) fn explain(asked: &Explain) -> anyhow::Result<ExitCode> {
     let now = moment(at(asked), &zone);
     let mut text = String::new();
     for target in targets {
-        let (decision, explanation) = policy::explain(&policies, &ask(asked, &target, now)?, now);
-        let answer = ExplainResponse { decision: (&decision).into(), explanation };
+        let ask = ask(asked, &target, now)?;
+        let (decision, explanation) = policy::explain(&policies, &ask, now);
+        let break_glass = possible(&policies, &ask, now);
+        let answer = ExplainResponse { decision: (&decision).into(), explanation, break_glass };
         if asked.json {
-            let ExplainResponse { decision, explanation } = answer;
-            let body = json!({"target": target, "decision": decision, "explanation": explanation});
+            let ExplainResponse { decision, explanation, break_glass } = answer;
+            let body =
+                json!({"target": target, "decision": decision, "explanation": explanation, "break_glass": break_glass});
             writeln!(text, "{body}")?;
         } else {
             tell(&mut text, &target, &answer)?;
@@ -73,7 +77,7 @@ fn ask(asked: &Explain, target: &Target, now: Now) -> anyhow::Result<Ask> {
 }
 
 fn tell(text: &mut String, target: &Target, answer: &ExplainResponse) -> std::fmt::Result {
-    let ExplainResponse { decision, explanation } = answer;
+    let ExplainResponse { decision, explanation, break_glass } = answer;
     writeln!(text, "{target}: {}", verdict(decision))?;
     if let Some(terms) = &decision.terms {
         let sooner = |span: Seconds| span.to_string();
@@ -92,6 +96,9 @@ fn tell(text: &mut String, target: &Target, answer: &ExplainResponse) -> std::fm
     }
     if !decision.others.is_empty() {
         writeln!(text, "  also permitted by {}", list(&decision.others))?;
+    }
+    if let Some(Emergency { policy, max_duration, review_within, .. }) = break_glass {
+        writeln!(text, "  emergency access by {policy}: at most {max_duration}, reviewed within {review_within}")?;
     }
     for near in &explanation.nearly {
         let would = if near.permits { "would permit" } else { "would forbid" };

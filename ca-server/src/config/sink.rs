@@ -22,6 +22,9 @@ pub struct SinkConfig {
     /// Which entries it takes; all of them if absent.
     #[serde(default = "every_code")]
     pub codes: Vec<CodePattern>,
+    /// Of these, those that policy wants told to one of these channels (`@notify`); whether it does or not if absent.
+    #[serde(default)]
+    pub notify: Vec<Channel>,
     /// How an entry is written; JSON if absent.
     pub format: Option<Format>,
     /// Where a sink that was never seen begins.
@@ -182,6 +185,24 @@ impl TryFrom<String> for CodePattern {
     }
 }
 
+/// A name that policies use in `@notify`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct Channel(String);
+
+impl TryFrom<String> for Channel {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._#@:/-".contains(&byte));
+        let fits = (1..=64).contains(&text.len());
+        if letters && fits {
+            Ok(Self(text))
+        } else {
+            Err("a channel is named as @notify names it: 1 to 64 of A-Z a-z 0-9 . _ # @ : / -")
+        }
+    }
+}
+
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
@@ -215,9 +236,15 @@ impl TryFrom<String> for Address {
 }
 
 impl SinkConfig {
-    /// Whether it takes entries with this code.
-    pub fn takes(&self, code: &str) -> bool {
+    /// Whether it takes entries with this code that are for these channels.
+    pub fn takes<'c>(&self, code: &str, mut channels: impl Iterator<Item = &'c str>) -> bool {
         self.codes.iter().any(|pattern| pattern.takes(code))
+            && (self.notify.is_empty() || channels.any(|channel| self.is_for(channel)))
+    }
+
+    /// Whether it lists this channel.
+    pub fn is_for(&self, channel: &str) -> bool {
+        self.notify.iter().any(|Channel(name)| name == channel)
     }
 
     /// The URL, from wherever it is configured.

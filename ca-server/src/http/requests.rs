@@ -9,7 +9,7 @@ use crate::{
     refusal::Refusal,
     verbs::{
         authenticate::Caller,
-        ends,
+        ends, glass,
         hosts::Part,
         requests,
         requests::{Filter, MOST_LISTED, MOST_WAIT, Outcome, Page, Shown, View, Wanted},
@@ -33,6 +33,7 @@ pub(super) enum On {
     Deny,
     Cancel,
     End,
+    Reviewed,
 }
 
 /// A page, where nothing is said of its length.
@@ -71,6 +72,10 @@ pub(super) async fn serve(on: On, app: &App, caller: &Caller, sent: &Sent<'_>) -
         On::Deny => {
             let expected = one(sent, IF_MATCH)?;
             with_tag(StatusCode::OK, &reviews::deny(app, caller, sent.id, expected, sent.json()?).await?)
+        }
+        On::Reviewed => {
+            let expected = one(sent, IF_MATCH)?;
+            with_tag(StatusCode::OK, &glass::review(app, caller, sent.id, expected, sent.json()?).await?)
         }
         On::Cancel => {
             let expected = one(sent, IF_MATCH)?;
@@ -112,8 +117,9 @@ fn page(query: Option<&str>) -> Result<(View, Page), Refusal> {
     let view = match view {
         None | Some("mine") => View::Mine,
         Some("review") => View::Review,
+        Some("unreviewed") => View::Unreviewed,
         Some("all") => View::All,
-        Some(_) => return Err(bad_query("view is mine, review or all")),
+        Some(_) => return Err(bad_query("view is mine, review, unreviewed or all")),
     };
     let after =
         after.map(|id| id.parse().map_err(|_not_an_id| bad_query("after is the id of a request"))).transpose()?;

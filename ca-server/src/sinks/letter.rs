@@ -40,8 +40,19 @@ impl Letter {
         self.text("/actor/email").or_else(|| self.text("/actor/subject")).or_else(|| self.text("/subject"))
     }
 
-    /// Whether it speaks of something that was refused, or of something that should be loud.
+    /// The channels that policy wants told of it.
+    pub(super) fn channels(&self) -> impl Iterator<Item = &str> {
+        self.fields.get("notify").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// How loud it says it is; where it says nothing, its code tells.
     pub(super) fn weight(&self) -> Weight {
+        match self.text("/severity") {
+            Some("high") => return Weight::Loud,
+            Some("warning") => return Weight::Warning,
+            Some(_) => return Weight::Usual,
+            None => {}
+        }
         let says = |words: &[&str]| words.iter().any(|word| self.code.contains(word));
         if says(&["break-glass", "break_glass", "freeze", "frozen"]) {
             Weight::Loud
@@ -56,7 +67,9 @@ impl Letter {
     pub(super) fn line(&self) -> String {
         let mut line = format!("{} {}", time(self.time_ms), visible(&self.code, 60));
         let target = self.text("/target").or_else(|| self.text("/decision/target"));
-        for (word, value) in [("by", self.who()), ("for", target), ("reason:", self.text("/reason"))] {
+        let reason = self.text("/reason").or_else(|| self.text("/filed/reason"));
+        let told = [("by", self.who()), ("for", target), ("incident", self.text("/incident")), ("reason:", reason)];
+        for (word, value) in told {
             if let Some(value) = value {
                 line = format!("{line} {word} {}", visible(value, 200));
             }

@@ -129,7 +129,7 @@ impl Worker {
         let (mut letters, mut next, mut bytes) = (Vec::new(), self.next, 0);
         for entry in entries {
             let letter = Letter::new(next, &entry);
-            if self.sink.config.takes(&letter.code) {
+            if self.sink.config.takes(&letter.code, letter.channels()) {
                 bytes += letter.json.len();
                 if letters.len() >= self.limit || !letters.is_empty() && bytes > MOST_BYTES {
                     break;

@@ -7,12 +7,15 @@ pub(in crate::store) mod dump;
 mod file;
 mod head;
 mod live;
+mod log;
 mod operations;
 mod outbox;
 mod overlay;
 mod policies;
+mod queue;
 mod reader;
 mod recent;
+mod remembered;
 mod requests;
 mod revocations;
 mod tables;
@@ -23,18 +26,19 @@ pub use reader::LogReader;
 
 use super::{Claim, Issued, KeyBinding, LoginSession, Opened, Recorded, Store, StoreError, TokenUse, used::LastUse};
 use crate::audit::{Entry, checkpoint::Seal, tree::Hash};
-use ::redb::ReadableTableMetadata as _;
 use async_trait::async_trait;
 use live::Live;
+use log::{CHECKPOINT, ENTRIES, HASHES, LATEST};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
+use remembered::Remembered;
 use revocations::RecentFreezes;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
 };
-use tables::{AUDIT, CHECKPOINT, LATEST, OWNED, PROOFS, SESSIONS, TREE, Tables};
+use tables::{OWNED, PROOFS, SESSIONS, Tables};
 use writer::Writer;
 
 /// A store in the file that [`RedbStore::open`] was given.
@@ -43,6 +47,7 @@ pub struct RedbStore {
     writer: Writer,
     used: LastUse,
     recent: Arc<Recent>,
+    remembered: Arc<Remembered>,
     freezes: Arc<RecentFreezes>,
 }
 
@@ -67,8 +72,10 @@ impl RedbStore {
 
     fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
-        let writer = Writer::start(Arc::clone(&live), seal).map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), freezes: Arc::default() })
+        let remembered = Arc::default();
+        let writer = Writer::start(Arc::clone(&live), seal, Arc::clone(&remembered));
+        let writer = writer.map_err(|error| OpenError::thread(path, &error))?;
+        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), remembered, freezes: Arc::default() })
     }
 
     /// A write after which sessions may be others than before.
@@ -172,33 +179,39 @@ impl Store for RedbStore {
         entry: Entry,
     ) -> Result<Recorded, StoreError> {
         let (session, row) = (session.clone(), issued.into());
+        let claims = claim.as_ref().is_some_and(|claim| claim.step.is_some());
         let operation = move |tables: &mut Tables<'_>| {
             operations::record_issue(tables, &session, key, claim.as_ref(), &row, &entry)
         };
-        self.writer.write(operation).await
+        if claims { self.writer.write(operation).await } else { self.writer.write_quietly(operation).await }
     }
 
     async fn key_proven(&self, session: &SessionId, key: &[u8; 32]) -> Result<bool, StoreError> {
+        let Some(before) = self.recent.unproven(session, key) else { return Ok(true) };
         reading(|| {
             let proofs = self.live.read()?.open_table(PROOFS).map_err(failed)?;
-            Ok(proofs.get((session.as_str(), key)).map_err(failed)?.is_some())
+            let proven = proofs.get((session.as_str(), key)).map_err(failed)?.is_some();
+            if proven {
+                self.recent.keep_proof(session, key, before);
+            }
+            Ok(proven)
         })
     }
 
     async fn append(&self, entry: Entry) -> Result<(), StoreError> {
-        self.writer.write(move |tables| operations::append(tables, &entry)).await
+        self.writer.write_quietly(move |tables| operations::append(tables, &entry)).await
     }
 
     async fn entries(&self, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
         reading(|| {
-            let audit = self.live.read()?.open_table(AUDIT).map_err(failed)?;
-            let rows = audit.range(from..).map_err(failed)?.take(most);
-            rows.map(|row| row.map(|(_, bytes)| Entry::from_bytes(bytes.value().to_vec())).map_err(failed)).collect()
+            let found = log::entries(&self.live.read()?.open_table(ENTRIES).map_err(failed)?, from, most);
+            let whole = |((found, entry), index)| if found == index { Ok(entry) } else { Err(failed(DAMAGED)) };
+            found.map_err(failed)?.into_iter().zip(from..).map(whole).collect()
         })
     }
 
     async fn entry_count(&self) -> Result<u64, StoreError> {
-        reading(|| self.live.read()?.open_table(AUDIT).map_err(failed)?.len().map_err(failed))
+        reading(|| log::end(&self.live.read()?.open_table(ENTRIES).map_err(failed)?).map_err(failed))
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
@@ -208,9 +221,9 @@ impl Store for RedbStore {
     }
 
     async fn tree_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
-        let tree = self.live.read()?.open_table(TREE).map_err(failed)?;
+        let hashes = self.live.read()?.open_table(HASHES).map_err(failed)?;
         let hash = |place: &u64| {
-            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            let kept = log::hash(&hashes, *place).map_err(failed)?;
             kept.ok_or_else(|| failed("the tree of the audit log has no such place"))
         };
         places.iter().map(hash).collect()
@@ -226,7 +239,7 @@ impl Store for RedbStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.writer.write(|_tables| Ok(())).await
+        self.writer.write_quietly(|_tables| Ok(())).await
     }
 }
 

@@ -3,13 +3,15 @@
 
 use crate::{
     app::App,
+    clock,
     refusal::Refusal,
     store::{Claim, KeptRequest},
     verbs::authenticate::Caller,
 };
 use api::Code;
 use policy::{
-    Digest, Group, Identity, Joined, Life, Now, Policies, Request, RequestId, Stage, Step, Target, UnixTime, What,
+    Digest, Group, Identity, Joined, Life, Now, Policies, Request, RequestId, Review, Stage, Step, Target, Terms,
+    UnixTime, What,
 };
 
 /// After every filing.
@@ -73,10 +75,30 @@ impl Case {
         (&requester.issuer, &requester.subject) == (&identity.issuer, &identity.subject)
     }
 
-    /// Whether `identity` approved or denied it.
+    /// Whether `identity` approved, denied or reviewed it.
     pub(super) fn was_reviewed_by(&self, identity: &Identity) -> bool {
-        let reviews = |step: &&Step| matches!(step.what, What::Approved(_) | What::Denied { .. });
+        let reviews =
+            |step: &&Step| matches!(step.what, What::Approved(_) | What::Denied { .. } | What::Reviewed { .. });
         self.steps.iter().filter(reviews).any(|step| same(&step.by, identity))
+    }
+
+    /// How the review of it stands, if it is emergency access.
+    pub(super) fn reviewed(&self, now: Now) -> Option<Review> {
+        policy::reviewed(&self.request, &self.steps, now.time)
+    }
+
+    /// The channels that policy wants told of it: `@notify` of what grants each target, as of when it was filed.
+    pub(super) fn channels(&self, app: &App, policies: &Policies) -> Vec<String> {
+        let request = &self.request;
+        let now = clock::moment(request.filed, &app.zone);
+        let mut channels: Vec<String> = Vec::new();
+        for target in &request.targets {
+            let terms = offers(policies, request, target, now).into_iter().next();
+            channels.extend(terms.into_iter().flat_map(|terms| terms.notify));
+        }
+        channels.sort_unstable();
+        channels.dedup();
+        channels
     }
 
     /// The step that ended it for good, if one did.
@@ -138,6 +160,17 @@ pub(super) fn oversees(policies: &Policies, caller: &Caller, now: Now) -> bool {
 pub(super) fn not_found() -> Refusal {
     Refusal::new(Code::NotFound, "there is no such request, or it is not yours to see")
         .hint("`jit-ssh requests` lists those that are")
+}
+
+/// The permits that would do for one target of a request, the one that is taken first, of those that its requester left.
+pub(super) fn offers(policies: &Policies, request: &Request, target: &Target, now: Now) -> Vec<Terms> {
+    let ask = policy::asked(request, target, now);
+    let mut offers = match request.break_glass {
+        Some(_) => policy::break_glass_offers(policies, &ask, now),
+        None => policy::offers(policies, &ask, now),
+    };
+    offers.retain(|terms| request.under.as_ref().is_none_or(|under| terms.policy == *under));
+    offers
 }
 
 /// The step that ended a request for good, if one did.

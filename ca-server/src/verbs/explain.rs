@@ -1,6 +1,6 @@
 //! Why, or why not: the same question as for a certificate, asked without effect.
 
-use super::authenticate::Caller;
+use super::{authenticate::Caller, glass};
 use crate::{app::App, clock::moment, refusal::Refusal};
 use api::{ExplainRequest, ExplainResponse};
 use policy::Ask;
@@ -19,6 +19,8 @@ pub fn explain(app: &App, caller: &Caller, request: ExplainRequest) -> Result<Ex
         source: caller.origin.source,
     };
     let loaded = app.policies.current();
-    let (decision, explanation) = policy::explain(&loaded.policies, &ask, moment(app.clock.now(), &app.zone));
-    Ok(ExplainResponse { decision: (&decision).into(), explanation })
+    let now = moment(app.clock.now(), &app.zone);
+    let (decision, explanation) = policy::explain(&loaded.policies, &ask, now);
+    let break_glass = glass::possible(&loaded.policies, &ask, now);
+    Ok(ExplainResponse { decision: (&decision).into(), explanation, break_glass })
 }

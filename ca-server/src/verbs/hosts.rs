@@ -1,6 +1,6 @@
 //! What the caller may reach, by name, and on which terms.
 
-use super::authenticate::Caller;
+use super::{authenticate::Caller, glass};
 use crate::{app::App, clock::moment, refusal::Refusal};
 use api::{Code, HostEntry, HostsResponse, Outcome, Reach};
 use policy::{Account, Ask, Decision, Host, HostName, Now, Policies, PolicyId, Reason, Target, Terms, Ticket};
@@ -65,13 +65,17 @@ fn reach(policies: &Policies, caller: &Caller, host: &Host, account: &Account, n
         ticket: None,
         source: caller.origin.source,
     };
+    let break_glass = glass::possible(policies, &plain, now);
     if let Some((outcome, terms)) = answer(&policy::decide(policies, &plain, now)) {
-        return Some(row(account, outcome, &terms));
+        return Some(Reach { break_glass, ..row(account, outcome, &terms) });
     }
     // Not yet: it may lack no more than the reason and the ticket that the list tells people to give.
     let stated = Ask { reason: placeholder::<Reason>(), ticket: placeholder::<Ticket>(), ..plain };
-    let (outcome, terms) = answer(&policy::decide(policies, &stated, now))?;
-    Some(row(account, outcome, &terms))
+    if let Some((outcome, terms)) = answer(&policy::decide(policies, &stated, now)) {
+        return Some(Reach { break_glass, ..row(account, outcome, &terms) });
+    }
+    let emergency = policy::break_glass_offers(policies, &stated, now).into_iter().next()?;
+    Some(Reach { break_glass, ..row(account, Outcome::Denied, &emergency) })
 }
 
 fn answer(decision: &Decision) -> Option<(Outcome, Terms)> {
@@ -97,6 +101,7 @@ fn row(account: &Account, outcome: Outcome, terms: &Terms) -> Reach {
         approvals: terms.approvals,
         reason_required: terms.reason_required,
         ticket_required: terms.ticket_required,
+        break_glass: None,
     }
 }
 

@@ -231,7 +231,8 @@ fn record(
         pinned: &pinned(claim),
         to_be_signed: &STANDARD.encode(unsigned.to_be_signed()),
     };
-    Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
+    let notify = &grant.terms().notify;
+    Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify).map_err(Refusal::internal)
 }
 
 /// What the decision under a request looked at: so many steps and no others, the first use among them if this is it.

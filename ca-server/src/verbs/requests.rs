@@ -1,5 +1,6 @@
 //! Asking for access that people must approve, or that begins later.
 
+mod before;
 pub(super) mod draft;
 mod filter;
 mod read;
@@ -9,9 +10,10 @@ pub use filter::{Filter, Wanted};
 pub use read::{MOST_LISTED, MOST_WAIT, Page, View, list, show};
 pub use view::Shown;
 
+pub(in crate::verbs) use draft::ask as asked;
 pub(super) use view::{etag, shown};
 
-use super::{authenticate::Caller, case, case::Case, issue::refuse};
+use super::{authenticate::Caller, case, case::Case, glass, issue::refuse};
 use crate::{
     app::App,
     audit::{Actor, Entry, RequestEvent},
@@ -66,19 +68,31 @@ pub async fn file(app: &App, caller: &Caller, asked: FileRequest, key: Option<&s
         let case = Case::filed(request)?;
         return view::dry(&loaded.policies, &case, now).map(Outcome::AsBefore);
     }
-    within_bounds(app, caller, &loaded, now).await?;
+    // An emergency has bounds of its own: it must not fail for what somebody once asked for.
+    if request.break_glass.is_none() {
+        within_bounds(app, caller, &loaded, now).await?;
+    }
 
     let case = Case::filed(request.clone())?;
-    let event = RequestEvent::Filed {
+    let digest = case::hex(&case.digest);
+    let filed = RequestEvent::Filed {
         actor: Actor::from(&request.requester),
         session: &caller.session.id,
         id: &request.id,
         filed: &request,
-        digest: &case::hex(&case.digest),
+        digest: &digest,
         decided: now,
         policy_digest: &loaded.digest,
     };
-    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+    let (at, http, notify) = (app.clock.now_ms(), &caller.origin.request_id, case.channels(app, &loaded.policies));
+    let entry = match &request.break_glass {
+        Some(broken) => {
+            let opened = glass::opened(caller, &request, broken, &digest, now, &loaded.digest);
+            Entry::notifying(at, http, &opened, &notify)
+        }
+        None => Entry::notifying(at, http, &filed, &notify),
+    };
+    let entry = entry.map_err(Refusal::internal)?;
     fault::point("file.decided");
     let filed = app.store.file_request(request, idempotency, entry).await?;
     fault::point("file.recorded");

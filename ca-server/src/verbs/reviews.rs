@@ -32,6 +32,10 @@ pub async fn approve(
         let case = scene.case;
         let may = policy::may_approve(scene.policies, &case.request, me, &joined, scene.now);
         let targets = may.map_err(denied)?;
+        if case.request.break_glass.is_some() {
+            return Err(Refusal::new(Code::Conflict, "emergency access takes no approval: it is reviewed afterwards")
+                .hint("`jit-ssh deny ID` ends it; `jit-ssh reviewed ID` says what you found"));
+        }
         if approve.digest != case::hex(&case.digest) {
             return Err(Refusal::new(Code::PreconditionFailed, "this is not the digest of this request")
                 .hint("look at the request again: an approval is for exactly what was looked at"));

@@ -11,6 +11,7 @@ use crate::{
     audit::{Actor, Entry, RequestEvent},
     clock::moment,
     fault,
+    policies::Loaded,
     refusal::Refusal,
     store::Stepped,
 };
@@ -77,7 +78,7 @@ pub(super) async fn take(
         if case.steps.len() >= Request::MOST_STEPS {
             return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
         }
-        let entry = entry(app, caller, &case, &what, &loaded.digest, now)?;
+        let entry = entry(app, caller, &case, &what, &loaded, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
         fault::point("step.decided");
         let stepped = app.store.add_step(&id, case.steps.len(), step.clone(), entry).await?;
@@ -137,14 +138,8 @@ fn changed() -> Refusal {
         .hint("look at it again, then decide")
 }
 
-fn entry(
-    app: &App,
-    caller: &Caller,
-    case: &Case,
-    what: &What,
-    policy_digest: &str,
-    now: Now,
-) -> Result<Entry, Refusal> {
+fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded, now: Now) -> Result<Entry, Refusal> {
+    let policy_digest = loaded.digest.as_str();
     let (actor, session, source) = (Actor::from(&caller.session.identity), &caller.session.id, caller.origin.source);
     let id = &case.request.id;
     let (digest, grant, step) = (case::hex(&case.digest), id.grant(), case.taken(now));
@@ -167,7 +162,8 @@ fn entry(
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };
-    Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)
+    let notify = case.channels(app, &loaded.policies);
+    Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, &notify).map_err(Refusal::internal)
 }
 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.

@@ -6,7 +6,9 @@ use crate::{
     keys,
     state::session::Session,
 };
-use api::{ApproveRequest, DenyRequest, EndRequest, FileRequest, Receipt, RequestBody, RequestsResponse, paths};
+use api::{
+    ApproveRequest, DenyRequest, EndRequest, FileRequest, Receipt, RequestBody, RequestsResponse, ReviewRequest, paths,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use policy::{HostName, RequestId, Ticket};
 use reqwest::{Method, StatusCode};
@@ -33,6 +35,8 @@ pub enum View {
     Mine,
     /// Those that one may decide on.
     Review,
+    /// Emergency access that nobody has reviewed: one's own, and what one may review.
+    Unreviewed,
     /// All that one may audit.
     All,
 }
@@ -73,6 +77,7 @@ impl View {
         match self {
             Self::Mine => "mine",
             Self::Review => "review",
+            Self::Unreviewed => "unreviewed",
             Self::All => "all",
         }
     }
@@ -177,6 +182,15 @@ impl CaClient {
     /// If the server does not let this person, or it changed since.
     pub fn deny(&self, session: &Session, seen: &Tagged, denial: &DenyRequest) -> Result<Tagged, Failure> {
         let call = change(seen, "/denials", written(denial)?)?;
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
+    /// Says what was found about emergency access that is over.
+    ///
+    /// # Errors
+    /// If the server does not let this person, it is in use, or it changed since.
+    pub fn review(&self, session: &Session, seen: &Tagged, review: &ReviewRequest) -> Result<Tagged, Failure> {
+        let call = change(seen, "/review", written(review)?)?;
         self.tagged(&self.exchanged(session, &call)?)
     }
 

@@ -59,6 +59,9 @@ pub struct Requests {
     /// Those that wait and that you may review
     #[arg(long, group = "view")]
     pub review: bool,
+    /// Emergency access that nobody has reviewed: your own, and what you may review
+    #[arg(long, group = "view")]
+    pub unreviewed: bool,
     /// All that you may audit
     #[arg(long, group = "view")]
     pub all: bool,

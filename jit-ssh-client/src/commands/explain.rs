@@ -6,7 +6,7 @@ use crate::{
     error::{Failure, cause_sentence, decision_lines},
     terminal,
 };
-use api::{ExplainRequest, ExplainResponse, Outcome};
+use api::{Emergency, ExplainRequest, ExplainResponse, Outcome};
 use policy::Target;
 
 /// Explains.
@@ -61,6 +61,14 @@ fn lines(target: &Target, answer: &ExplainResponse) -> Vec<String> {
     if !decision.others.is_empty() {
         let others: Vec<&str> = decision.others.iter().map(policy::PolicyId::as_str).collect();
         lines.push(format!("  would do too: {}", others.join(", ")));
+    }
+    if let Some(glass) = &answer.break_glass {
+        let ticket = if glass.ticket_required { " --ticket …" } else { "" };
+        lines.push(format!("  in an emergency: jit-ssh break-glass {target} --incident … --reason …{ticket}"));
+        let Emergency { policy, max_duration, review_within, .. } = glass;
+        lines.push(format!(
+            "    at once, for at most {max_duration}, recorded, reviewed within {review_within} (policy {policy})"
+        ));
     }
     let explanation = &answer.explanation;
     if !explanation.matched.is_empty() {

@@ -42,6 +42,7 @@ fn row(entry: &HostEntry, reach: &Reach) -> [String; 7] {
     let access = match reach.outcome {
         Outcome::Granted => "granted",
         Outcome::NeedsApproval => "needs approval",
+        Outcome::Denied if reach.break_glass.is_some() => "break-glass",
         Outcome::Denied => "denied",
     };
     let mut needs = Vec::new();
@@ -53,6 +54,9 @@ fn row(entry: &HostEntry, reach: &Reach) -> [String; 7] {
     }
     if reach.ticket_required {
         needs.push("ticket".to_owned());
+    }
+    if let Some(glass) = &reach.break_glass {
+        needs.push(format!("in an emergency: {} by {}", glass.max_duration, glass.policy));
     }
     let groups: Vec<&str> = entry.groups.iter().map(policy::HostGroup::as_str).collect();
     [

@@ -19,9 +19,10 @@ use policy::UnixTime;
 /// If nobody is logged in, the server does not answer, or one may not see all.
 pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
     let (ca, session) = globals.signed_in()?;
-    let view = match (args.review, args.all) {
-        (true, _) => View::Review,
-        (_, true) => View::All,
+    let view = match (args.review, args.unreviewed, args.all) {
+        (true, ..) => View::Review,
+        (_, true, _) => View::Unreviewed,
+        (.., true) => View::All,
         _ => View::Mine,
     };
     let cli::Sought { user, host, ticket, stage } = args.only.clone();
@@ -36,6 +37,7 @@ pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
             _ if !all => "There is none like that.",
             View::Mine => "You have asked for nothing. jit-ssh request ACCOUNT@HOST asks.",
             View::Review => "Nothing waits for you.",
+            View::Unreviewed => "No emergency access of yours, or that you may review, waits for its review.",
             View::All => "Nobody has asked for anything.",
         });
         return Ok(());

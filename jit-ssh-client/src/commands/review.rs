@@ -1,6 +1,10 @@
 //! `jit-ssh review`: what waits for one's word, one screen each.
 
-use super::{Globals, approve, deny, request::now, requests};
+use super::{
+    Globals, approve, deny,
+    request::{now, print_json},
+    requests, reviewed,
+};
 use crate::{
     ca_client::{CaClient, View},
     cli::{self, RequestRef},
@@ -10,7 +14,7 @@ use crate::{
     terminal,
 };
 use api::RequestBody;
-use policy::RequestId;
+use policy::{RequestId, Review, Verdict};
 
 /// Lists what waits; on a terminal shows one whole and asks what to do with it.
 ///
@@ -21,10 +25,13 @@ pub fn run(globals: &Globals, args: &cli::Review) -> Result<(), Failure> {
     let id = match &args.id {
         Some(RequestRef(id)) if asks => id.clone(),
         Some(id) => return super::show::run(globals, &cli::Show { id: id.clone() }),
-        None if !asks => return requests::run(globals, &waiting_for_me()),
         None => {
             let (ca, session) = globals.signed_in()?;
-            let waiting = ca.requests(&session, View::Review, usize::from(MOST), None)?.requests;
+            if !asks {
+                return listed(globals, &ca, &session);
+            }
+            let mut waiting = ca.requests(&session, View::Review, MOST, None)?.requests;
+            waiting.extend(after_the_fact(&ca, &session)?);
             match pick(&waiting, &session) {
                 Some(id) => id,
                 None => return Ok(()),
@@ -35,10 +42,32 @@ pub fn run(globals: &Globals, args: &cli::Review) -> Result<(), Failure> {
     decide(globals, &ca, &session, &id)
 }
 
-const MOST: u16 = 50;
+const MOST: usize = 50;
 
-fn waiting_for_me() -> cli::Requests {
-    cli::Requests { mine: false, review: true, all: false, only: cli::Sought::default(), limit: MOST }
+/// Emergency access of others that this person may review.
+///
+/// # Errors
+/// If the server does not answer, or the login session is over.
+fn after_the_fact(ca: &CaClient, session: &Session) -> Result<Vec<RequestBody>, Failure> {
+    let mut unreviewed = ca.requests(session, View::Unreviewed, MOST, None)?.requests;
+    unreviewed.retain(|request| request.may_review);
+    Ok(unreviewed)
+}
+
+fn listed(globals: &Globals, ca: &CaClient, session: &Session) -> Result<(), Failure> {
+    let waiting = ca.requests(session, View::Review, MOST, None)?;
+    let unreviewed = after_the_fact(ca, session)?;
+    if globals.json {
+        return print_json(&serde_json::json!({
+            "requests": waiting.requests, "next": waiting.next, "unreviewed": unreviewed,
+        }));
+    }
+    if waiting.requests.is_empty() && unreviewed.is_empty() {
+        terminal::say("Nothing waits for you.");
+        return Ok(());
+    }
+    requests::list(&waiting.requests.into_iter().chain(unreviewed).collect::<Vec<_>>(), now(session));
+    Ok(())
 }
 
 fn pick(waiting: &[RequestBody], session: &Session) -> Option<RequestId> {
@@ -64,6 +93,9 @@ fn decide(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -
         terminal::say("It is not for you to decide.");
         return Ok(());
     }
+    if let Some(Review::Open { .. } | Review::Overdue { .. }) = &seen.body.review {
+        return looked_at(globals, ca, session, id);
+    }
     match terminal::ask("approve (a), deny (d), leave it (Enter)?").as_deref() {
         Some("a" | "approve") => {
             let whole = cli::Approve {
@@ -80,6 +112,19 @@ fn decide(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -
         Some("d" | "deny") => deny::deny(globals, ca, session, id, None),
         _ => {
             terminal::say(&format!("Left as it is. jit-ssh approve {id} --only HOST narrows it."));
+            Ok(())
+        }
+    }
+}
+
+/// Emergency access: there is nothing to approve, but something to say.
+fn looked_at(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -> Result<(), Failure> {
+    match terminal::ask("it was fine (f), it is a concern (c), end it now (d), leave it (Enter)?").as_deref() {
+        Some("f" | "fine") => reviewed::say(globals, ca, session, id, Verdict::Fine, None),
+        Some("c" | "concern") => reviewed::say(globals, ca, session, id, Verdict::Concern, None),
+        Some("d" | "deny") => deny::deny(globals, ca, session, id, None),
+        _ => {
+            terminal::say("Left as it is.");
             Ok(())
         }
     }

@@ -1,7 +1,7 @@
 //! `jit-ssh ssh`: a certificate first, then stock ssh takes this process's place.
 
 use super::Globals;
-use crate::{access, cli, error::Failure, quoting, route, state::StateDir};
+use crate::{access, cli, error::Failure, issuance::Ready, quoting, route, state::StateDir};
 use policy::{Account, HostName, Target};
 use std::{
     ffi::OsString,
@@ -19,15 +19,23 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
     let ready = access::ensure(&state, &target, &args.why.wish())?;
+    connect(&state, &ready, &destination, &args.args)
+}
+
+/// Stock ssh takes this process's place; returns only if that fails.
+///
+/// # Errors
+/// If there is no way there, or no ssh.
+pub fn connect(state: &StateDir, ready: &Ready, to: &Destination, args: &[OsString]) -> Result<(), Failure> {
     let target = &ready.entry.target;
-    let way = route::to(&state, target, ready.kept)?;
+    let way = route::to(state, target, ready.kept)?;
     // Of two ports ssh takes the first: one that was typed must not come second to the inventory's.
-    let way = if flag(&args.args, 'p').is_some() { way.without_port() } else { way };
+    let way = if flag(args, 'p').is_some() { way.without_port() } else { way };
     let error = Command::new("ssh")
         .args(options(&quoting::config_path(&ready.path)?))
         .args(way.options(target.host()))
-        .arg(destination.typed)
-        .args(&args.args)
+        .arg(to.typed())
+        .args(args)
         .exec();
     Err(Failure::failed(format!("cannot run ssh: {error}"))
         .hint("install OpenSSH's client (Debian: apt install openssh-client)"))

@@ -23,6 +23,9 @@ use std::time::Duration;
 struct Open {
     mine: Vec<RequestBody>,
     review: Vec<RequestBody>,
+    /// Emergency access that nobody has reviewed: one's own, and what one may review.
+    unreviewed: Vec<RequestBody>,
+    /// Freezes that stop them.
     freezes: Vec<FreezeBody>,
 }
 
@@ -73,7 +76,9 @@ fn open(session: &Session) -> Option<Open> {
     mine.retain(|request| access::is_open(&request.stage));
     let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
     let freezes = ca.freezes(session, Some(PATIENCE)).ok()?.freezes;
-    Some(Open { mine, review, freezes })
+    // A server from before there was any knows nothing of it.
+    let unreviewed = ca.requests(session, View::Unreviewed, MOST, Some(PATIENCE));
+    Some(Open { mine, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default(), freezes })
 }
 
 fn print_requests(session: &Session, open: &Open) {
@@ -81,7 +86,13 @@ fn print_requests(session: &Session, open: &Open) {
     for freeze in &open.freezes {
         terminal::print(&format!("{}: {}", terminal::red("frozen"), freezes::line(freeze)));
     }
-    for (title, requests) in [("your requests", &open.mine), ("waiting for you: jit-ssh review", &open.review)] {
+    let (theirs, own): (Vec<_>, Vec<_>) = open.unreviewed.iter().cloned().partition(|request| request.may_review);
+    for (title, requests) in [
+        ("your requests", &open.mine),
+        ("waiting for you: jit-ssh review", &open.review),
+        ("you broke the glass, and somebody else must review it", &own),
+        ("others broke the glass, for you to review: jit-ssh review", &theirs),
+    ] {
         if requests.is_empty() {
             continue;
         }
@@ -111,7 +122,9 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
         "user_ca": session.user_ca,
         "certificates": certificates,
         "freezes": open.map(|open| &open.freezes),
-        "requests": open.map(|open| json!({ "mine": open.mine, "review": open.review })),
+        "requests": open.map(|open| json!({
+            "mine": open.mine, "review": open.review, "unreviewed": open.unreviewed,
+        })),
     }));
 }
 

@@ -29,6 +29,13 @@ pub fn request(reason: &str) -> RequestBody {
         "steps": [{ "at": NOW.as_secs() - 30, "by": "lena@corp.example", "what": "approved", "reason": "fine by me",
                     "duration": "20m", "only": ["db-1"] }],
         "may_review": true,
+        "used_before": [
+            { "id": "r-ffeeddccbbaa998877665544", "targets": ["deploy@web-1"], "filed": NOW.as_secs() - 3700,
+              "stage": { "stage": "over", "how": "finished" }, "used": NOW.as_secs() - 3600,
+              "last_expiry": NOW.as_secs() - 1800, "incident": "INC-3" },
+            { "id": "r-ffeeddccbbaa998877665543", "targets": ["root@db-1"], "filed": NOW.as_secs() - 9000,
+              "stage": { "stage": "over", "how": "denied" } },
+        ],
     });
     serde_json::from_value(body).unwrap()
 }
@@ -51,6 +58,11 @@ fn a_reviewer_sees_everything_that_is_to_be_decided() {
         "> roll back 4.2",
         "OPS-17",
         "db/approval for deploy@db-1: 2 approvals, from 2 groups, first leads, then security, a reason; at most 1h",
+        "elevation  none",
+        "deploy@web-1, break-glass for INC-3: finished",
+        "first used 2025-12-31T23:00:00Z (1h ago), last certificate until 2025-12-31T23:30:00Z",
+        "r-ffeeddccbbaa998877665544",
+        "never used",
         "permit-pty; recorded; to be used within 30m of its approval",
         "db/vendor: 2 approvals",
         "1 of 2 approvals for deploy@db-1 (db/approval) from 2 groups, now from security",
@@ -93,6 +105,39 @@ fn nobody_writes_on_the_reviewers_terminal() {
             assert_eq!(line, &terminal::plain(line), "{hostile:?}");
         }
         assert!(!shown.iter().any(|line| line.contains(hostile)), "{hostile:?}");
+    }
+}
+
+/// A hostile server, or one that was broken into, cannot pass such words either: they are refused as they are read.
+#[test]
+fn words_that_act_on_a_terminal_are_not_even_read() {
+    let body = serde_json::to_value(request("x")).unwrap();
+    for hostile in
+        ["\u{1b}[2J\u{1b}[1;1Happroved", "a\u{9b}31m", "a\rb", "\u{202e}deteler", "a\u{2066}b\u{2069}", "a\u{200b}b"]
+    {
+        for pointer in
+            ["/reason", "/ticket", "/requester/groups/0", "/used_before/0/incident", "/used_before/0/targets/0"]
+        {
+            let mut spoilt = body.clone();
+            *spoilt.pointer_mut(pointer).unwrap() = hostile.into();
+            assert!(serde_json::from_value::<RequestBody>(spoilt).is_err(), "{pointer}: {hostile:?}");
+        }
+    }
+}
+
+#[test]
+fn emergency_access_says_how_its_review_stands() {
+    let at = |seconds: u64| UnixTime::from_secs(NOW.as_secs() + seconds);
+    for (review, words) in [
+        (policy::Review::Open { due: at(3600) }, "to be reviewed within 1h"),
+        (policy::Review::Overdue { due: NOW }, "review OVERDUE since 2026-01-01T00:00:00Z"),
+        (policy::Review::Done { at: NOW, verdict: policy::Verdict::Concern }, "reviewed: a concern"),
+    ] {
+        let mut body = request("x");
+        (body.incident, body.review) = (Some("INC-7".parse().unwrap()), Some(review));
+        let shown = full(&body, NOW).join("\n");
+        assert!(shown.contains("incident   INC-7") && shown.contains(words), "{shown}");
+        assert!(brief(&body, NOW)[1].contains(words));
     }
 }
 

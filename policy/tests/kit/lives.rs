@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test takes its part of it")]
 
 use policy::{
-    Approval, Ask, Decision, Digest, Grant, Identity, Joined, Kind, Life, Now, Over, Policies, Request, Seconds,
-    Source, Sources, Stage, Step, Target, UnixTime, What, decide_under, stage,
+    Approval, Ask, BreakGlass, Decision, Digest, Grant, Identity, Joined, Kind, Life, Now, Over, Policies, Request,
+    Review, Seconds, Source, Sources, Stage, Step, Target, UnixTime, Verdict, What, decide_under, stage,
 };
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub fn policies(annotations: &str, more: &str) -> Policies {
         "@id(\"p\") @max_duration(\"2h\") {annotations} permit (principal, action == Action::\"connect\", resource);
          @id(\"leads\") permit (principal in Group::\"leads\", action == Action::\"approve\", resource);
          @id(\"security\") permit (principal in Group::\"security\", action == Action::\"approve\", resource);
+         @id(\"glass\") @max_duration(\"2h\") @reason(\"required\") @record(\"required\") @review_within(\"4h\")
+         permit (principal, action == Action::\"break-glass\", resource);
          {more}"
     );
     let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
@@ -93,6 +95,22 @@ pub fn request(number: u8) -> Request {
         extends: None,
         break_glass: None,
     }
+}
+
+/// The same as emergency access.
+pub fn emergency(request: &Request) -> Request {
+    let review_by = request.filed.plus("4h".parse().unwrap());
+    Request {
+        reason: Some("down".parse().unwrap()),
+        under: Some("glass".parse().unwrap()),
+        expires: request.filed,
+        break_glass: Some(BreakGlass { incident: "INC-7".parse().unwrap(), review_by }),
+        ..request.clone()
+    }
+}
+
+pub fn reviewed(verdict: Verdict) -> What {
+    What::Reviewed { verdict, reason: "looked".parse().unwrap() }
 }
 
 pub fn approval() -> Approval {
@@ -201,6 +219,9 @@ impl Case {
                 self.request.requester = Identity { claims: vec![("sponsor".into(), sponsor)], ..person("bot") };
             }
             ["used", "at", at] => self.step("ann", after(at), What::Claimed),
+            ["breaks", "the", "glass"] => self.breaks_the_glass(),
+            [who, "reviews", "at", at] => self.step(who, after(at), reviewed(Verdict::Fine)),
+            [who, "has", "a", "concern", "at", at] => self.step(who, after(at), reviewed(Verdict::Concern)),
             [who, "leaves"] => self.leaves(who),
             [who, "joins", group, "at", at] => self.joins(who, group, after(at)),
             [who, "approves", "at", at] => self.step(who, after(at), approved(approval())),
@@ -224,6 +245,11 @@ impl Case {
         }
     }
 
+    /// It becomes emergency access, to be reviewed within four hours.
+    pub fn breaks_the_glass(&mut self) {
+        self.request = emergency(&self.request);
+    }
+
     /// An extension that Lea and Sam approve.
     pub fn extended(&mut self, by: Seconds, at: UnixTime, how: &[&str]) {
         let number = u8::try_from(self.extensions.len()).unwrap() + 2;
@@ -241,6 +267,16 @@ impl Case {
             _ => panic!("how is {how:?}?"),
         }
         self.extensions.push((request, DIGEST, steps));
+    }
+}
+
+/// A review in the words of the page.
+pub fn told_of_review(review: &Review) -> String {
+    match review {
+        Review::Open { due } => format!("open until {}", span(*due)),
+        Review::Overdue { due } => format!("overdue since {}", span(*due)),
+        Review::Done { at, verdict: Verdict::Fine } => format!("done at {}", span(*at)),
+        Review::Done { at, verdict: Verdict::Concern } => format!("done at {}, a concern", span(*at)),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Emergency access, and its review.
 
 use super::Fact;
-use crate::audit::Actor;
+use crate::audit::{Actor, Severity};
 use api::DecisionBody;
-use policy::{Incident, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
+use policy::{Incident, Now, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
 use std::net::IpAddr;
 
 /// What happened to emergency access.
@@ -24,14 +24,18 @@ pub enum BreakGlassEvent<'a> {
         filed: &'a Request,
         /// Its digest, hex.
         digest: &'a str,
+        /// For what.
+        target: Option<&'a Target>,
         /// The permit that grants it.
-        policy: &'a PolicyId,
+        policy: Option<&'a PolicyId>,
         /// For which incident.
         incident: &'a Incident,
         /// Why.
-        reason: &'a str,
+        reason: Option<&'a str>,
         /// Somebody else must have reviewed it by then.
         review_by: UnixTime,
+        /// The moment of the decision.
+        decided: Now,
         /// SHA-256 of the policy set, hex.
         policy_digest: &'a str,
         /// From where.
@@ -66,4 +70,8 @@ pub enum BreakGlassEvent<'a> {
     },
 }
 
-impl Fact for BreakGlassEvent<'_> {}
+impl Fact for BreakGlassEvent<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::High)
+    }
+}

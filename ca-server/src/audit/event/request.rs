@@ -1,7 +1,7 @@
 //! The life of a request.
 
 use super::Fact;
-use crate::audit::Actor;
+use crate::audit::{Actor, Severity};
 use policy::{Approval, EndReason, GrantId, Now, PolicyId, Request, RequestId, SessionId, UnixTime, Verdict};
 use std::net::IpAddr;
 
@@ -164,7 +164,18 @@ pub enum RequestEvent<'a> {
     },
 }
 
-impl Fact for RequestEvent<'_> {}
+impl Fact for RequestEvent<'_> {
+    fn severity(&self) -> Option<Severity> {
+        match self {
+            Self::Reviewed { verdict: Verdict::Concern, .. } => Some(Severity::High),
+            Self::Reviewed { verdict: Verdict::Fine, .. } => Some(Severity::Info),
+            Self::Refused { .. } | Self::Denied { .. } | Self::GrantEnded { why: EndReason::Revoked, .. } => {
+                Some(Severity::Warning)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// Where a step stands in the life of its request.
 #[derive(Clone, Copy, Debug, serde::Serialize)]

@@ -11,7 +11,7 @@ use ca_server::{
     custody::CaKey,
     store::{LogReader, Store as _, redb::RedbStore},
 };
-use redb::{Database, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 use std::{
     convert::Infallible,
     fs,
@@ -20,8 +20,8 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
-const TREE: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("audit_tree");
+const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit_entries");
+const TREE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit_hashes");
 const CHECKPOINT: TableDefinition<'_, &str, &str> = TableDefinition::new("audit_checkpoint");
 const SIZE: u64 = 21;
 
@@ -68,9 +68,9 @@ fn rewrite(write: &WriteTransaction, entries: impl Iterator<Item = Vec<u8>>, key
     kept.retain(|_, _| false).unwrap();
     let mut frontier = Frontier::default();
     for (index, entry) in (0..).zip(entries) {
-        audit.insert(index, entry.as_slice()).unwrap();
+        audit.insert(index, row(&entry).as_slice()).unwrap();
         let Ok(()) = frontier.push(tree::leaf(&entry), |place, hash| {
-            kept.insert(place, hash).unwrap();
+            kept.insert(place, hash.as_slice()).unwrap();
             Ok::<(), Infallible>(())
         });
     }
@@ -82,7 +82,13 @@ fn rewrite(write: &WriteTransaction, entries: impl Iterator<Item = Vec<u8>>, key
 
 /// Puts other bytes at `index`.
 fn put(write: &WriteTransaction, index: u64) {
-    write.open_table(AUDIT).unwrap().insert(index, b"{}".as_slice()).unwrap();
+    write.open_table(AUDIT).unwrap().insert(index, row(b"{}").as_slice()).unwrap();
+}
+
+/// A row with this one entry: each was a commit of its own.
+fn row(entry: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(entry.len()).unwrap().to_le_bytes();
+    [&length, entry].concat()
 }
 
 fn bytes(n: u64) -> Vec<u8> {
@@ -108,10 +114,20 @@ async fn an_honest_log_of_any_size_verifies() {
 #[tokio::test]
 async fn every_change_is_found_and_named() {
     type Change = fn(&WriteTransaction);
-    let rows: [(&str, Change, Vec<Fault>); 15] = [
+    let rows: [(&str, Change, Vec<Fault>); 16] = [
         ("edit", |w| put(w, 5), vec![Fault::Changed(5)]),
         ("edit the last", |w| put(w, 20), vec![Fault::Changed(20)]),
         ("delete", |w| drop(w.open_table(AUDIT).unwrap().remove(7).unwrap()), vec![Fault::Missing(7)]),
+        (
+            "change the length of one",
+            |w| {
+                let mut audit = w.open_table(AUDIT).unwrap();
+                let mut longer = row(&bytes(7));
+                longer[0] += 1;
+                audit.insert(7, longer.as_slice()).unwrap();
+            },
+            vec![Fault::Missing(7)],
+        ),
         (
             "truncate",
             |w| w.open_table(AUDIT).unwrap().retain(|index, _| index < 15).unwrap(),
@@ -122,8 +138,8 @@ async fn every_change_is_found_and_named() {
             "swap",
             |w| {
                 let mut audit = w.open_table(AUDIT).unwrap();
-                audit.insert(3, bytes(11).as_slice()).unwrap();
-                audit.insert(11, bytes(3).as_slice()).unwrap();
+                audit.insert(3, row(&bytes(11)).as_slice()).unwrap();
+                audit.insert(11, row(&bytes(3)).as_slice()).unwrap();
             },
             vec![Fault::Moved(3, 11), Fault::Moved(11, 3)],
         ),
@@ -136,7 +152,7 @@ async fn every_change_is_found_and_named() {
             "edit with its leaf",
             |w| {
                 put(w, 6);
-                drop(w.open_table(TREE).unwrap().insert(tree::places(6), &tree::leaf(b"{}")).unwrap());
+                drop(w.open_table(TREE).unwrap().insert(tree::places(6), tree::leaf(b"{}").as_slice()).unwrap());
             },
             vec![Fault::Tree(6..=7), Fault::Rewritten(SIZE, None)],
         ),
@@ -148,7 +164,12 @@ async fn every_change_is_found_and_named() {
         ("append", |w| rewrite(w, (0..SIZE + 2).map(bytes), None), vec![Fault::Unsigned(SIZE)]),
         (
             "damage the tree",
-            |w| drop(w.open_table(TREE).unwrap().insert(tree::places(8) - 1, &[0; 32]).unwrap()),
+            |w| {
+                let mut tree = w.open_table(TREE).unwrap();
+                let mut hashes = tree.get(tree::places(7)).unwrap().unwrap().value().to_vec();
+                hashes.splice(3 * 32.., [0; 32]);
+                tree.insert(tree::places(7), hashes.as_slice()).unwrap();
+            },
             vec![Fault::Tree(0..=7)],
         ),
         (

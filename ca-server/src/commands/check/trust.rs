@@ -2,7 +2,7 @@
 
 use super::{Report, Weight};
 use ca_server::{config::Config, config::issuer::IssuerKind, policies};
-use policy::Network;
+use policy::{Network, Policies};
 use std::collections::BTreeSet;
 
 /// Proxies: whoever is one may claim any address.
@@ -48,6 +48,24 @@ pub(super) fn tags(config: &Config, report: &mut Report<'_>) {
             let hint = "add it to their `claims`: without it a forbid that looks at it never fires";
             report.add(Weight::Warning, ("issuer", "claims"), message, hint);
         }
+    }
+}
+
+/// Channels that policies want told and that no sink lists: what is to be loud would be silent.
+pub(super) fn channels(config: &Config, report: &mut Report<'_>) {
+    let Some(policies) = policies::read(&config.policy.directory).ok().and_then(|read| Policies::load(&read).ok())
+    else {
+        return;
+    };
+    let unheard: Vec<&str> = policies
+        .channels()
+        .into_iter()
+        .filter(|channel| !config.sink.iter().any(|sink| sink.is_for(channel)))
+        .collect();
+    if !unheard.is_empty() {
+        let message = format!("policies notify channels that no sink lists: {}", unheard.join(", "));
+        let hint = "give a [[sink]] notify = [\"…\"] (docs/SINKS.md)";
+        report.add(Weight::Warning, ("sink", "notify"), message, hint);
     }
 }
 

@@ -82,6 +82,15 @@ fn the_types_write_what_is_described() {
         last_expiry: Some(crate::fixture::NOW),
     };
     let id: policy::RequestId = "r-00112233445566778899aabb".parse().unwrap();
+    let before = api::Before {
+        id: id.clone(),
+        targets: Vec::new(),
+        filed: crate::fixture::NOW,
+        stage: policy::Stage::Over { how: policy::Over::Done },
+        used: Some(crate::fixture::NOW),
+        last_expiry: Some(crate::fixture::NOW),
+        incident: Some("INC-1".parse().unwrap()),
+    };
     let request = api::RequestBody {
         id: Some(id.clone()),
         grant: Some(id.grant()),
@@ -95,6 +104,9 @@ fn the_types_write_what_is_described() {
         start: Some(crate::fixture::NOW),
         under: Some("p".parse().unwrap()),
         extends: Some(id),
+        incident: Some("INC-1".parse().unwrap()),
+        review: Some(policy::Review::Open { due: crate::fixture::NOW }),
+        used_before: vec![before.clone()],
         filed: crate::fixture::NOW,
         stage: policy::Stage::Over { how: policy::Over::Done },
         offers: vec![api::Offer { target: "a@b".parse().unwrap(), offers: Vec::new(), approver_groups: Vec::new() }],
@@ -105,6 +117,7 @@ fn the_types_write_what_is_described() {
         ("Receipt", serde_json::to_value(&receipt).unwrap()),
         ("Freeze", serde_json::to_value(&freeze).unwrap()),
         ("Request", serde_json::to_value(&request).unwrap()),
+        ("Before", serde_json::to_value(&before).unwrap()),
         ("Offer", serde_json::to_value(&request.offers[0]).unwrap()),
         ("Identity", serde_json::to_value(&session.identity).unwrap()),
         ("SessionEntry", serde_json::to_value(&session).unwrap()),

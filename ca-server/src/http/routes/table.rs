@@ -86,6 +86,7 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "/v1/requests/{id}", Need::Login, Listener::Api, Endpoint::Requests(On::Show)),
     route(Method::POST, "/v1/requests/{id}/approvals", Need::Login, Listener::Api, Endpoint::Requests(On::Approve)),
     route(Method::POST, "/v1/requests/{id}/denials", Need::Login, Listener::Api, Endpoint::Requests(On::Deny)),
+    route(Method::POST, "/v1/requests/{id}/review", Need::Login, Listener::Api, Endpoint::Requests(On::Reviewed)),
     route(Method::POST, "/v1/requests/{id}/cancel", Need::Login, Listener::Api, Endpoint::Requests(On::Cancel)),
     route(Method::POST, "/v1/requests/{id}/end", Need::Login, Listener::Api, Endpoint::Requests(On::End)),
     route(Method::POST, paths::REVOCATIONS, Need::Login, Listener::Api, Endpoint::Endings(Ending::Revoke)),

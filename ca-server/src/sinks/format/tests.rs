@@ -111,3 +111,29 @@ fn every_code_has_its_ocsf_class() {
         assert_eq!(event.get("user").is_some(), class / 1000 == 3, "{code}");
     }
 }
+
+/// What the entry says of itself wins over what its code would suggest; a sink's reader finds one number for it.
+#[test]
+fn severity_is_the_entrys_own_word() {
+    let said = |code: &str, severity: Option<&str>| {
+        let mut value = serde_json::json!({ "v": 1, "time_ms": 1, "request": "r-1", "code": code });
+        if let Some(severity) = severity {
+            value["severity"] = severity.into();
+        }
+        Letter::new(7, &crate::audit::Entry::from_bytes(serde_json::to_vec(&value).unwrap()))
+    };
+    for (code, severity, cef, ocsf) in [
+        ("break-glass.opened", Some("high"), "9", 5),
+        ("break-glass.reviewed", Some("info"), "3", 1),
+        ("login.refused", Some("warning"), "6", 3),
+        // Entries from before they said it.
+        ("break-glass.opened", None, "9", 5),
+        ("login.refused", None, "6", 3),
+        ("login.opened", None, "3", 1),
+    ] {
+        let letter = said(code, severity);
+        assert_eq!(read(&Format::Cef.render(&letter)).0[6], cef, "{code}");
+        let event: serde_json::Value = serde_json::from_str(&Format::Ocsf.render(&letter)).unwrap();
+        assert_eq!(event["severity_id"], ocsf, "{code}");
+    }
+}

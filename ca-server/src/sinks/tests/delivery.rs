@@ -2,6 +2,7 @@
 
 use super::{Answer, NOW_MS, Receiver, Running, SECRET, append, memory, secret};
 use crate::{
+    audit::Entry,
     fixture::{Stage, certificate_request, user_key},
     store::{Store, memory::MemoryStore, outbox::Outbox, redb::RedbStore},
     verbs::issue::issue,
@@ -30,6 +31,30 @@ async fn each_entry_that_fits_arrives_in_order_and_the_cursor_is_kept() {
     again.until(|sink| sink.delivered == 1).await;
     let last = receiver.got().pop().unwrap().indices();
     assert_eq!(last, [6], "it goes on where it was");
+}
+
+#[tokio::test]
+async fn a_sink_may_be_for_the_channels_that_policies_name() {
+    let (home, store, receiver) = (tempfile::tempdir().unwrap(), memory(), Receiver::default());
+    let secret = secret(home.path(), "s", SECRET);
+    let text = hook(&receiver.start().await, &secret, "codes = [\"request.*\"]\nnotify = [\"security\", \"dba\"]\n");
+    let running = Running::start(&text, &store).await;
+    let rows: [(&str, &[&str]); 6] = [
+        ("request.filed", &["security"]),
+        ("request.filed", &["vendors"]),
+        ("request.denied", &["vendors", "dba"]),
+        ("request.filed", &[]),
+        ("login.opened", &["security"]),
+        ("request.filed", &["security2", "Security"]),
+    ];
+    for (code, notify) in rows {
+        let value = serde_json::json!({ "v": 1, "time_ms": NOW_MS, "request": "r-1", "code": code, "notify": notify });
+        store.append(Entry::from_bytes(serde_json::to_vec(&value).unwrap())).await.unwrap();
+    }
+    append(&store, &["request.filed"]).await;
+    running.until(|sink| sink.delivered == 2 && sink.lag_entries == 0).await;
+    let indices: Vec<u64> = receiver.got().iter().flat_map(super::Got::indices).collect();
+    assert_eq!(indices, [0, 2], "by code and by channel");
 }
 
 #[tokio::test]

@@ -444,8 +444,8 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
     {
         let database = ::redb::Database::open(&path).unwrap();
         let write = database.begin_write().unwrap();
-        let table = ::redb::TableDefinition::<u64, &[u8]>::new("audit");
-        write.open_table(table).unwrap().insert(0, b"other".as_slice()).unwrap();
+        let table = ::redb::TableDefinition::<u64, &[u8]>::new("audit_entries");
+        write.open_table(table).unwrap().insert(0, b"\x05\0\0\0other".as_slice()).unwrap();
         write.commit().unwrap();
     }
     let other = Place::new();

@@ -7,8 +7,9 @@ use super::{
     failed,
     file::{OpenError, builder, guarded, ours, refused, schema},
     head,
+    log::{self, ENTRIES, HASHES, LATEST as NEWEST},
     overlay::Overlay,
-    tables::{AUDIT, KEYS, LATEST as NEWEST, PROOFS, SCHEMA, SESSIONS, TOKENS, TREE},
+    tables::{KEYS, PROOFS, SCHEMA, SESSIONS, TOKENS},
 };
 use crate::{
     audit::{checkpoint::Seal, tree::Hash},
@@ -23,7 +24,7 @@ use std::path::Path;
 type Owner = [u8; 32];
 type OfOwner = (&'static Owner, &'static [u8; 32]);
 type Used = (&'static [u8; 32], &'static str);
-type About = (&'static Owner, &'static [u8; 32], &'static str, &'static str, &'static str);
+type About = (u64, &'static Owner, &'static [u8; 32], &'static str, &'static str, &'static str);
 
 const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
 const STEPS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("request_steps");
@@ -34,7 +35,7 @@ const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_s
 const USED_KEYS: TableDefinition<'_, OfOwner, Used> = TableDefinition::new("request_keys");
 const EXPIRIES: TableDefinition<'_, &str, u64> = TableDefinition::new("request_last_expiry");
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
-const CERTIFICATES: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates");
+const CERTIFICATES: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates_live");
 const REVOKED: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("certificates_revoked");
 const FREEZES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("freezes");
 const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("revocation_counts");
@@ -59,7 +60,7 @@ const DERIVED: [&str; 13] = [
 ];
 /// All that is told as facts, or in the log.
 const TOLD: [&str; 22] = [
-    "audit",
+    "audit_entries",
     "sessions",
     "tokens",
     "keys",
@@ -73,14 +74,14 @@ const TOLD: [&str; 22] = [
     "request_last_expiry",
     "request_looks",
     "groups_since",
-    "certificates",
+    "certificates_live",
     "certificates_revoked",
     "freezes",
     "revocation_counts",
     "policy_set",
     "sink_cursors",
     "sink_dead_letters",
-    "audit_tree",
+    "audit_hashes",
 ];
 
 /// One thing that a store knows beside its log. Records are JSON, as every store keeps them.
@@ -188,21 +189,20 @@ impl Source {
 
     /// The signed checkpoint.
     pub(in crate::store) fn checkpoint(&self) -> Result<String, StoreError> {
-        let table = self.read.open_table(super::tables::CHECKPOINT).map_err(failed)?;
+        let table = self.read.open_table(log::CHECKPOINT).map_err(failed)?;
         let note = table.get(NEWEST).map_err(failed)?.map(|note| note.value().to_owned());
         note.ok_or_else(|| failed("the audit log has no checkpoint"))
     }
 
     /// Up to `most` entries from index `from` on.
     pub(in crate::store) fn entries(&self, from: u64, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = self.read.open_table(AUDIT).map_err(failed)?.range(from..).map_err(failed)?.take(most);
-        rows.map(|row| row.map(|(index, entry)| (index.value(), entry.value().to_vec())).map_err(failed)).collect()
+        let found = log::entries(&self.read.open_table(ENTRIES).map_err(failed)?, from, most).map_err(failed)?;
+        Ok(found.into_iter().map(|(index, entry)| (index, entry.as_bytes().to_vec())).collect())
     }
 
     /// The hashes of the tree from `from` to before `to`.
     pub(in crate::store) fn hashes(&self, from: u64, to: u64) -> Result<Vec<(u64, Hash)>, StoreError> {
-        let rows = self.read.open_table(TREE).map_err(failed)?.range(from..to).map_err(failed)?;
-        rows.map(|row| row.map(|(place, hash)| (place.value(), *hash.value())).map_err(failed)).collect()
+        log::hashes(&self.read.open_table(HASHES).map_err(failed)?, from, to).map_err(failed)
     }
 
     /// All facts beside the log.
@@ -269,7 +269,7 @@ impl Source {
 
     fn certificates(&self) -> Result<Facts, StoreError> {
         let revoked = self.kept(REVOKED)?;
-        self.table(CERTIFICATES, move |(expires, serial), (owner, issuer, host, policy, grant)| {
+        self.table(CERTIFICATES, move |(expires, _index), (serial, owner, issuer, host, policy, grant)| {
             let revoked = found(revoked.as_ref(), (expires, serial))?.is_some();
             Ok(Fact::Certificate(Certificate {
                 expires,

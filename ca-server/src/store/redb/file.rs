@@ -5,11 +5,11 @@ use super::{
     overlay::Overlay,
     requests::Asked,
     revocations::Ended,
-    tables::{META, SCHEMA, Tables, WITHOUT_TREE},
+    tables::{META, ROW_EACH, SCHEMA, Tables, WITHOUT_TREE},
 };
 use crate::audit::{checkpoint::Seal, tree::Frontier};
 use ::redb::{
-    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError,
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase, StorageError, TableError,
     backends::FileBackend,
 };
 use std::{
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Pages kept in memory. The operating system keeps the rest; a server's resident memory stays small this way.
-const CACHE: usize = 8 * 1024 * 1024;
+const CACHE: usize = 4 * 1024 * 1024;
 
 /// Why a store cannot be opened: which file, what is wrong, what to do. The file was not touched.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +70,9 @@ pub(super) fn prepare(path: &Path, seal: &Seal) -> Result<Seal, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, seal)?,
         Err(error) => return Err(OpenError::io(path, &error)),
     };
-    if schema(path, &database)? == WITHOUT_TREE {
-        head::plant(&database, seal).map_err(|error| OpenError::new(path, error.to_string(), RESTORE))?;
+    let schema = schema(path, &database)?;
+    if schema != SCHEMA {
+        head::upgrade(path, &database, seal, schema)?;
     }
     let seal = head::check(path, &database, seal)?;
     complete(path, &database)?;
@@ -181,7 +182,19 @@ fn create(path: &Path, seal: &Seal) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-pub(super) fn schema(path: &Path, database: &Database) -> Result<u64, OpenError> {
+/// For whoever only reads, and so cannot bring an older store up to date.
+pub(super) fn up_to_date(path: &Path, database: &impl ReadableDatabase) -> Result<(), OpenError> {
+    match schema(path, database)? {
+        SCHEMA => Ok(()),
+        older => Err(OpenError::new(
+            path,
+            format!("an older ca-server wrote this store (schema {older}, this one reads {SCHEMA})"),
+            "start ca-server on it, or on a copy of it, once: that brings it up to date",
+        )),
+    }
+}
+
+pub(super) fn schema(path: &Path, database: &impl ReadableDatabase) -> Result<u64, OpenError> {
     let unreadable =
         |error: &dyn std::fmt::Display| OpenError::new(path, format!("this is no store of ours ({error})"), RESTORE);
     let read = database.begin_read().map_err(|error| unreadable(&error))?;
@@ -194,7 +207,7 @@ pub(super) fn schema(path: &Path, database: &Database) -> Result<u64, OpenError>
     };
     let schema = meta.get("schema").map_err(|error| unreadable(&error))?.map(|schema| schema.value());
     match schema {
-        Some(known @ (SCHEMA | WITHOUT_TREE)) => Ok(known),
+        Some(known @ (SCHEMA | ROW_EACH | WITHOUT_TREE)) => Ok(known),
         Some(newer) if newer > SCHEMA => Err(OpenError::new(
             path,
             format!("a newer ca-server wrote this store (schema {newer}, this one knows {SCHEMA})"),

@@ -67,7 +67,8 @@ pub(super) fn record_issue(
     issued: &Row,
     entry: &Entry,
 ) -> Result<Recorded, Error> {
-    let Some(kept) = tables.sessions.get(session.as_str())?.map(|json| json.value().to_vec()) else {
+    let read = |json: ::redb::AccessGuard<'_, &[u8]>| key.map(|_proven| decode(json.value())).transpose();
+    let Some(kept) = tables.sessions.get(session.as_str())?.map(read).transpose()? else {
         return Ok(Recorded::SessionEnded);
     };
     if let Some(claim) = claim
@@ -78,8 +79,7 @@ pub(super) fn record_issue(
     if !tables.ended.as_decided(issued)? {
         return Ok(Recorded::FreezesChanged);
     }
-    if let Some(binding) = key {
-        let identity = decode(&kept)?.identity;
+    if let (Some(binding), Some(LoginSession { identity, .. })) = (key, kept) {
         let owner = records::owner(&identity.issuer, &identity.subject);
         let known = tables.keys.get(&binding.key)?.map(|known| (*known.value().0, known.value().1));
         if known.is_some_and(|(known_owner, _)| known_owner != owner) {
@@ -97,8 +97,9 @@ pub(super) fn record_issue(
     {
         tables.append(about)?;
     }
-    tables.ended.issue(issued, claim.is_some())?;
+    let index = tables.next_index();
     tables.append(entry)?;
+    tables.ended.issue(issued, index, claim.is_some())?;
     Ok(Recorded::Yes)
 }
 

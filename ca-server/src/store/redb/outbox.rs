@@ -24,12 +24,12 @@ impl Outbox for RedbStore {
 
     async fn advance_sink(&self, name: &str, next: u64) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.writer.write(move |tables| advance(tables, &name, next)).await
+        self.writer.write_quietly(move |tables| advance(tables, &name, next)).await
     }
 
     async fn dead_letter(&self, name: &str, letters: Vec<DeadLetter>, next: u64) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.writer.write(move |tables| bury(tables, &name, &letters, next)).await
+        self.writer.write_quietly(move |tables| bury(tables, &name, &letters, next)).await
     }
 
     async fn dead_letters(&self, name: &str, from: u64, most: usize) -> Result<Vec<DeadLetter>, StoreError> {
@@ -49,7 +49,7 @@ impl Outbox for RedbStore {
 
     async fn forget_dead_letters(&self, name: &str, indices: Vec<u64>) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.writer.write(move |tables| forget(tables, &name, &indices)).await
+        self.writer.write_quietly(move |tables| forget(tables, &name, &indices)).await
     }
 }
 

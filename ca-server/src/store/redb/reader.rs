@@ -2,14 +2,14 @@
 //! and nothing is changed: `audit verify` has to see what is there.
 
 use super::{
-    file::{OpenError, builder, refused},
-    tables::{AUDIT, CHECKPOINT, LATEST, TREE},
+    file::{OpenError, builder, refused, up_to_date},
+    log::{self, CHECKPOINT, ENTRIES, HASHES, LATEST},
 };
 use crate::{
     audit::{Entry, tree::Hash},
     store::StoreError,
 };
-use ::redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
+use ::redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _};
 use std::path::Path;
 
 /// A store's audit log, for reading.
@@ -22,13 +22,16 @@ impl LogReader {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        match builder().open_read_only(path) {
+        let opened = match builder().open_read_only(path) {
             Err(DatabaseError::RepairAborted) => {
                 drop(builder().open(path).map_err(|error| refused(path, error))?);
-                builder().open_read_only(path).map(Self).map_err(|error| refused(path, error))
+                builder().open_read_only(path)
             }
-            opened => opened.map(Self).map_err(|error| refused(path, error)),
-        }
+            opened => opened,
+        };
+        let database = opened.map_err(|error| refused(path, error))?;
+        up_to_date(path, &database)?;
+        Ok(Self(database))
     }
 
     /// The latest checkpoint, if there is one, and the index after the last entry: of one moment.
@@ -39,8 +42,7 @@ impl LogReader {
         let read = self.read()?;
         let checkpoints = read.open_table(CHECKPOINT).map_err(failed)?;
         let note = checkpoints.get(LATEST).map_err(failed)?.map(|note| note.value().to_owned());
-        let audit = read.open_table(AUDIT).map_err(failed)?;
-        let end = audit.last().map_err(failed)?.map_or(0, |(last, _)| last.value().saturating_add(1));
+        let end = log::end(&read.open_table(ENTRIES).map_err(failed)?).map_err(failed)?;
         Ok((note, end))
     }
 
@@ -49,12 +51,7 @@ impl LogReader {
     /// # Errors
     /// If the file cannot be read.
     pub fn entries(&self, from: u64, most: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
-        let audit = self.read()?.open_table(AUDIT).map_err(failed)?;
-        let rows = audit.range(from..).map_err(failed)?.take(most);
-        let entry = |(index, bytes): (::redb::AccessGuard<'_, u64>, ::redb::AccessGuard<'_, &[u8]>)| {
-            (index.value(), Entry::from_bytes(bytes.value().to_vec()))
-        };
-        rows.map(|row| row.map(entry).map_err(failed)).collect()
+        log::entries(&self.read()?.open_table(ENTRIES).map_err(failed)?, from, most).map_err(failed)
     }
 
     /// The hashes of the tree from `from` to before `to`, each with its place.
@@ -62,9 +59,7 @@ impl LogReader {
     /// # Errors
     /// If the file cannot be read.
     pub fn hashes(&self, from: u64, to: u64) -> Result<Vec<(u64, Hash)>, StoreError> {
-        let tree = self.read()?.open_table(TREE).map_err(failed)?;
-        let rows = tree.range(from..to).map_err(failed)?;
-        rows.map(|row| row.map(|(place, hash)| (place.value(), *hash.value())).map_err(failed)).collect()
+        log::hashes(&self.read()?.open_table(HASHES).map_err(failed)?, from, to).map_err(failed)
     }
 
     /// The hashes at these places of the tree.
@@ -72,9 +67,9 @@ impl LogReader {
     /// # Errors
     /// If one is not there, or the file cannot be read.
     pub fn hashes_at(&self, places: &[u64]) -> Result<Vec<Hash>, StoreError> {
-        let tree = self.read()?.open_table(TREE).map_err(failed)?;
+        let hashes = self.read()?.open_table(HASHES).map_err(failed)?;
         let hash = |place: &u64| {
-            let kept = tree.get(place).map_err(failed)?.map(|hash| *hash.value());
+            let kept = log::hash(&hashes, *place).map_err(failed)?;
             kept.ok_or_else(|| failed("the tree of the audit log has holes: see `ca-server audit verify`"))
         };
         places.iter().map(hash).collect()

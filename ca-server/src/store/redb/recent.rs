@@ -1,9 +1,10 @@
-//! Sessions that were read lately, as they are in the file. The file has one writer, so it is known when they change.
+//! Sessions that were read lately and the keys that they have proven, as they are in the file. The file has one writer, so
+//! it is known when they change.
 
 use crate::store::LoginSession;
 use policy::SessionId;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,6 +19,8 @@ struct Kept {
     /// How often sessions changed. What was read before a change must not be kept after it.
     changes: u64,
     sessions: HashMap<SessionId, LoginSession>,
+    /// Session, digest of a key that it has proven. What is proven stays so until the session ends.
+    proofs: HashSet<(SessionId, [u8; 32])>,
 }
 
 /// The state of the file that a reading began with.
@@ -42,11 +45,30 @@ impl Recent {
         kept.sessions.insert(session.id.clone(), session.clone());
     }
 
+    /// Nothing where it is known that this session has proven the key with this digest; else what to hand in once it was read.
+    pub(super) fn unproven(&self, session: &SessionId, key: &[u8; 32]) -> Option<Before> {
+        let kept = self.kept();
+        let known = kept.proofs.contains(&(session.clone(), *key));
+        (!known).then_some(Before(kept.changes))
+    }
+
+    pub(super) fn keep_proof(&self, session: &SessionId, key: &[u8; 32], before: Before) {
+        let mut kept = self.kept();
+        if kept.changes != before.0 {
+            return;
+        }
+        if kept.proofs.len() >= MOST {
+            kept.proofs.clear();
+        }
+        kept.proofs.insert((session.clone(), *key));
+    }
+
     /// Some session began or ended, or may have.
     pub(super) fn change(&self) {
         let mut kept = self.kept();
         kept.changes += 1;
         kept.sessions.clear();
+        kept.proofs.clear();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -303,14 +303,21 @@ impl Requests for RedbStore {
         after: Option<&RequestId>,
         most: usize,
     ) -> Result<Vec<KeptRequest>, StoreError> {
-        reading(|| {
+        let read = || {
             let read = self.live.read()?;
             Reader::new(&read)?.listed(&read, which, after, most)
-        })
+        };
+        match (which, after) {
+            (Which::Of(issuer, subject), None) => {
+                let key = (records::owner(issuer, subject), most);
+                self.remembered.or_read(|kept| &mut kept.latest, key, || reading(read))
+            }
+            _ => reading(read),
+        }
     }
 
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
-        reading(|| {
+        let read = || {
             let read = self.live.read()?;
             let reader = Reader::new(&read)?;
             let table = read.open_table(PROLONGING).map_err(failed)?;
@@ -319,7 +326,8 @@ impl Requests for RedbStore {
                 prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
             }
             Ok(prolonging)
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.extensions, id.clone(), || reading(read))
     }
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
@@ -335,21 +343,25 @@ impl Requests for RedbStore {
     }
 
     async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
-        reading(|| {
-            let (read, owner) = (self.live.read()?, records::owner(issuer, subject));
+        let owner = records::owner(issuer, subject);
+        let read = || {
+            let read = self.live.read()?;
             let since = read.open_table(SINCE).map_err(failed)?.get(&owner).map_err(failed)?;
             let latest = read.open_table(LATEST).map_err(failed)?.get(&owner).map_err(failed)?;
             let (since, latest) = (since.as_ref().map(|json| json.value()), latest.as_ref().map(|json| json.value()));
             known_since(since, latest).map_err(failed)
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.since, owner, || reading(read))
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
-        reading(|| {
+        let owner = records::owner(issuer, subject);
+        let read = || {
             let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
-            let known = latest.get(&records::owner(issuer, subject)).map_err(failed)?;
+            let known = latest.get(&owner).map_err(failed)?;
             known.map(|json| decode(json.value()).map_err(failed)).transpose()
-        })
+        };
+        self.remembered.or_read(|kept| &mut kept.identities, owner, || reading(read))
     }
 }
 

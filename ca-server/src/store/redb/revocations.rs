@@ -23,11 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Expiry, serial.
 type Key = (u64, u64);
-/// Holder, digest of the issuer, host, policy, grant.
-type About = (&'static Owner, &'static [u8; 32], &'static str, &'static str, &'static str);
+/// Serial, holder, digest of the issuer, host, policy, grant.
+type About = (u64, &'static Owner, &'static [u8; 32], &'static str, &'static str, &'static str);
 
-/// Expiry, serial → what certificate this is. Removed some time after it expired.
-const LIVE: TableDefinition<'_, Key, About> = TableDefinition::new("certificates");
+/// Expiry, index of the audit entry → what certificate this is. Removed some time after it expired. In the order in which
+/// they are issued, so that those of one commit lie together: by serial, each would take a page of its own.
+const LIVE: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates_live");
 /// Grant, expiry, serial: the certificates of grants that came from requests.
 const UNDER: TableDefinition<'_, (&str, u64, u64), ()> = TableDefinition::new("certificates_by_grant");
 /// Expiry, serial: the certificates that are revoked. All of them are in [`LIVE`].
@@ -43,7 +44,7 @@ const FROZEN: &str = "freezes";
 
 /// The tables of what ends before its time, open for writing.
 pub(super) struct Ended<'t> {
-    live: Table<'t, Key, About>,
+    live: Table<'t, (u64, u64), About>,
     under: Table<'t, (&'static str, u64, u64), ()>,
     revoked: Table<'t, Key, ()>,
     freezes: Table<'t, &'static str, &'static [u8]>,
@@ -95,11 +96,11 @@ impl<'t> Ended<'t> {
         Ok(count(&self.counts, FROZEN)? == row.issued.freezes)
     }
 
-    /// Keeps a certificate; `claimed` says that its grant came from a request.
-    pub(super) fn issue(&mut self, row: &Row, claimed: bool) -> Result<(), Error> {
+    /// Keeps a certificate, whose entry has this `index`; `claimed` says that its grant came from a request.
+    pub(super) fn issue(&mut self, row: &Row, index: u64, claimed: bool) -> Result<(), Error> {
         let Row { key, owner, issuer, issued } = row;
         let (host, policy, grant) = (issued.host.as_str(), issued.policy.as_str(), issued.grant.as_str());
-        self.live.insert(*key, (owner, issuer, host, policy, grant))?;
+        self.live.insert((key.0, index), (key.1, owner, issuer, host, policy, grant))?;
         if claimed {
             self.under.insert((grant, key.0, key.1), ())?;
         }
@@ -134,10 +135,10 @@ impl<'t> Ended<'t> {
         let (mut over, mut were_revoked) = (Vec::new(), false);
         for row in self.live.range(..=(long_ago, u64::MAX))?.take(most) {
             let (key, about) = row?;
-            over.push((key.value(), about.value().4.to_owned()));
+            over.push((key.value(), about.value().0, about.value().5.to_owned()));
         }
-        for ((expires, serial), grant) in &over {
-            self.live.remove((*expires, *serial))?;
+        for ((expires, index), serial, grant) in &over {
+            self.live.remove((*expires, *index))?;
             self.under.remove((grant.as_str(), *expires, *serial))?;
             were_revoked |= self.revoked.remove((*expires, *serial))?.is_some();
         }

@@ -1,16 +1,18 @@
 //! The tables of the file, and how keys are laid out in them.
 
-use super::{head, requests::Asked, revocations::Ended};
+use super::{log::Log, requests::Asked, revocations::Ended};
 use crate::{
-    audit::{Entry, checkpoint::Seal, tree, tree::Frontier},
+    audit::{Entry, checkpoint::Seal, tree::Frontier},
     store::StoreError,
 };
-use ::redb::{Error, ReadableTableMetadata as _, StorageError, Table, TableDefinition, WriteTransaction};
+use ::redb::{Error, StorageError, Table, TableDefinition, WriteTransaction};
 use std::ops::RangeInclusive;
 
 /// The version of everything below.
-pub(super) const SCHEMA: u64 = 2;
-/// The version before: the audit log had no tree.
+pub(super) const SCHEMA: u64 = 3;
+/// The version before: each entry of the audit log, and each hash of its tree, had a row of its own.
+pub(super) const ROW_EACH: u64 = 2;
+/// The version before that: the audit log had no tree.
 pub(super) const WITHOUT_TREE: u64 = 1;
 
 /// An owner of sessions and keys: see [`crate::store::records`].
@@ -35,14 +37,6 @@ pub(super) const KEYS: TableDefinition<'_, &[u8; 32], (&Owner, u64)> = TableDefi
 pub(super) const PROVEN: TableDefinition<'_, (u64, &[u8; 32]), ()> = TableDefinition::new("keys_by_time");
 /// Session id, digest of a key that it has proven.
 pub(super) const PROOFS: TableDefinition<'_, (&str, &[u8; 32]), ()> = TableDefinition::new("proofs");
-/// Index → the exact bytes of an audit entry. Never changed, never removed.
-pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
-/// Place → a hash of the tree over the entries: see [`crate::audit::tree`]. Never changed, never removed.
-pub(super) const TREE: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("audit_tree");
-/// `latest` → the signed checkpoint of exactly these entries.
-pub(super) const CHECKPOINT: TableDefinition<'_, &str, &str> = TableDefinition::new("audit_checkpoint");
-/// The one key in [`CHECKPOINT`].
-pub(super) const LATEST: &str = "latest";
 
 /// The keys in [`OWNED`] of one owner.
 pub(super) fn owned_by(owner: &Owner) -> RangeInclusive<(&Owner, u64, &str)> {
@@ -69,21 +63,12 @@ pub(super) struct Tables<'t> {
     pub proofs: Table<'t, (&'static str, &'static [u8; 32]), ()>,
     pub asked: Asked<'t>,
     pub ended: Ended<'t>,
-    audit: Table<'t, u64, &'static [u8]>,
-    tree: Table<'t, u64, &'static [u8; 32]>,
-    checkpoint: Table<'t, &'static str, &'static str>,
-    frontier: Frontier,
-    grown: bool,
+    log: Log<'t>,
 }
 
 impl<'t> Tables<'t> {
     /// `frontier` is that of the tree as it was last committed; read from the file where it is not known.
     pub(super) fn open(transaction: &'t WriteTransaction, frontier: Option<Frontier>) -> Result<Self, Error> {
-        let (audit, tree) = (transaction.open_table(AUDIT)?, transaction.open_table(TREE)?);
-        let frontier = match frontier {
-            Some(frontier) => frontier,
-            None => head::frontier(&tree, audit.len()?)?,
-        };
         Ok(Self {
             transaction,
             sessions: transaction.open_table(SESSIONS)?,
@@ -96,23 +81,18 @@ impl<'t> Tables<'t> {
             proofs: transaction.open_table(PROOFS)?,
             asked: Asked::open(transaction)?,
             ended: Ended::open(transaction)?,
-            audit,
-            tree,
-            checkpoint: transaction.open_table(CHECKPOINT)?,
-            frontier,
-            grown: false,
+            log: Log::open(transaction, frontier)?,
         })
     }
 
-    /// Appends an entry, to the log and to the tree over it. Entries are never removed, so their number is the next index.
+    /// The index that the next entry of the audit log will have.
+    pub(super) fn next_index(&self) -> u64 {
+        self.log.next()
+    }
+
+    /// Appends an entry to the audit log.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), Error> {
-        let next = self.audit.len()?;
-        if next != self.frontier.size() {
-            return Err(StorageError::Corrupted("the audit log and its tree disagree".to_owned()).into());
-        }
-        self.audit.insert(next, entry.as_bytes())?;
-        self.grown = true;
-        self.plant(entry)
+        self.log.append(entry)
     }
 
     /// Appends entries, if they could be made.
@@ -121,25 +101,13 @@ impl<'t> Tables<'t> {
         entries.iter().try_for_each(|entry| self.append(entry))
     }
 
-    /// Puts an entry that is in the log into the tree.
-    pub(super) fn plant(&mut self, entry: &Entry) -> Result<(), Error> {
-        let Self { tree, frontier, .. } = self;
-        Ok(frontier.push(tree::leaf(entry.as_bytes()), |place, hash| tree.insert(place, hash).map(drop))?)
+    /// Signs what was appended: see [`Log::seal`].
+    pub(super) fn seal(self, seal: &Seal) -> Result<Frontier, Error> {
+        self.log.seal(seal)
     }
 
-    /// Signs what was appended, so that it is never durable without a signature. Answers the frontier from here on, once this
-    /// is committed.
-    pub(super) fn seal(mut self, seal: &Seal) -> Result<Frontier, Error> {
-        if self.grown {
-            self.sign(seal)?;
-        }
-        Ok(self.frontier)
-    }
-
-    /// Signs the tree as it is.
+    /// Signs the log as it is.
     pub(super) fn sign(&mut self, seal: &Seal) -> Result<(), Error> {
-        let note = seal.checkpoint(self.frontier.size(), self.frontier.root());
-        self.checkpoint.insert(LATEST, note.as_str())?;
-        Ok(())
+        self.log.sign(seal)
     }
 }

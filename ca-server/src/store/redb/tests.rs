@@ -120,7 +120,7 @@ async fn a_newer_schema_and_a_strange_database_are_refused() {
     drop(RedbStore::open(&path, &seal()).unwrap());
     let database = Database::open(&path).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(super::tables::META).unwrap().insert("schema", 3).unwrap();
+    write.open_table(super::tables::META).unwrap().insert("schema", 4).unwrap();
     write.commit().unwrap();
     drop(database);
     assert!(refusal(&path).contains("newer ca-server"), "{}", refusal(&path));
@@ -273,10 +273,61 @@ async fn a_disk_that_fails_for_a_while_costs_answers_but_no_facts() {
     }
 }
 
-/// A store from before the tree: it gets one, once, over the entries that are there.
+/// The file as servers of older schemas left it: a row for each entry, and for each hash where there was a tree.
+fn make_older(path: &Path, schema: u64, tampered: bool) {
+    use super::{log, tables::META};
+    let database = Database::open(path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let (kept, tree) = (write.open_table(log::ENTRIES).unwrap(), write.open_table(log::HASHES).unwrap());
+        let mut entries = write.open_table(TableDefinition::<u64, &[u8]>::new("audit")).unwrap();
+        for (index, kept) in log::entries(&kept, 0, usize::MAX).unwrap() {
+            let bytes = if tampered && index == 3 { b"{}" } else { kept.as_bytes() };
+            entries.insert(index, bytes).unwrap();
+        }
+        if schema == 2 {
+            let mut hashes = write.open_table(TableDefinition::<u64, &[u8; 32]>::new("audit_tree")).unwrap();
+            for (place, hash) in log::hashes(&tree, 0, u64::MAX).unwrap() {
+                hashes.insert(place, &hash).unwrap();
+            }
+        }
+    }
+    write.delete_table(log::ENTRIES).unwrap();
+    write.delete_table(log::HASHES).unwrap();
+    if schema == 1 {
+        write.delete_table(log::CHECKPOINT).unwrap();
+    }
+    write.open_table(META).unwrap().insert("schema", schema).unwrap();
+    write.commit().unwrap();
+}
+
+/// A store of an older schema is brought up to date, once, and its log is the same as before.
 #[tokio::test]
-async fn a_log_without_a_tree_gets_one() {
-    use super::tables::{CHECKPOINT, META, TREE};
+async fn an_older_log_is_brought_up_to_date() {
+    for schema in [1, 2] {
+        let (_home, path) = place();
+        let (before, checkpoint) = {
+            let store = RedbStore::open(&path, &seal()).unwrap();
+            for n in 0..11 {
+                store.append(entry(&n.to_string())).await.unwrap();
+            }
+            (store.entries(0, 99).await.unwrap(), store.checkpoint().await.unwrap())
+        };
+        make_older(&path, schema, false);
+        let refused = LogReader::open(&path).err().unwrap().to_string();
+        assert!(refused.contains("start ca-server on it"), "{refused}");
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        assert_eq!(store.checkpoint().await.unwrap(), checkpoint, "the same entries, the same tree");
+        assert_eq!(store.entries(0, 99).await.unwrap(), before);
+        store.append(entry("11")).await.unwrap();
+        drop(store);
+        RedbStore::open(&path, &seal()).unwrap();
+    }
+}
+
+/// What was signed is what counts: an older log that is not that is left as it is.
+#[tokio::test]
+async fn an_older_log_that_was_changed_is_not_brought_up_to_date() {
     let (_home, path) = place();
     {
         let store = RedbStore::open(&path, &seal()).unwrap();
@@ -284,22 +335,52 @@ async fn a_log_without_a_tree_gets_one() {
             store.append(entry(&n.to_string())).await.unwrap();
         }
     }
-    let grown = {
-        let store = RedbStore::open(&path, &seal()).unwrap();
-        store.checkpoint().await.unwrap()
-    };
-    let database = Database::open(&path).unwrap();
-    let write = database.begin_write().unwrap();
-    write.delete_table(TREE).unwrap();
-    write.delete_table(CHECKPOINT).unwrap();
-    write.open_table(META).unwrap().insert("schema", 1).unwrap();
-    write.commit().unwrap();
-    drop(database);
+    make_older(&path, 2, true);
+    for _again in 0..2 {
+        assert!(refusal(&path).contains("not the one that was signed"), "{}", refusal(&path));
+    }
+}
+
+/// Entries that share a commit share a row, as many as fit; each is found by its index, and so is each hash.
+#[tokio::test]
+async fn entries_that_share_a_row_are_found_each() {
+    use crate::audit::tree::{self, Frontier};
+    let (_home, path) = place();
     let store = RedbStore::open(&path, &seal()).unwrap();
-    assert_eq!(store.checkpoint().await.unwrap(), grown, "the same entries, the same tree");
-    store.append(entry("11")).await.unwrap();
+    let long = |n: u64| crate::audit::Entry::from_bytes(vec![b'a' + u8::try_from(n % 26).unwrap(); 7_000]);
+    let huge = crate::audit::Entry::from_bytes(vec![b'!'; 100_000]);
+    let mut all = Vec::new();
+    for commit in [1, 20, 0, 3, 31] {
+        let more: Vec<_> = (0..commit).map(long).chain((commit == 20).then(|| huge.clone())).collect();
+        all.extend(more.iter().cloned());
+        let write = store.writer.write(move |tables| more.iter().try_for_each(|entry| tables.append(entry)));
+        write.await.unwrap();
+    }
+    assert_eq!(store.entry_count().await.unwrap(), 56);
+    let rows = store.live.read().unwrap().open_table(super::log::ENTRIES).unwrap();
+    assert!(::redb::ReadableTableMetadata::len(&rows).unwrap() < 12, "each has a row of its own");
+    let mut frontier = Frontier::default();
+    for (index, entry) in (0..).zip(&all) {
+        let at = usize::try_from(index).unwrap();
+        assert_eq!(store.entries(index, 3).await.unwrap(), all[at..all.len().min(at + 3)]);
+        let mut hashes = Vec::new();
+        let Ok(()) = frontier.push(tree::leaf(entry.as_bytes()), |place, hash| {
+            hashes.push((place, *hash));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        for (place, hash) in hashes {
+            assert_eq!(store.tree_hashes(&[place]).await.unwrap(), [hash]);
+        }
+    }
+    let signed = Checkpoint::verify(&store.checkpoint().await.unwrap(), seal().verifier()).unwrap();
+    assert_eq!((signed.size, signed.root), (56, frontier.root()));
+    assert!(store.tree_hashes(&[tree::places(56)]).await.is_err());
     drop(store);
-    RedbStore::open(&path, &seal()).unwrap();
+    let log = LogReader::open(&path).unwrap();
+    let found = log.entries(5, 40).unwrap();
+    assert!(found.iter().map(|(index, _)| *index).eq(5..45) && found.iter().map(|(_, entry)| entry).eq(&all[5..45]));
+    let hashes = log.hashes(tree::places(7), tree::places(50)).unwrap();
+    assert!(hashes.iter().map(|(place, _)| *place).eq(tree::places(7)..tree::places(50)));
 }
 
 #[tokio::test]

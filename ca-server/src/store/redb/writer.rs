@@ -1,38 +1,56 @@
 //! The one thread that writes. It takes what is waiting, runs it in one transaction, commits once, then answers all.
 
-use super::{live::Live, tables::Tables};
+use super::{
+    live::Live,
+    queue::{Queue, Refused},
+    remembered::Remembered,
+    tables::Tables,
+};
 use crate::{
     audit::{checkpoint::Seal, tree::Frontier},
     fault,
     store::StoreError,
 };
 use ::redb::{Database, Error};
-use std::{io, sync::Arc, thread};
-use tokio::sync::{mpsc, oneshot};
+use std::{io, sync::Arc, thread, time::Duration};
+use tokio::sync::oneshot;
 
 /// The most writes that share a commit.
 const BATCH: usize = 256;
-/// The most writes that wait; more are refused at once rather than kept hanging.
-const QUEUE: usize = 2_048;
+/// A batch of so many at most also writes down which pages of the file are free, so that whoever opens it after a crash
+/// need not walk the file to find out. That costs as much as a large batch itself, and more as the file grows, so a large
+/// batch leaves it away; the next small one catches up.
+const SMALL: usize = 4;
+/// How long a commit waits for as many writes as shared the ones before it. Callers that were answered together come back
+/// together: a commit that leaves with the first of them costs as much as one with half of them.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a write leaves to be told once it is known how the commit ended.
 type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
-/// One write, run inside the transaction of its batch.
-type Write = Box<dyn FnOnce(&mut Tables<'_>) -> (Answer, Result<(), Error>) + Send>;
+/// What a write does inside the transaction of its batch.
+type Work = Box<dyn FnOnce(&mut Tables<'_>) -> (Answer, Result<(), Error>) + Send>;
+
+/// One write.
+struct Write {
+    work: Work,
+    /// It changes no request and nobody's identity.
+    quiet: bool,
+}
 
 /// A handle to the writing thread. Dropping it waits until what was accepted is written and the file is let go.
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Write>>,
+    queue: Arc<Queue<Write>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Writer {
-    /// `seal` signs what is appended to the audit log.
-    pub(super) fn start(live: Arc<Live>, seal: Seal) -> io::Result<Self> {
-        let (send, receive) = mpsc::channel(QUEUE);
+    /// `seal` signs what is appended to the audit log; `remembered` is told when requests or identities may have changed.
+    pub(super) fn start(live: Arc<Live>, seal: Seal, remembered: Arc<Remembered>) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new());
+        let waiting = Waiting(Arc::clone(&queue));
         let thread = thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || run(&live, receive, &seal))?;
-        Ok(Self { queue: Some(send), thread: Some(thread) })
+        let thread = thread.spawn(move || run(&live, &waiting, &seal, &remembered))?;
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     /// Runs `operation` in a transaction; returns once that is durable.
@@ -43,14 +61,31 @@ impl Writer {
         self.write_then(operation, || ()).await
     }
 
+    /// As [`Self::write`], of something that changes no request and nobody's identity.
+    pub(super) async fn write_quietly<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.put(true, operation, || ()).await
+    }
+
     /// As [`Self::write`]; `then` runs once the commit ended, well or not, before anybody is told.
     pub(super) async fn write_then<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.put(false, operation, then).await
+    }
+
+    async fn put<T: Send + 'static>(
+        &self,
+        quiet: bool,
+        operation: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (send, receive) = oneshot::channel();
-        let write: Write = Box::new(move |tables| {
+        let work: Work = Box::new(move |tables| {
             let (value, outcome) = match operation(tables) {
                 Ok(value) => (Some(value), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -67,27 +102,26 @@ impl Writer {
             });
             (answer, outcome)
         });
-        let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.try_send(write).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError("too many writes are waiting for the disk".to_owned()),
-            mpsc::error::TrySendError::Closed(_) => gone(),
+        self.queue.put(Write { work, quiet }).map_err(|refused| match refused {
+            Refused::Full => StoreError("too many writes are waiting for the disk".to_owned()),
+            Refused::Closed => gone(),
         })?;
         receive.await.map_err(|_dropped| gone())?
     }
 
-    /// Runs `operation` some time soon; nobody learns how it went.
+    /// Runs `operation`, which changes no request and nobody's identity, some time soon; nobody learns how it went.
     pub(super) fn write_later(&self, operation: impl FnOnce(&mut Tables<'_>) -> Result<(), Error> + Send + 'static) {
-        let write: Write = Box::new(move |tables| {
+        let work: Work = Box::new(move |tables| {
             let outcome = operation(tables);
             (Box::new(|_committed| ()), outcome)
         });
-        let _full = self.queue.as_ref().is_some_and(|queue| queue.try_send(write).is_err());
+        let _full = self.queue.put(Write { work, quiet: true }).is_err();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.close();
         let _panicked = self.thread.take().is_some_and(|thread| thread.join().is_err());
     }
 }
@@ -96,20 +130,37 @@ fn gone() -> StoreError {
     StoreError("the write was given up before it was done; the log says why".to_owned())
 }
 
-fn run(live: &Live, mut waiting: mpsc::Receiver<Write>, seal: &Seal) {
+/// The writing thread's end of the queue. If the thread dies, who waits is not kept waiting.
+struct Waiting(Arc<Queue<Write>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+fn run(live: &Live, waiting: &Waiting, seal: &Seal, remembered: &Remembered) {
     // Where the tree ended at the last commit; read from the file again when that failed, for then nobody knows.
     let mut known: Option<Frontier> = None;
-    let mut batch = Vec::with_capacity(BATCH);
-    // Everything that arrived while the last batch was committed shares the next commit.
-    while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let mut answers = Vec::with_capacity(batch.len());
-        let writes = std::mem::take(&mut batch);
+    let (mut last, mut before) = (0, 0);
+    loop {
+        // Everything that arrived while the last batch was committed shares the next commit.
+        let writes = waiting.0.take(BATCH, usize::midpoint(last, before), PATIENCE);
+        if writes.is_empty() {
+            return;
+        }
+        (last, before) = (writes.len(), last);
+        let quiet = writes.iter().all(|write| write.quiet);
+        let mut answers = Vec::with_capacity(writes.len());
         let frontier = known.take();
         let outcome = live.write(|database| {
             let committed = commit(database, writes, &mut answers, frontier, seal);
             known = Some(committed.map_err(|error| error.to_string())?);
             Ok(())
         });
+        if !quiet {
+            remembered.change();
+        }
         if let Err(error) = &outcome {
             tracing::error!(%error, writes = answers.len(), "the store could not commit");
         }
@@ -131,13 +182,12 @@ fn commit(
     seal: &Seal,
 ) -> Result<Frontier, Box<Error>> {
     let mut transaction = database.begin_write().map_err(|error| Box::new(error.into()))?;
-    // Otherwise a start after a crash walks the whole file.
-    transaction.set_quick_repair(true);
+    transaction.set_quick_repair(batch.len() <= SMALL);
     let mut failure = None;
     let sealed = {
         let mut tables = Tables::open(&transaction, frontier).map_err(Box::new)?;
         for write in batch {
-            let (answer, outcome) = write(&mut tables);
+            let (answer, outcome) = (write.work)(&mut tables);
             answers.push(answer);
             failure = failure.or(outcome.err());
         }

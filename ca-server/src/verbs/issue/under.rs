@@ -11,7 +11,7 @@ use crate::{
         case::{self, Case, not_found},
     },
 };
-use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Stage, Step, UnixTime, What};
+use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Step, UnixTime, What};
 
 /// The most of the caller's latest requests that are looked at, so many at a time.
 const PAGES: usize = 4;
@@ -75,7 +75,8 @@ pub(super) async fn any(
         let whole = kept.len() == PAGE;
         for kept in kept {
             let case = Case::of(app, kept).await?;
-            if case.ending().is_some() {
+            // Behind broken glass nobody comes by chance: only who names it.
+            if case.ending().is_some() || case.request.break_glass.is_some() {
                 continue;
             }
             match decide(loaded, ask, case, now) {
@@ -100,7 +101,8 @@ pub(super) async fn any(
 fn decide(loaded: &Loaded, ask: &Ask, case: Case, now: Now) -> Result<Under, (Decision, Case)> {
     match policy::decide_under(&loaded.policies, ask, &case.life(), now) {
         Decision::Granted(grant) => {
-            let active = matches!(case.stage(&loaded.policies, now), Stage::Active { .. });
+            // It grants, so it is either in use or still to be claimed: its stage need not be found out once more.
+            let active = case.steps.iter().any(|step| step.what == What::Claimed);
             Ok(Under { grant, case, active })
         }
         no => Err((no, case)),
@@ -130,7 +132,9 @@ impl Under {
             until: self.grant.end(),
             source: caller.origin.source,
         };
-        let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+        let notify = &self.grant.terms().notify;
+        let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify);
+        let entry = entry.map_err(Refusal::internal)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what: What::Claimed };
         Ok(self.case.claim(Some((step, entry)), expires))
     }

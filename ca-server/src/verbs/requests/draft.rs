@@ -9,7 +9,7 @@ use crate::{
     verbs::{
         authenticate::Caller,
         case::{Case, not_found},
-        issue,
+        glass, issue,
     },
 };
 use api::{Code, FileRequest};
@@ -27,7 +27,7 @@ pub(super) async fn request(
     asked: FileRequest,
     now: Now,
 ) -> Result<Request, Refusal> {
-    let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run, incident: _ } = asked;
+    let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run, incident } = asked;
     let id = RequestId::from_random(clock::random()?);
     let mut request = Request {
         id,
@@ -54,6 +54,10 @@ pub(super) async fn request(
         prolong(app, caller, loaded, &mut request, duration, now).await?;
     }
     request.targets = named(&loaded.policies, request.targets)?;
+    if let Some(incident) = incident {
+        glass::broken(app, caller, loaded, &mut request, incident, (duration, dry_run), now).await?;
+        return Ok(request);
+    }
     let mut longest = Seconds::MAX;
     for target in &request.targets {
         let ask = ask(&request, target, duration);
@@ -101,6 +105,10 @@ async fn prolong(
             .hint("file a new request"));
         }
     };
+    if case.request.break_glass.is_some() {
+        return Err(Refusal::new(Code::Conflict, "emergency access is not prolonged")
+            .hint("break the glass again, or ask: `jit-ssh request`"));
+    }
     if case.request.extends.is_some() {
         return Err(Refusal::new(Code::Conflict, "this request prolongs another: prolong that one"));
     }

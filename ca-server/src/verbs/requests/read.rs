@@ -1,6 +1,7 @@
 //! Looking at requests: at one, for as long as it takes something to happen to it; at many, a page at a time.
 
 use super::{
+    before,
     filter::Filter,
     view::{self, Shown, shown},
 };
@@ -45,7 +46,7 @@ pub async fn show(
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
     let shown = look(app, caller, &id, true).await?;
     if known != Some(shown.etag.as_str()) {
-        return Ok(Some(shown));
+        return before::told(app, caller, shown).await.map(Some);
     }
     if wait.is_zero() {
         return Ok(None);
@@ -58,7 +59,7 @@ pub async fn show(
         let shown = look(app, caller, &id, false).await?;
         let left = deadline.saturating_duration_since(Instant::now());
         if known != Some(shown.etag.as_str()) {
-            return Ok(Some(shown));
+            return before::told(app, caller, shown).await.map(Some);
         }
         if left.is_zero() || place.closed() {
             return Ok(None);
@@ -102,6 +103,8 @@ pub enum View {
     Mine,
     /// Those that wait and that the caller may review.
     Review,
+    /// Emergency access that nobody has reviewed: the caller's own, and what they may review.
+    Unreviewed,
     /// All, for those who may read the audit log.
     All,
 }
@@ -127,6 +130,7 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
     let which = match view {
         View::Mine => Which::Of(identity.issuer.clone(), identity.subject.clone()),
         View::Review => Which::Waiting(now.time),
+        View::Unreviewed => Which::Unreviewed,
         View::All if oversees(&app.policies.current().policies, caller, now) => {
             note_reading(app, caller, None).await?;
             page.only.words().into_iter().next().map_or(Which::All, Which::With)
@@ -167,12 +171,14 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
 fn row(app: &App, caller: &Caller, view: View, case: &Case, now: Now) -> Option<api::RequestBody> {
     let loaded = app.policies.current();
     let may_review = || policy::may_review(&loaded.policies, &case.request, &caller.session.identity, now).is_ok();
-    if view == View::Review && !may_review() {
+    let mine = view == View::Unreviewed && case.is_of(&caller.session.identity);
+    let chosen = matches!(view, View::Review | View::Unreviewed);
+    if chosen && !mine && !may_review() {
         return None;
     }
     let stage = case.stage(&loaded.policies, now);
     let row = view::row(&loaded.policies, caller, case, stage, now);
-    (view != View::Review || row.may_review).then_some(row)
+    (!chosen || mine || row.may_review).then_some(row)
 }
 
 /// Whoever reads what is not theirs leaves a trace, before they have read it.

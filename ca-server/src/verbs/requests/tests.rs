@@ -4,6 +4,7 @@ mod attacks;
 mod clock;
 mod faults;
 mod frozen;
+mod glass;
 mod life;
 mod lists;
 mod races;
@@ -76,11 +77,15 @@ fn id(body: &RequestBody) -> &str {
 
 impl House {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(further: &str) -> Self {
         let more = r#"
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
-        Self::under(&format!("{POLICY}{more}")).await
+        Self::under(&format!("{POLICY}{more}{further}")).await
     }
 
     async fn under(policy: &str) -> Self {

@@ -1,6 +1,5 @@
 //! A request as people see it.
 
-use super::draft;
 use crate::{
     refusal::Refusal,
     verbs::{
@@ -9,7 +8,7 @@ use crate::{
     },
 };
 use api::{Offer, RequestBody, StepBody};
-use policy::{EndReason, Now, Policies, Stage, Step, Verdict, What};
+use policy::{EndReason, Now, Policies, Review, Stage, Step, Verdict, What};
 use sha2::{Digest as _, Sha256};
 
 /// A request and its entity tag.
@@ -45,9 +44,13 @@ pub(super) fn dry(policies: &Policies, case: &Case, now: Now) -> Result<Shown, R
 
 /// What a list says of it.
 pub(super) fn row(policies: &Policies, caller: &Caller, case: &Case, stage: Stage, now: Now) -> RequestBody {
-    let reviewable = !matches!(stage, Stage::Over { .. });
+    let review = case.reviewed(now);
+    let reviewable = match &review {
+        Some(review) => !matches!(review, Review::Done { .. }),
+        None => !matches!(stage, Stage::Over { .. }),
+    };
     let may = reviewable && policy::may_review(policies, &case.request, &caller.session.identity, now).is_ok();
-    body(case, stage, may)
+    RequestBody { review, ..body(case, stage, may) }
 }
 
 /// The entity tag of a case that stands at `stage`: its version, and a digest of what time and policy make of it.
@@ -72,6 +75,9 @@ fn body(case: &Case, stage: Stage, may_review: bool) -> RequestBody {
         start: request.start,
         under: request.under.clone(),
         extends: request.extends.clone(),
+        incident: request.break_glass.as_ref().map(|glass| glass.incident.clone()),
+        review: None,
+        used_before: Vec::new(),
         filed: request.filed,
         stage,
         offers: Vec::new(),
@@ -124,10 +130,12 @@ fn step(step: &Step) -> StepBody {
 fn offers(policies: &Policies, case: &Case, now: Now) -> Vec<Offer> {
     let request = &case.request;
     let offer = |target| {
-        let ask = draft::ask(request, target, Some(request.duration));
-        let mut offers = policy::offers(policies, &ask, now);
-        offers.retain(|terms| request.under.as_ref().is_none_or(|under| terms.policy == *under));
-        Offer { target: target.clone(), offers, approver_groups: policy::approver_groups(policies, &ask, now) }
+        let ask = policy::asked(request, target, now);
+        Offer {
+            target: target.clone(),
+            offers: case::offers(policies, request, target, now),
+            approver_groups: policy::approver_groups(policies, &ask, now),
+        }
     };
     request.targets.iter().map(offer).collect()
 }

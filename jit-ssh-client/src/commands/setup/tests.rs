@@ -14,6 +14,7 @@ fn hosts() -> Vec<HostEntry> {
         approvals: 0,
         reason_required: false,
         ticket_required: false,
+        break_glass: None,
     };
     vec![HostEntry {
         host: "web-1".parse().unwrap(),

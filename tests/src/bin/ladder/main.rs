@@ -6,7 +6,9 @@ mod audit;
 mod certificate;
 mod client;
 mod decision;
+mod grant;
 mod krl;
+mod list;
 mod load;
 mod measure;
 mod postgres;
@@ -22,14 +24,14 @@ use report::{Aim, Report};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefk"));
+    let (mut effort, mut rungs) = (Effort::full(), String::from("abcdefghik"));
     let mut postgres = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--store" if arguments.next().as_deref() == Some("postgres") => postgres = true,
             "--quick" => effort = Effort::quick(),
-            some if some.bytes().all(|rung| b"abcdefk".contains(&rung)) => rungs = argument,
+            some if some.bytes().all(|rung| b"abcdefghik".contains(&rung)) => rungs = argument,
             _ => bail!("usage: ladder [--quick] [--store postgres] [RUNGS], for example `ladder --quick ac`"),
         }
     }
@@ -49,6 +51,13 @@ fn main() -> Result<()> {
     if rungs.contains('c') {
         verb::climb(&effort, place.path(), &mut report)?;
         report.raw(raw::signatures_per_second(&effort)?);
+    }
+    if rungs.contains(['g', 'h']) {
+        grant::climb(&effort, place.path(), &mut report)?;
+        report.raw(raw::signatures_per_second(&effort)?);
+    }
+    if rungs.contains('i') {
+        list::climb(&effort, place.path(), &mut report)?;
     }
     if rungs.contains('f') {
         audit::climb(&effort, &beside, place.path(), &mut report)?;

@@ -45,7 +45,7 @@ async fn verb(
     let database: Arc<dyn Store> = Arc::new(PostgresStore::open(&settings(&section(cluster)?)?, &seal).await?);
     let mut rates = Vec::new();
     for store in [file, database] {
-        let app = Arc::new(app(store)?);
+        let app = Arc::new(app(store, stage::sources(100)?)?);
         for person in people {
             person.log_in(&*app.store).await?;
         }

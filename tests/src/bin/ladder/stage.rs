@@ -185,6 +185,11 @@ impl Person {
         Nonce(nonce)
     }
 
+    /// What they ask for with a key that is proven already.
+    pub fn wants(&self, target: &str) -> Result<api::CertificateRequest> {
+        Ok(api::CertificateRequest { target: target.parse()?, ..self.request(&self.user_key, None)? })
+    }
+
     fn request(&self, key: &PrivateKey, proof: Option<String>) -> Result<api::CertificateRequest> {
         Ok(api::CertificateRequest {
             target: "deploy@h5".parse()?,

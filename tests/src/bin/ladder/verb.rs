@@ -23,7 +23,7 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores()).enable_all().build()?;
     runtime.block_on(async {
         let store = RedbStore::open(&place.join("verb.redb"), &stage::seal(CaKey::from_seed([5; 32].into()))?)?;
-        let app = Arc::new(app(Arc::new(store))?);
+        let app = Arc::new(app(Arc::new(store), stage::sources(100)?)?);
         let people: Vec<Arc<Person>> = (0..64).map(|n| Arc::new(Person::new(n))).collect();
         for person in &people {
             person.log_in(&*app.store).await?;
@@ -40,7 +40,7 @@ pub fn climb(effort: &Effort, place: &Path, report: &mut Report) -> Result<()> {
 }
 
 /// What the verb works with, around any store.
-pub fn app(store: Arc<dyn Store>) -> Result<App> {
+pub fn app(store: Arc<dyn Store>, policies: policy::Sources) -> Result<App> {
     let clock: Arc<dyn ca_server::clock::Clock> = Arc::new(SystemClock);
     Ok(App {
         sinks: ca_server::sinks::Sinks::default(),
@@ -49,8 +49,12 @@ pub fn app(store: Arc<dyn Store>) -> Result<App> {
         sessions: SessionRules { lifetime: Seconds::new(43_200), idle: Seconds::new(7_200), most_per_identity: 20 },
         store,
         authority: Authority::new(CaKey::from_seed([7; 32].into())),
+        krl: ca_server::verbs::krl::Lists::new(
+            CaKey::from_seed([7; 32].into()).public().clone(),
+            CaKey::from_seed([4; 32].into()),
+        ),
         host_ca: CaKey::from_seed([6; 32].into()).public().to_openssh()?,
-        policies: LivePolicies::from_sources(stage::sources(100)?)?,
+        policies: LivePolicies::from_sources(policies)?,
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
         waiting: ca_server::verbs::waiting::Waiting::default(),
@@ -81,7 +85,7 @@ pub async fn run(app: &Arc<App>, people: &[Arc<Person>], requests: usize, fresh:
     Ok((all.count() as f64 / started.elapsed().as_secs_f64(), all.count()))
 }
 
-async fn call(app: Arc<App>, requests: Vec<(String, Vec<u8>)>) -> Result<Latencies> {
+pub async fn call(app: Arc<App>, requests: Vec<(String, Vec<u8>)>) -> Result<Latencies> {
     let origin = Origin { source: IpAddr::from([127, 0, 0, 1]), request_id: "00000000-ladder".to_owned() };
     let mut latencies = Latencies::default();
     for (header, body) in requests {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::ops::RangeInclusive;
 
 pub(super) fn select(
-    live: &impl ReadableTable<Key, About>,
+    live: &impl ReadableTable<(u64, u64), About>,
     under: &impl ReadableTable<(&'static str, u64, u64), ()>,
     revoked: &impl ReadableTable<Key, ()>,
     which: &Selection,
@@ -28,11 +28,12 @@ pub(super) fn select(
         let wanted = Wanted::from(which);
         for row in live.range((now.as_secs().saturating_add(1), 0)..)? {
             let (key, about) = row?;
-            if wanted.takes(key.value(), about.value()) {
-                found.push(key.value());
+            if wanted.takes(about.value()) {
+                found.push((key.value().0, about.value().0));
             }
         }
     }
+    found.sort_unstable();
     let one = |(expires, serial): Key| {
         let revoked = revoked.get((expires, serial))?.is_some();
         Ok(LiveCertificate {
@@ -72,8 +73,8 @@ impl<'s> From<&'s Selection> for Wanted<'s> {
 }
 
 impl Wanted<'_> {
-    fn takes(&self, (_, serial): Key, about: (&Owner, &[u8; 32], &str, &str, &str)) -> bool {
-        let (holder, issuer, host, policy, grant) = about;
+    fn takes(&self, about: (u64, &Owner, &[u8; 32], &str, &str, &str)) -> bool {
+        let (serial, holder, issuer, host, policy, grant) = about;
         match self {
             Self::Grant(wanted) => *wanted == grant,
             Self::Holders(wanted) => wanted.contains(holder),

@@ -1,0 +1,228 @@
+//! Breaking the glass: access at once, without anybody's approval, under a policy of its own. It is on record, as loud as
+//! anything here, before it is worth anything, and somebody else must look at it afterwards.
+
+use super::{
+    authenticate::Caller,
+    issue::answer,
+    requests::Shown,
+    steps::{self, take},
+};
+use crate::{
+    app::App,
+    audit::{Actor, BreakGlassEvent, Entry},
+    policies::Loaded,
+    refusal::Refusal,
+    store::Which,
+};
+use api::{Code, Emergency, ReviewRequest};
+use policy::{
+    Ask, BreakGlass, Decision, Incident, Now, Policies, Reason, Request, RequestId, Review, Seconds, Stage, Ticket,
+    What,
+};
+
+/// The most of one person that wait for their review.
+const MOST_UNREVIEWED: usize = 20;
+/// How many are read at a time.
+const PAGE: usize = 100;
+
+/// Makes emergency access of a draft for one target, if policy lets its requester break the glass and no overdue review is in
+/// the way.
+///
+/// # Errors
+/// `denied`, on record; `bad_request` for what is no emergency; `rate_limited` for too many that nobody has reviewed.
+pub(super) async fn broken(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    request: &mut Request,
+    incident: Incident,
+    (duration, dry_run): (Option<Seconds>, bool),
+    now: Now,
+) -> Result<(), Refusal> {
+    let target = match request.targets.as_slice() {
+        [target] if request.start.is_none() && request.extends.is_none() => target.clone(),
+        _ => {
+            return Err(Refusal::new(
+                Code::BadRequest,
+                "emergency access is for one target, begins at once and prolongs nothing",
+            )
+            .hint("break the glass once for each target"));
+        }
+    };
+    let ask = super::requests::asked(request, &target, duration);
+    let mut offers = policy::break_glass_offers(&loaded.policies, &ask, now);
+    offers.retain(|terms| request.under.as_ref().is_none_or(|under| terms.policy == *under));
+    let Some((terms, review_within)) =
+        offers.into_iter().find_map(|terms| terms.review_within.map(|span| (terms, span)))
+    else {
+        let refusal = match policy::decide_break_glass(&loaded.policies, &ask, now) {
+            no @ Decision::Denied(_) => answer::no((&no).into()),
+            _ => Refusal::new(Code::Denied, "the policy that was picked gives no emergency access here"),
+        };
+        return Err(if dry_run {
+            refusal
+        } else {
+            noted(app, caller, loaded, &ask, &incident, refusal, None, &[]).await
+        });
+    };
+    if let Err((refusal, overdue)) = unless_barred(app, request, now).await? {
+        return Err(if dry_run {
+            refusal
+        } else {
+            noted(app, caller, loaded, &ask, &incident, refusal, overdue.as_ref(), &terms.notify).await
+        });
+    }
+    request.duration = duration.unwrap_or(terms.max_duration);
+    request.under = Some(terms.policy);
+    // Nobody is waited for.
+    request.expires = now.time;
+    request.break_glass = Some(BreakGlass { incident, review_by: now.time.plus(review_within) });
+    Ok(())
+}
+
+/// Whether what this person broke before was reviewed in time.
+async fn unless_barred(
+    app: &App,
+    request: &Request,
+    now: Now,
+) -> Result<Result<(), (Refusal, Option<RequestId>)>, Refusal> {
+    let (mut after, mut theirs) = (None, 0);
+    loop {
+        let kept = app.store.requests(&Which::Unreviewed, after.as_ref(), PAGE).await?;
+        after = kept.last().map(|kept| kept.request.id.clone());
+        let opened = kept.iter().map(|kept| (&kept.request, kept.steps.as_slice()));
+        if let Some(overdue) = policy::barred(&request.requester, opened, now.time) {
+            let id = overdue.id.clone();
+            let refusal =
+                Refusal::new(Code::Denied, format!("nobody has reviewed {id} in time, which you broke the glass for"))
+                    .hint(format!("ask somebody who may approve there: jit-ssh reviewed {id} --reason '…'"));
+            return Ok(Err((refusal, Some(id))));
+        }
+        theirs += kept.iter().filter(|kept| super::case::same(&kept.request.requester, &request.requester)).count();
+        if theirs >= MOST_UNREVIEWED {
+            let refusal = Refusal::new(
+                Code::RateLimited,
+                format!("{theirs} times you broke the glass, and nobody has reviewed it"),
+            )
+            .hint("ask somebody who may approve there to review them: jit-ssh review");
+            return Ok(Err((refusal, None)));
+        }
+        if kept.len() < PAGE {
+            return Ok(Ok(()));
+        }
+    }
+}
+
+/// What is put on record in the place of `request.filed`.
+pub(super) fn opened<'a>(
+    caller: &'a Caller,
+    request: &'a Request,
+    glass: &'a BreakGlass,
+    digest: &'a str,
+    decided: Now,
+    policy_digest: &'a str,
+) -> BreakGlassEvent<'a> {
+    BreakGlassEvent::Opened {
+        actor: Actor::from(&request.requester),
+        session: &caller.session.id,
+        id: &request.id,
+        filed: request,
+        digest,
+        target: request.targets.first(),
+        policy: request.under.as_ref(),
+        incident: &glass.incident,
+        reason: request.reason.as_ref().map(Reason::as_str),
+        review_by: glass.review_by,
+        decided,
+        policy_digest,
+        source: request.source,
+    }
+}
+
+/// Puts on record that somebody looked at an emergency access after the fact. From then on it is no longer in the way of
+/// that person's next one, whatever the verdict.
+///
+/// # Errors
+/// `denied` if policy does not let the caller approve it, or it is their own; `conflict` if it is no emergency access, still in
+/// use, or was reviewed before; `precondition_failed` for another version.
+pub async fn review(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    expected: Option<&str>,
+    review: ReviewRequest,
+) -> Result<Shown, Refusal> {
+    let me = &caller.session.identity;
+    let ReviewRequest { verdict, reason } = review;
+    let taken = take(app, caller, id, expected, |scene| {
+        let case = scene.case;
+        policy::may_review(scene.policies, &case.request, me, scene.now).map_err(steps::denied)?;
+        let (again, reviewed) = (What::Reviewed { verdict, reason: reason.clone() }, case.reviewed(scene.now));
+        match reviewed {
+            None => Err(Refusal::new(Code::Conflict, "this is no emergency access")
+                .hint("one decides on a request before it is used: `jit-ssh approve ID`, `jit-ssh deny ID`")),
+            Some(Review::Done { .. })
+                if case.steps.iter().any(|step| step.what == again && super::case::same(&step.by, me)) =>
+            {
+                Ok(None)
+            }
+            Some(Review::Done { .. }) => Err(Refusal::new(Code::Conflict, "somebody has reviewed this already")
+                .hint("look at it again: `jit-ssh show ID`")),
+            // What is yet to be done with it nobody can have looked at.
+            Some(_) if !matches!(scene.stage, Stage::Over { .. }) => {
+                Err(Refusal::new(Code::Conflict, "it is still in use")
+                    .hint("end it first: `jit-ssh deny ID --reason …`; or review it when it is over"))
+            }
+            Some(_) => Ok(Some(again)),
+        }
+    });
+    Ok(taken.await?.shown)
+}
+
+/// What breaking the glass would give, for somebody who says why.
+pub fn possible(policies: &Policies, ask: &Ask, now: Now) -> Option<Emergency> {
+    let (reason, ticket): (Option<Reason>, Option<Ticket>) = ("listed".parse().ok(), "listed".parse().ok());
+    let ask = Ask { duration: None, reason, ticket, ..ask.clone() };
+    let terms = policy::break_glass_offers(policies, &ask, now).into_iter().next()?;
+    Some(Emergency {
+        max_duration: terms.max_duration,
+        ticket_required: terms.ticket_required,
+        review_within: terms.review_within?,
+        policy: terms.policy,
+    })
+}
+
+/// Puts on record that somebody tried to break the glass and may not.
+#[expect(clippy::too_many_arguments, reason = "the record is made of everything that led to the no")]
+async fn noted(
+    app: &App,
+    caller: &Caller,
+    loaded: &Loaded,
+    ask: &Ask,
+    incident: &Incident,
+    refusal: Refusal,
+    overdue: Option<&RequestId>,
+    notify: &[String],
+) -> Refusal {
+    app.refusals.charge(&ask.identity);
+    let event = BreakGlassEvent::Refused {
+        actor: Actor::from(&ask.identity),
+        session: &caller.session.id,
+        target: &ask.target,
+        incident,
+        reason: ask.reason.as_ref().map(Reason::as_str),
+        refusal: &refusal.message,
+        decision: refusal.decision.as_deref(),
+        overdue,
+        policy_digest: &loaded.digest,
+        source: ask.source,
+    };
+    let entry = match Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify) {
+        Ok(entry) => entry,
+        Err(error) => return Refusal::internal(error),
+    };
+    match app.store.append(entry).await {
+        Ok(()) => refusal,
+        Err(error) => error.into(),
+    }
+}
