@@ -49,7 +49,14 @@ impl House {
     }
 
     async fn list(&self, n: u8, view: View) -> RequestsResponse {
-        list(&self.0.app, &self.0.caller(n).await, view, Page { after: None, limit: 50 }).await.unwrap()
+        list(
+            &self.0.app,
+            &self.0.caller(n).await,
+            view,
+            Page { after: None, limit: 50, only: requests::Filter::default() },
+        )
+        .await
+        .unwrap()
     }
 
     async fn unreviewed(&self, n: u8) -> Vec<(String, bool)> {
