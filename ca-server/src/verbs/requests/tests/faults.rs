@@ -30,7 +30,7 @@ async fn live(at: usize, fault: Fault) -> bool {
     let home = tempfile::tempdir().unwrap();
     // Each backend in its turn: what a disk costs is not paid for every call.
     let mut all = stores(home.path());
-    let (name, inner) = if at % 5 == 0 { all.swap_remove(1) } else { all.swap_remove(0) };
+    let (name, inner) = if at.is_multiple_of(5) { all.swap_remove(1) } else { all.swap_remove(0) };
     let store = Arc::new(Faulty { inner, at: usize::MAX, fault, calls: AtomicUsize::new(0) });
     let mut house = House::on(Arc::clone(&store) as _, POLICY).await;
     let callers = [house.0.caller(ANN).await, house.0.caller(LEA).await, house.0.caller(SAM).await];

@@ -4,7 +4,7 @@ use super::*;
 use crate::verbs::{
     explain::explain,
     glass,
-    hosts::hosts,
+    hosts::{Part, hosts},
     requests::{Page, View, list},
 };
 use api::{RequestsResponse, ReviewRequest};
@@ -229,7 +229,7 @@ async fn what_is_no_emergency_is_refused_and_on_record() {
 async fn hosts_and_explain_say_that_it_is_possible() {
     let house = house().await;
     let app = &house.0.app;
-    let listed = hosts(app, &house.0.caller(EVE).await).await.unwrap();
+    let listed = hosts(app, &house.0.caller(EVE).await, Part::default()).await.unwrap();
     let db = listed.hosts.iter().find(|entry| entry.host.as_str() == "db-1").unwrap();
     assert_eq!(db.accounts[0].outcome, api::Outcome::Denied);
     let glass = db.accounts[0].break_glass.as_ref().unwrap();
@@ -238,7 +238,7 @@ async fn hosts_and_explain_say_that_it_is_possible() {
     let told = explain(app, &house.0.caller(EVE).await, asked()).unwrap();
     assert_eq!(told.break_glass.unwrap().max_duration, "30m".parse().unwrap());
     assert!(explain(app, &house.0.caller(ANN).await, asked()).unwrap().break_glass.is_none());
-    let anns = hosts(app, &house.0.caller(ANN).await).await.unwrap();
+    let anns = hosts(app, &house.0.caller(ANN).await, Part::default()).await.unwrap();
     assert!(!anns.hosts.iter().any(|entry| entry.host.as_str() == "db-1"));
 }
 
