@@ -73,7 +73,7 @@ impl Gathered {
     /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
     fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
         let named = self.ids.iter().any(|id| text.contains(id.as_str()));
-        if !named && !(text.contains("\"serials\"") && !self.serials.is_empty()) {
+        if !named && (self.serials.is_empty() || !text.contains("\"serials\"")) {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
