@@ -28,12 +28,13 @@ WITH before AS (SELECT body, request FROM request_keys WHERE owner = $2::bytea A
         SELECT $2, $7, $8::bytea, $1 WHERE $7 IS NOT NULL AND NOT EXISTS (SELECT FROM before))
 SELECT body, request FROM before";
 const STEP: &str = "
-WITH stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
-            unreviewed = unreviewed AND NOT $5::boolean, look_at = CASE WHEN $4 THEN NULL ELSE $6::bigint END,
-            reminded = reminded OR look_at IS NULL
-        WHERE id = $1 AND steps = $2 RETURNING id, extends),
+WITH before AS (SELECT look_at FROM requests WHERE id = $1 AND steps = $2),
+    stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
+            unreviewed = unreviewed AND NOT $5::boolean,
+            look_at = CASE WHEN $5 OR look_at IS NULL THEN look_at WHEN $4 THEN NULL ELSE $6::bigint END
+        WHERE id = $1 AND steps = $2 AND NOT ($7::boolean AND look_at IS NULL) RETURNING id, extends),
     taken AS (INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped)
-SELECT extends FROM stepped";
+SELECT true, extends FROM stepped UNION ALL SELECT false, NULL FROM before WHERE $7 AND look_at IS NULL";
 
 const ONE: &str = "
 SELECT request, ARRAY(SELECT step FROM request_steps WHERE request = r.id ORDER BY place) FROM requests r WHERE id = $1";
@@ -145,7 +146,9 @@ impl Requests for PostgresStore {
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
         let (json, ends) = (encode(&step)?, records::ends(&step));
         let (reviews, at) = (records::reviews(&step), bound(step.at.as_secs()));
-        let mut statements = vec![say!(STEP, id.as_str().to_owned(), place(seen), json.clone(), ends, reviews, at)];
+        let over_is_over = records::too_late(&step, None);
+        let step_of = id.as_str().to_owned();
+        let mut statements = vec![say!(STEP, step_of, place(seen), json.clone(), ends, reviews, at, over_is_over)];
         if ends {
             statements.extend(revocations::by_step(id, place(seen), json, step.at));
         }
@@ -153,6 +156,9 @@ impl Requests for PostgresStore {
         let stepped = self.writer.write(statements, move |rows| {
             let (taken, revoked) = rows.split_first().ok_or_else(|| StoreError("a step has no answer".to_owned()))?;
             let Some(row) = taken.first() else { return Ok(Effect::only(Stepped::Changed)) };
+            if !column::<bool>(row, 0)? {
+                return Ok(Effect::only(Stepped::Over));
+            }
             let mut entries = vec![entry.clone()];
             if ends {
                 let (revoked, krl) = revocations::revoked(revoked)?;
@@ -160,7 +166,7 @@ impl Requests for PostgresStore {
             }
             let effect = Effect::on_record(Stepped::Yes, entries).to(&id);
             // Whoever waits for what it prolongs sees it too.
-            let prolonged = column::<Option<&str>>(row, 0)?.and_then(|prolonged| prolonged.parse().ok());
+            let prolonged = column::<Option<&str>>(row, 1)?.and_then(|prolonged| prolonged.parse().ok());
             Ok(match prolonged {
                 Some(prolonged) => effect.to(&prolonged),
                 None => effect,

@@ -49,6 +49,7 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
     verdict AS (SELECT CASE
         WHEN NOT EXISTS (SELECT FROM holder) THEN 'session ended'
         WHEN (SELECT count(*) FROM pinned) <> cardinality($4) THEN 'request changed'
+        WHEN EXISTS (SELECT FROM requests WHERE id = $6::text AND look_at IS NULL) THEN 'request changed'
         WHEN NOT EXISTS (SELECT FROM revocation_counts WHERE freezes = $10) THEN 'freezes changed'
         WHEN EXISTS (SELECT FROM holder, known WHERE holder.owner <> known.owner) THEN 'key taken'
         ELSE 'yes' END AS said),
@@ -59,8 +60,7 @@ WITH holder AS (SELECT owner FROM sessions WHERE id = $1),
         ON CONFLICT DO NOTHING),
     claimed AS (UPDATE requests SET last_expiry = greatest(last_expiry, $7::bigint), steps = steps + ($8::bytea IS NOT NULL)::integer,
             waiting = waiting AND NOT $9::boolean,
-            look_at = CASE WHEN $8 IS NULL THEN look_at WHEN $9 THEN NULL ELSE $18::bigint END,
-            reminded = reminded OR $8 IS NOT NULL AND look_at IS NULL
+            look_at = CASE WHEN $8 IS NULL THEN look_at WHEN $9 THEN NULL ELSE $18::bigint END
         FROM verdict WHERE said = 'yes' AND id = $6::text RETURNING id, steps),
     stepped AS (INSERT INTO request_steps (request, place, step)
         SELECT id, steps - 1, $8 FROM claimed WHERE $8 IS NOT NULL),
