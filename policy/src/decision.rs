@@ -110,7 +110,9 @@ pub(crate) fn resolve<'a>(policies: &'a Policies, target: &Target) -> Option<(&'
 }
 
 fn needs_approval(policies: &Policies, ask: &Ask, offered: &Offered<'_>, now: Now) -> Decision {
-    let facts = Facts { who: &ask.identity, ask, host: offered.host, now, also_in: None };
+    // What people are asked to approve has a duration: the one that was asked for, or the longest that the permit gives.
+    let asked = Ask { duration: Some(ask.duration.unwrap_or(offered.terms.max_duration)), ..ask.clone() };
+    let facts = Facts { who: &ask.identity, ask: &asked, host: offered.host, now, also_in: None };
     Decision::NeedsApproval(Box::new(NeedsApproval {
         terms: offered.terms.clone(),
         others: offered.other_ids(),

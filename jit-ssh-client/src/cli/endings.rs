@@ -27,7 +27,7 @@ pub struct Revoke {
     #[arg(long, value_name = "URL", group = "scope")]
     pub all_of_issuer: Option<Issuer>,
     /// Whom this issuer knows by that name, where several do
-    #[arg(long, value_name = "URL", requires = "user")]
+    #[arg(long, value_name = "URL", requires = "user", conflicts_with_all = ["grant", "host", "policy", "serial", "all_of_issuer"])]
     pub at: Option<Issuer>,
     /// Why
     #[arg(long, value_name = "TEXT")]

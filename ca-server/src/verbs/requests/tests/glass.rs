@@ -156,6 +156,7 @@ async fn an_overdue_review_bars_the_person_and_nobody_else() {
     let house = house().await;
     house.0.login_as(42, person("zoe", "emergency")).await;
     let body = house.file(EVE, emergency()).await.unwrap();
+    house.issue_under(EVE, "deploy@db-1", &body).await.unwrap();
     house.pass(2400 - 1);
     let second = house.file(EVE, emergency()).await.unwrap();
     house.pass(1);
