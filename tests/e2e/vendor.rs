@@ -52,7 +52,12 @@ async fn from_the_office_under_a_ticket_for_minutes() -> Result<()> {
     while ssh.login(&world.accounts.first, &world.db, "true").await?.accepted().is_some() {
         ensure!(began.elapsed() < Duration::from_secs(60), "it was for 25 seconds");
     }
-    let after = vera.run(&["ensure", &target, "--ticket", "CHG-7"]).await?;
+    // The agent may let go of the key within the second in which the grant ends.
+    let mut after = vera.run(&["ensure", &target, "--ticket", "CHG-7"]).await?;
+    while after.code == Some(0) {
+        ensure!(began.elapsed() < Duration::from_secs(60), "it was for 25 seconds");
+        after = vera.run(&["ensure", &target, "--ticket", "CHG-7"]).await?;
+    }
     assert!(matches!(after.code, Some(3 | 5)), "{after:?}");
 
     // The second time the sponsor sees what became of the first.
