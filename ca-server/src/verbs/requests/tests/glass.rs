@@ -267,3 +267,26 @@ async fn whoever_decides_sees_what_was_used_before() {
     assert!(house.look(EVE, &last).await.unwrap().body.used_before.is_empty());
     assert!(house.list(LEA, View::Review).await.requests.iter().all(|row| row.used_before.is_empty()));
 }
+
+/// Nobody was waited for, so nothing expires; its real end is on record, and is no review.
+#[tokio::test]
+async fn the_clock_ends_it_by_its_use_and_not_by_its_filing() {
+    let house = house().await;
+    let used = house.file(EVE, emergency()).await.unwrap();
+    let codes = async || {
+        crate::verbs::agenda::attend(&house.0.app).await.unwrap();
+        let all = house.entries().await;
+        all.iter().map(|entry| entry["code"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(!codes().await.iter().any(|code| code.starts_with("request.")), "it is open");
+    house.issue_under(EVE, "deploy@db-1", &used).await.unwrap();
+    house.pass(1799);
+    assert!(!codes().await.contains(&"grant.finished".to_owned()));
+    house.pass(1);
+    let over = codes().await;
+    assert_eq!(over.iter().filter(|code| *code == "grant.finished").count(), 1, "{over:?}");
+    assert!(!over.iter().any(|code| code == "request.expired"), "{over:?}");
+    assert_eq!(house.unreviewed(LEA).await, vec![(id(&used).to_owned(), true)]);
+    house.review(LEA, &used, Verdict::Fine).await.unwrap();
+    assert_eq!(codes().await.len(), over.len() + 1);
+}
