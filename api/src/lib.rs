@@ -28,7 +28,7 @@ pub use hosts::{Emergency, HostEntry, HostsResponse, Reach};
 pub use login::{IdentityBody, LoginRequest, LoginResponse};
 pub use requests::{
     ApproveRequest, Before, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse,
-    ReviewRequest, StepBody,
+    ReviewRequest, STAGES, StepBody,
 };
 pub use revocations::{
     FreezeBody, FreezeRequest, FreezeScope, FreezesResponse, RevokeRequest, Scope, ThawRequest, Whose,

@@ -4,6 +4,25 @@ use policy::{
     Ticket, UnixTime, Verdict,
 };
 
+/// What the `stage` of a list of requests may be: where they stand, `open` for all that are not over, or how they ended.
+pub const STAGES: [&str; 15] = [
+    "open",
+    "pending",
+    "scheduled",
+    "claimable",
+    "active",
+    "added",
+    "over",
+    "denied",
+    "forbidden",
+    "cancelled",
+    "expired",
+    "unclaimed",
+    "finished",
+    "done",
+    "revoked",
+];
+
 /// `POST /v1/requests` (with `Idempotency-Key`): asks for access that people must approve, or that begins later.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

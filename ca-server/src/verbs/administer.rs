@@ -1,6 +1,6 @@
 //! What those may do who operate the service: who they are, and whom they mean.
 
-use super::{authenticate::Caller, issue::refuse};
+use super::{authenticate::Caller, issue::refuse, refusals::on_record};
 use crate::{
     app::App,
     audit::{Actor, Entry, RevocationEvent},
@@ -39,7 +39,6 @@ pub(super) async fn unless_frozen(app: &App, caller: &Caller, attempt: &str) -> 
 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 pub(super) async fn noted(app: &App, caller: &Caller, attempt: &str, refusal: Refusal) -> Refusal {
-    app.refusals.charge(&caller.session.identity);
     let event = RevocationEvent::Refused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
@@ -47,14 +46,8 @@ pub(super) async fn noted(app: &App, caller: &Caller, attempt: &str, refusal: Re
         refusal: &refusal.message,
         source: caller.origin.source,
     };
-    let entry = match Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event) {
-        Ok(entry) => entry,
-        Err(error) => return Refusal::internal(error),
-    };
-    match app.store.append(entry).await {
-        Ok(()) => refusal,
-        Err(error) => error.into(),
-    }
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+    on_record(app, caller, entry, refusal).await
 }
 
 /// The accounts of one person or machine: whoever is known by that name, and whoever has the same verified e-mail address.

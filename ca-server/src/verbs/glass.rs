@@ -4,6 +4,7 @@
 use super::{
     authenticate::Caller,
     issue::answer,
+    refusals::on_record,
     requests::Shown,
     steps::{self, take},
 };
@@ -204,7 +205,6 @@ async fn noted(
     overdue: Option<&RequestId>,
     notify: &[String],
 ) -> Refusal {
-    app.refusals.charge(&ask.identity);
     let event = BreakGlassEvent::Refused {
         actor: Actor::from(&ask.identity),
         session: &caller.session.id,
@@ -217,12 +217,6 @@ async fn noted(
         policy_digest: &loaded.digest,
         source: ask.source,
     };
-    let entry = match Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify) {
-        Ok(entry) => entry,
-        Err(error) => return Refusal::internal(error),
-    };
-    match app.store.append(entry).await {
-        Ok(()) => refusal,
-        Err(error) => error.into(),
-    }
+    let entry = Entry::notifying(app.clock.now_ms(), &caller.origin.request_id, &event, notify);
+    on_record(app, caller, entry, refusal).await
 }

@@ -1,7 +1,8 @@
 //! How many refusals may be put on record. Each is a durable line, so whoever is refused without end must not fill the
 //! disk: an identity has an allowance, and beyond it nothing is decided, so that no decision goes unrecorded.
 
-use crate::store::records::owner;
+use super::authenticate::Caller;
+use crate::{app::App, audit::Entry, refusal::Refusal, store::records::owner};
 use policy::Identity;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -112,6 +113,24 @@ fn key(identity: &Identity) -> [u8; 32] {
 
 fn cost() -> Duration {
     PERIOD / MOST
+}
+
+/// Puts the refusal on record and takes it from the caller's allowance; answers it, or that it cannot be recorded.
+pub(super) async fn on_record(
+    app: &App,
+    caller: &Caller,
+    entry: Result<Entry, serde_json::Error>,
+    refusal: Refusal,
+) -> Refusal {
+    app.refusals.charge(&caller.session.identity);
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => return Refusal::internal(error),
+    };
+    match app.store.append(entry).await {
+        Ok(()) => refusal,
+        Err(error) => error.into(),
+    }
 }
 
 #[cfg(test)]

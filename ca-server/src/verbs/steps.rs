@@ -4,6 +4,7 @@ use super::{
     authenticate::Caller,
     case::{self, Case, Standing, not_found},
     issue::refuse,
+    refusals::on_record,
     requests::{Shown, etag, shown},
 };
 use crate::{
@@ -168,7 +169,6 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded, 
 
 /// Puts on record that somebody tried what they may not; answers the refusal, or that it cannot be recorded.
 async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> Refusal {
-    app.refusals.charge(&caller.session.identity);
     let event = RequestEvent::Refused {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
@@ -176,12 +176,6 @@ async fn noted(app: &App, caller: &Caller, id: &RequestId, refusal: Refusal) -> 
         refusal: &refusal.message,
         source: caller.origin.source,
     };
-    let entry = match Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event) {
-        Ok(entry) => entry,
-        Err(error) => return Refusal::internal(error),
-    };
-    match app.store.append(entry).await {
-        Ok(()) => refusal,
-        Err(error) => error.into(),
-    }
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+    on_record(app, caller, entry, refusal).await
 }

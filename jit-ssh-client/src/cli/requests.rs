@@ -30,25 +30,6 @@ pub struct RequestAccess {
     pub dry_run: bool,
 }
 
-/// What `requests --stage` takes.
-const STAGES: [&str; 15] = [
-    "open",
-    "pending",
-    "scheduled",
-    "claimable",
-    "active",
-    "added",
-    "over",
-    "denied",
-    "forbidden",
-    "cancelled",
-    "expired",
-    "unclaimed",
-    "finished",
-    "done",
-    "revoked",
-];
-
 /// `requests`
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("view"))]
@@ -86,7 +67,7 @@ pub struct Sought {
     #[arg(long, value_name = "ID")]
     pub ticket: Option<Ticket>,
     /// In this stage, or ended this way; open is whatever is not over
-    #[arg(long, value_name = "STAGE", value_parser = STAGES)]
+    #[arg(long, value_name = "STAGE", value_parser = api::STAGES)]
     pub stage: Option<String>,
 }
 

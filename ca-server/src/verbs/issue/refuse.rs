@@ -3,10 +3,13 @@
 use super::answer;
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event, Fact, RevocationEvent},
+    audit::{Actor, Entry, Event, RevocationEvent},
     ca::UserKey,
     refusal::Refusal,
-    verbs::{authenticate::Caller, refusals::Allowance},
+    verbs::{
+        authenticate::Caller,
+        refusals::{Allowance, on_record},
+    },
 };
 use api::{Code, DecisionBody};
 use policy::{Ask, Decision, Freeze, Now, RequestId, Target};
@@ -21,7 +24,9 @@ pub(in crate::verbs) async fn unless_allowed(app: &App, caller: &Caller) -> Resu
         Allowance::UsedUp => {}
         Allowance::JustUsedUp => {
             let (session, source) = (&caller.session.id, caller.origin.source);
-            record(app, caller, &Event::DecisionLimited { actor: identity.into(), session, source }).await?;
+            let event = Event::DecisionLimited { actor: identity.into(), session, source };
+            let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+            app.store.append(entry.map_err(Refusal::internal)?).await?;
         }
     }
     Err(limited)
@@ -37,7 +42,6 @@ pub(in crate::verbs) async fn decision(
     now: Now,
     named: Option<&RequestId>,
 ) -> Refusal {
-    app.refusals.charge(&ask.identity);
     let decision = DecisionBody::from(no);
     let event = Event::DecisionRefused {
         actor: Actor::from(&ask.identity),
@@ -52,16 +56,13 @@ pub(in crate::verbs) async fn decision(
         policy_digest,
         source: ask.source,
     };
-    match record(app, caller, &event).await {
-        Ok(()) => answer::no(decision),
-        Err(error) => error,
-    }
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+    on_record(app, caller, entry, answer::no(decision)).await
 }
 
 /// Records that `key` was refused, and answers `no`.
 pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserKey, no: Refusal) -> Refusal {
     let identity = &caller.session.identity;
-    app.refusals.charge(identity);
     let event = Event::KeyRefused {
         actor: identity.into(),
         session: &caller.session.id,
@@ -70,15 +71,12 @@ pub(super) async fn key(app: &App, caller: &Caller, target: &Target, key: &UserK
         refusal: no.code,
         source: caller.origin.source,
     };
-    match record(app, caller, &event).await {
-        Ok(()) => no,
-        Err(error) => error,
-    }
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+    on_record(app, caller, entry, no).await
 }
 
 /// Records that a freeze stops this; answers so.
 pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze, target: Option<&Target>) -> Refusal {
-    app.refusals.charge(&caller.session.identity);
     let no = answer::frozen(&freeze.what);
     let event = RevocationEvent::Stopped {
         actor: Actor::from(&caller.session.identity),
@@ -88,13 +86,6 @@ pub(in crate::verbs) async fn frozen(app: &App, caller: &Caller, freeze: &Freeze
         refusal: &no.message,
         source: caller.origin.source,
     };
-    match record(app, caller, &event).await {
-        Ok(()) => no,
-        Err(error) => error,
-    }
-}
-
-async fn record(app: &App, caller: &Caller, event: &impl Fact) -> Result<(), Refusal> {
-    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, event).map_err(Refusal::internal)?;
-    Ok(app.store.append(entry).await?)
+    let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event);
+    on_record(app, caller, entry, no).await
 }

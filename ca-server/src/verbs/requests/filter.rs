@@ -1,6 +1,7 @@
 //! Which requests of a list are wanted: by whom, for what, how far they have come.
 
 use crate::store::{KeptRequest, Word, records};
+use api::STAGES;
 use policy::{HostName, Stage, Ticket};
 
 /// What all that are listed have in common.
@@ -21,28 +22,9 @@ pub struct Filter {
 pub struct Wanted(String);
 
 impl Wanted {
-    /// What may be wanted.
-    pub const ALL: [&str; 15] = [
-        "open",
-        "pending",
-        "scheduled",
-        "claimable",
-        "active",
-        "added",
-        "over",
-        "denied",
-        "forbidden",
-        "cancelled",
-        "expired",
-        "unclaimed",
-        "finished",
-        "done",
-        "revoked",
-    ];
-
     /// The stage with this name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.contains(&name).then(|| Self(name.to_owned()))
+        STAGES.contains(&name).then(|| Self(name.to_owned()))
     }
 
     fn is(&self, stage: &Stage) -> bool {
@@ -80,7 +62,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::Wanted;
+    use super::{STAGES, Wanted};
     use policy::{Over, Stage, UnixTime};
 
     #[test]
@@ -99,7 +81,7 @@ mod tests {
         stages.extend([Over::Unclaimed, Over::Finished, Over::Done, Over::Revoked].map(over));
         for (stage, name) in &stages {
             let taken: Vec<&str> =
-                Wanted::ALL.into_iter().filter(|wanted| Wanted::named(wanted).unwrap().is(stage)).collect();
+                STAGES.into_iter().filter(|wanted| Wanted::named(wanted).unwrap().is(stage)).collect();
             let group = match stage {
                 Stage::Over { .. } => Some("over"),
                 Stage::Added { .. } => None,
@@ -108,7 +90,7 @@ mod tests {
             assert!(taken.contains(&name.as_str()) && group.is_none_or(|group| taken.contains(&group)), "{taken:?}");
             assert_eq!(taken.len(), 1 + usize::from(group.is_some()), "{name}: {taken:?}");
         }
-        assert_eq!(stages.len() + 2, Wanted::ALL.len());
+        assert_eq!(stages.len() + 2, STAGES.len());
         assert_eq!(Wanted::named("Over"), None);
     }
 }
