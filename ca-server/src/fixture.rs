@@ -87,6 +87,7 @@ pub(crate) fn identity(subject: &str) -> Identity {
         mfa: true,
         auth_time: Some(NOW),
         claims: Vec::new(),
+        known_as: Vec::new(),
     }
 }
 

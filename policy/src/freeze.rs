@@ -7,11 +7,20 @@ use crate::{
 };
 use std::{fmt, net::IpAddr};
 
+/// An account at an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct IssuerAccount {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// `sub` there.
+    pub subject: Subject,
+}
+
 /// What is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "freeze", rename_all = "kebab-case")]
 pub enum Frozen {
-    /// Somebody: this account, and every other that is known by the same verified e-mail address.
+    /// Somebody: these accounts, and every other that has or had one of these verified e-mail addresses.
     Holder {
         /// A person or a machine.
         kind: Kind,
@@ -22,6 +31,13 @@ pub enum Frozen {
         /// The verified e-mail address, where one is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         email: Option<Email>,
+        /// Their other accounts that were known when they were frozen. An account is frozen as such, whatever its next
+        /// token says or leaves out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<IssuerAccount>,
+        /// Further addresses that they were known by then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known_as: Vec<Email>,
     },
     /// A host: no certificate for any account on it.
     Host {
@@ -33,20 +49,36 @@ pub enum Frozen {
 }
 
 impl Frozen {
-    /// The account of `identity`, to be frozen.
-    pub fn holder(identity: &Identity) -> Self {
+    /// The most further accounts, and the most further addresses, of one freeze.
+    pub const MOST_ALSO: usize = 64;
+
+    /// The account of `identity`, to be frozen with `others` that are known to be theirs.
+    pub fn holder(identity: &Identity, others: &[Identity]) -> Self {
         let Identity { kind, issuer, subject, email, .. } = identity.clone();
-        Self::Holder { kind, issuer, subject, email }
+        let (mut also, mut known_as) = (Vec::new(), Vec::new());
+        for one in std::iter::once(identity).chain(others) {
+            let login = IssuerAccount { issuer: one.issuer.clone(), subject: one.subject.clone() };
+            if (&login.issuer, &login.subject) != (&issuer, &subject) && !also.contains(&login) {
+                also.push(login);
+            }
+            for address in one.addresses() {
+                let same = |known: &Email| known.as_str().eq_ignore_ascii_case(address.as_str());
+                if !email.iter().chain(&known_as).any(same) {
+                    known_as.push(address.clone());
+                }
+            }
+        }
+        also.truncate(Self::MOST_ALSO);
+        known_as.truncate(Self::MOST_ALSO);
+        Self::Holder { kind, issuer, subject, email, also, known_as }
     }
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
-        let Self::Holder { issuer, subject, email, .. } = self else { return false };
-        let by_email = match (email, &identity.email) {
-            (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
-            _ => false,
-        };
-        by_email || (issuer, subject) == (&identity.issuer, &identity.subject)
+        let Self::Holder { issuer, subject, email, also, known_as, .. } = self else { return false };
+        let by_email = email.iter().chain(known_as).any(|address| identity.is_known_as(address.as_str()));
+        let mut accounts = also.iter().map(|login| (&login.issuer, &login.subject)).chain([(issuer, subject)]);
+        by_email || accounts.any(|account| account == (&identity.issuer, &identity.subject))
     }
 
     fn stops(&self, identity: &Identity, host: &HostName) -> bool {
@@ -61,7 +93,7 @@ impl Frozen {
 impl fmt::Display for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Holder { kind, issuer, subject, email } => {
+            Self::Holder { kind, issuer, subject, email, .. } => {
                 let kind = if *kind == Kind::User { "user" } else { "workload" };
                 match email {
                     Some(email) => write!(f, "{kind} {email}"),
@@ -195,12 +227,12 @@ mod tests {
         let mut namesake = who("ann", None);
         namesake.issuer = elsewhere.issuer.clone();
         let rows = [
-            (Frozen::holder(&ann), &ann, "web-1", true),
-            (Frozen::holder(&ann), &elsewhere, "web-1", true),
-            (Frozen::holder(&ann), &namesake, "web-1", false),
-            (Frozen::holder(&ann), &who("bob", Some("bob@example.com")), "web-1", false),
-            (Frozen::holder(&who("ann", None)), &who("ann", None), "web-1", true),
-            (Frozen::holder(&who("ann", None)), &who("bob", None), "web-1", false),
+            (Frozen::holder(&ann, &[]), &ann, "web-1", true),
+            (Frozen::holder(&ann, &[]), &elsewhere, "web-1", true),
+            (Frozen::holder(&ann, &[]), &namesake, "web-1", false),
+            (Frozen::holder(&ann, &[]), &who("bob", Some("bob@example.com")), "web-1", false),
+            (Frozen::holder(&who("ann", None), &[]), &who("ann", None), "web-1", true),
+            (Frozen::holder(&who("ann", None), &[]), &who("bob", None), "web-1", false),
             (Frozen::Host { host: host("web-1") }, &ann, "web-1", true),
             (Frozen::Host { host: host("web-1") }, &ann, "web-2", false),
             (Frozen::Everything, &ann, "web-2", true),
@@ -242,7 +274,7 @@ mod tests {
             "@id(\"admins\") permit (principal in Group::\"ops\", action == Action::\"administer\", resource);";
         let set = kit::load(policy);
         let (ann, ada) = (who("ann", None), who("ada", None));
-        let all = [freeze(Frozen::holder(&ann)), freeze(Frozen::Everything)];
+        let all = [freeze(Frozen::holder(&ann, &[])), freeze(Frozen::Everything)];
         let may = |who: &Identity| may_thaw(&set, &all, who, [192, 0, 2, 1].into(), NOW);
         assert_eq!(may(&ada), Ok(()));
         assert_eq!(may(&ann), Err(MayNotThaw::Frozen));

@@ -64,6 +64,7 @@ pub(super) fn believe(
         acr,
         auth_time,
         claims: workload::carried(config, claims)?,
+        known_as: Vec::new(),
     };
     let ends = (config.kind == IssuerKind::Workload).then_some(life.expires);
     Ok(Believed { identity, binding, forget: life.forget, ends })
