@@ -1,6 +1,7 @@
 //! Ends that come before their time: withdrawn or given back by whoever asked, or taken by security.
 
 use super::{
+    administer,
     authenticate::Caller,
     case::Case,
     krl,
@@ -50,10 +51,11 @@ pub async fn end(
     if why == EndReason::Revoked && reason.is_none() {
         return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
     }
+    let administers = why == EndReason::Revoked && administer::administers(app, caller).await?;
     let taken = take(app, caller, id, expected, |scene| {
         match why {
             EndReason::Done => own(caller, scene)?,
-            EndReason::Revoked => administrator(caller, scene)?,
+            EndReason::Revoked => administrator(administers)?,
         }
         match (scene.case.ending(), scene.stage) {
             (Some(step), _) if matches!(step.what, What::Ended { why: before, .. } if before == why) => Ok(None),
@@ -102,9 +104,8 @@ fn own(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
         .hint("a reviewer denies it: `jit-ssh deny ID`; security revokes it: `jit-ssh revoke --grant ID`"))
 }
 
-fn administrator(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
-    let (identity, source) = (&caller.session.identity, caller.origin.source);
-    if policy::administers(scene.policies, identity, source, scene.now) {
+fn administrator(administers: bool) -> Result<(), Refusal> {
+    if administers {
         return Ok(());
     }
     Err(Refusal::new(Code::Denied, "policy does not let you revoke grants")

@@ -56,6 +56,7 @@ pub(super) async fn take(
     decide: impl Fn(&Scene<'_>) -> Result<Option<What>, Refusal>,
 ) -> Result<Taken, Refusal> {
     refuse::unless_allowed(app, caller).await?;
+    let caller = &caller.known(app).await?;
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
     for _ in 0..TRIES {
         let mut case = Case::load(app, &id).await?.ok_or_else(not_found)?;
