@@ -245,6 +245,47 @@ mod tests {
     }
 
     #[test]
+    fn all_accounts_and_addresses_that_are_known_are_frozen_as_such() {
+        let address = |text: &str| -> Email { text.parse().unwrap() };
+        let elsewhere = |subject: &str, email: Option<&str>| Identity {
+            issuer: "https://other.example".parse().unwrap(),
+            ..who(subject, email)
+        };
+        let ann = who("ann", Some("ann@example.com"));
+        let was = Identity { known_as: vec![address("ann@old.example")], ..elsewhere("7", Some("ANN@example.com")) };
+        let what = Frozen::holder(&ann, &[ann.clone(), was]);
+        let rows = [
+            (elsewhere("7", None), true),
+            (elsewhere("7", Some("new@example.com")), true),
+            (who("ann", None), true),
+            (elsewhere("8", Some("Ann@Old.example")), true),
+            (Identity { known_as: vec![address("ann@example.com")], ..elsewhere("8", Some("b@example.com")) }, true),
+            (who("7", None), false),
+            (elsewhere("ann", None), false),
+            (elsewhere("8", Some("b@example.com")), false),
+        ];
+        for (who, expect) in rows {
+            assert_eq!(what.is_of(&who), expect, "{who:?}");
+        }
+        let Frozen::Holder { also, known_as, .. } = &what else { panic!() };
+        assert_eq!((also.len(), known_as.as_slice()), (1, &[address("ann@old.example")][..]), "each once");
+        let text = serde_json::to_string(&what).unwrap();
+        assert_eq!(serde_json::from_str::<Frozen>(&text).unwrap(), what);
+        let crowd: Vec<_> = (0..200).map(|n| elsewhere(&n.to_string(), Some(&format!("{n}@example.com")))).collect();
+        let Frozen::Holder { also, known_as, .. } = Frozen::holder(&ann, &crowd) else { panic!() };
+        assert_eq!((also.len(), known_as.len()), (Frozen::MOST_ALSO, Frozen::MOST_ALSO));
+    }
+
+    /// As earlier versions wrote it, and as this one does where there is nothing more to say.
+    #[test]
+    fn a_freeze_of_one_account_reads_as_it_always_did() {
+        let text = r#"{"freeze":"holder","kind":"user","issuer":"https://id.example.com","subject":"ann","email":"ann@example.com"}"#;
+        let read: Frozen = serde_json::from_str(text).unwrap();
+        assert!(read.is_of(&who("x", Some("ANN@example.com"))));
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
     fn two_people_thaw_and_one_with_two_accounts_does_not() {
         let word = |by: Identity, ago: u64| Thaw {
             by,
