@@ -108,7 +108,28 @@ fn tags_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_broad, tags_in};
+    use super::{is_broad, one_person, tags_in};
+    use crate::commands::check::{Report, Weight};
+    use ca_server::config::Config;
+    use std::path::Path;
+
+    #[test]
+    fn it_is_said_what_tokens_must_carry_where_people_log_in_at_several_issuers() {
+        let issuer = |n: u8, more: &str| {
+            format!("[[issuer]]\nurl = \"https://{n}.example\"\nclient_id = \"c\"\ngroup_prefix = \"{n}:\"\n{more}\n")
+        };
+        let weights = |issuers: &str| {
+            let text = format!("audience = \"https://ca.example.com\"\n{issuers}");
+            let config = Config::parse("c.toml", &text, Path::new("/d")).unwrap();
+            let mut report = Report { file: Path::new("c.toml"), text: &text, findings: Vec::new() };
+            one_person(&config, &mut report);
+            report.findings.into_iter().map(|(weight, _)| weight).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(&issuer(1, "")), []);
+        assert_eq!(weights(&(issuer(1, "") + &issuer(2, ""))), [Weight::Note, Weight::Note]);
+        let less = issuer(2, "require_claims = [\"groups\"]");
+        assert_eq!(weights(&(issuer(1, "") + &less)), [Weight::Note, Weight::Warning]);
+    }
 
     #[test]
     fn tags_are_found_where_policies_look_at_them() {
