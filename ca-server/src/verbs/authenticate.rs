@@ -18,7 +18,7 @@ use std::{
 };
 
 /// A caller whose request was proven to be theirs. Only [`authenticate`] makes one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The login session whose key signed.
     pub session: LoginSession,
@@ -27,7 +27,7 @@ pub struct Caller {
     _proof: Proof,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Proof;
 
 impl Caller {
@@ -37,12 +37,12 @@ impl Caller {
     /// # Errors
     /// If the store cannot say.
     pub(super) async fn known(&self, app: &App) -> Result<Self, Refusal> {
-        let (mut session, origin) = (self.session.clone(), self.origin.clone());
-        let identity = &mut session.identity;
+        let mut known = self.clone();
+        let identity = &mut known.session.identity;
         if let Some(latest) = app.store.latest_identity(&identity.issuer, &identity.subject).await? {
             identity.remember(&latest);
         }
-        Ok(Self { session, origin, _proof: Proof })
+        Ok(known)
     }
 }
 

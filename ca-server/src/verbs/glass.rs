@@ -2,6 +2,7 @@
 //! anything here, before it is worth anything, and somebody else must look at it afterwards.
 
 use super::{
+    administer,
     authenticate::Caller,
     case,
     issue::answer,
@@ -154,7 +155,8 @@ pub(super) fn opened<'a>(
 /// that person's next one, whatever the verdict.
 ///
 /// # Errors
-/// `denied` if policy does not let the caller approve it, or only by a group that they joined since, or it is their own; `conflict` if it is no emergency access, still in
+/// `denied` if policy does not let the caller approve it, or only by a group that they joined since, or it is their own;
+/// `frozen`; `conflict` if it is no emergency access, still in
 /// use, or was reviewed before; `precondition_failed` for another version.
 pub async fn review(
     app: &App,
@@ -167,6 +169,7 @@ pub async fn review(
     let me = &caller.session.identity;
     let joined = case::joined(app, me).await?;
     let ReviewRequest { verdict, reason } = review;
+    administer::unless_frozen(app, caller, "review").await?;
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
         policy::may_approve(scene.policies, &case.request, me, &joined, scene.now).map_err(steps::denied)?;
