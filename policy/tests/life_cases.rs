@@ -14,9 +14,11 @@ mod lives;
 use lives::{Case, after, approval, now, person, told};
 use policy::{
     Approval, Ask, Cause, Decision, Denied, EndReason, Identity, Kind, MayNot, Over, Review, Stage, Step, UnixTime,
-    Verdict, What,
-    decide_under, may_approve, may_review,
+    Verdict, What, decide_under, may_approve, may_review,
 };
+
+/// The address of a login, that of the one before, what the account was known as then, and what it is known as now.
+type Login<'a> = (Option<&'a str>, Option<&'a str>, &'a [&'a str], &'a [&'a str]);
 
 /// What is spoilt, and how.
 type Spoil<T> = (&'static str, fn(&mut T));
@@ -304,8 +306,7 @@ fn an_account_stays_known_by_every_address_that_it_had() {
         one.remember(other);
         one
     };
-    // This login, the one before, what is known then.
-    let rows: [(Option<&str>, Option<&str>, &[&str], &[&str]); 6] = [
+    let rows: [Login<'_>; 6] = [
         (Some("a@x.example"), Some("A@X.example"), &[], &[]),
         (None, Some("a@x.example"), &[], &["a@x.example"]),
         (Some("b@x.example"), Some("a@x.example"), &[], &["a@x.example"]),
