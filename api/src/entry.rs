@@ -5,8 +5,8 @@ mod access;
 mod life;
 mod policies;
 
-pub use access::{Certificate, Login, Pinned, Refused};
-pub use life::{Filed, Step};
+pub use access::{Certificate, GlassRefused, Login, Pinned, Refused};
+pub use life::{Beside, Filed, Step};
 pub use policies::{File, Part, Set};
 
 use policy::{Approval, Email, EndReason, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict};
@@ -82,6 +82,9 @@ pub enum Fact {
     /// A decision that issued nothing.
     #[serde(rename = "decision.refused")]
     Refused(Box<Refused>),
+    /// Emergency access that was refused.
+    #[serde(rename = "break-glass.refused")]
+    GlassRefused(Box<GlassRefused>),
     /// A certificate.
     #[serde(rename = "certificate.issued")]
     Certificate(Box<Certificate>),

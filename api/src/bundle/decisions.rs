@@ -6,7 +6,8 @@ use crate::{
     options,
 };
 use policy::{
-    Ask, Decision, Digest, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId, UnixTime, What,
+    Ask, BreakGlass, Decision, Digest, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId,
+    UnixTime, What,
 };
 
 /// Decides everything anew. What the entries of an old version do not hold enough for is a doubt; anything else that is missing
@@ -22,7 +23,7 @@ pub(super) fn check(
         note(at.index, may_be_filed(record, sets, filed), faults, doubts);
     }
     for (at, step) in record.steps() {
-        if matches!(at.fact, Fact::Approved { .. } | Fact::Denied { .. }) {
+        if matches!(at.fact, Fact::Approved { .. } | Fact::Denied { .. } | Fact::Reviewed { .. }) {
             note(at.index, may_be_reviewed(record, sets, step), faults, doubts);
         }
     }
@@ -63,13 +64,32 @@ fn may_be_filed(record: &Record<'_>, sets: &Sets, filed: &Filed) -> Result<(), N
     if *requester != filed.filed.requester {
         return Err(wrong("the requester is not who logged in with that session"));
     }
+    if let Some(glass) = &filed.filed.break_glass {
+        return may_be_opened(policies, &filed.filed, glass, now);
+    }
     for target in &filed.filed.targets {
-        let decide = if filed.filed.break_glass.is_some() { policy::decide_break_glass } else { policy::decide };
-        if let Decision::Denied(_) = decide(policies, &ask_of(&filed.filed, target), now) {
+        if let Decision::Denied(_) = policy::decide(policies, &ask_of(&filed.filed, target), now) {
             return Err(wrong(format!("that policy set refuses {target} to its requester, whoever approves")));
         }
     }
     Ok(())
+}
+
+/// That the permit on record gives emergency access at once, to be reviewed exactly by when the request says.
+fn may_be_opened(policies: &Policies, request: &Request, glass: &BreakGlass, now: Now) -> Result<(), No> {
+    let [target] = request.targets.as_slice() else { return Err(wrong("emergency access is for one target")) };
+    let ask = ask_of(request, target);
+    if let Decision::Denied(_) = policy::decide_break_glass(policies, &ask, now) {
+        return Err(wrong(format!("that policy set gives its requester no emergency access to {target}")));
+    }
+    // Where several permits do, the request says which it was.
+    let offers = policy::break_glass_offers(policies, &ask, now);
+    let taken = offers.into_iter().find(|terms| request.under.as_ref() == Some(&terms.policy));
+    let due = taken.and_then(|terms| terms.review_within).map(|span| now.time.plus(span));
+    if due == Some(glass.review_by) {
+        return Ok(());
+    }
+    Err(wrong("that policy set gives this emergency access by another permit, or wants it reviewed by another time"))
 }
 
 fn may_be_reviewed(record: &Record<'_>, sets: &Sets, step: &Step) -> Result<(), No> {

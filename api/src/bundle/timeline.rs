@@ -68,6 +68,11 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
         }
         Fact::LoginEnded { session, reason } => format!("login session {session} ended: {reason}"),
         Fact::Refused(refused) => format!("{} was refused {}", refused.actor.name(), refused.target),
+        Fact::GlassRefused(refused) => {
+            more.put("incident", &refused.incident);
+            more.all("reason", refused.reason.iter());
+            format!("{} was refused emergency access to {}", refused.actor.name(), refused.target)
+        }
         Fact::Filed(filed) => asked(filed, &mut more),
         Fact::Approved { step, approval } => approved(step, approval, &mut more),
         Fact::Denied { step, digest, reason } => {
@@ -125,7 +130,15 @@ fn asked(filed: &Filed, more: &mut More) -> String {
     more.all("reason", request.reason.iter());
     more.all("ticket", request.ticket.iter());
     let targets: Vec<String> = request.targets.iter().map(ToString::to_string).collect();
+    if let Some(glass) = &request.break_glass {
+        more.put("incident", &glass.incident);
+        more.put("review by", instant(glass.review_by.as_secs()));
+        more.all("policy", request.under.iter());
+    }
     let what = match &request.extends {
+        _ if request.break_glass.is_some() => {
+            format!("broke the glass for {} for {}", targets.join(", "), request.duration)
+        }
         None => format!("asked for {} for {}", targets.join(", "), request.duration),
         Some(prolonged) => format!("asked to prolong {prolonged} by {}", request.duration),
     };
@@ -177,7 +190,8 @@ pub(super) fn conclusions(
     }
     if record.filed().next().is_some() {
         proven.push(
-            "each approval, denial and first use names the digest of exactly the request that is shown".to_owned(),
+            "each approval, denial, first use and review names the digest of exactly the request that is shown"
+                .to_owned(),
         );
     }
     if !certificates.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Who;
 use policy::{
-    GrantId, Identity, Now, PolicyId, Reason, RequestId, Seconds, Serial, SessionId, Target, Ticket, UnixTime,
+    GrantId, Identity, Incident, Now, PolicyId, Reason, RequestId, Seconds, Serial, SessionId, Target, Ticket, UnixTime,
 };
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -47,6 +47,36 @@ pub struct Refused {
     pub decided: Option<Now>,
     /// The decision.
     pub decision: crate::DecisionBody,
+    /// From where.
+    pub source: IpAddr,
+}
+
+/// A no to emergency access.
+#[derive(Clone, Debug, Deserialize)]
+pub struct GlassRefused {
+    /// Who tried.
+    pub actor: Who,
+    /// Under which login session.
+    pub session: SessionId,
+    /// For what.
+    pub target: Target,
+    /// For which incident.
+    pub incident: Incident,
+    /// Why, in the asker's words.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// Under which ticket.
+    #[serde(default)]
+    pub ticket: Option<Ticket>,
+    /// For how long.
+    #[serde(default)]
+    pub duration: Option<Seconds>,
+    /// The moment of the decision; none in entries from before it was recorded.
+    #[serde(default)]
+    pub decided: Option<Now>,
+    /// The decision, where policy made it.
+    #[serde(default)]
+    pub decision: Option<crate::DecisionBody>,
     /// From where.
     pub source: IpAddr,
 }

@@ -1,7 +1,7 @@
 //! A request, and what every step of its life has.
 
 use super::Who;
-use policy::{Now, Request, RequestId, SessionId};
+use policy::{Incident, Now, PolicyId, Reason, Request, RequestId, SessionId, Target, UnixTime};
 use serde::Deserialize;
 
 /// A request that was filed.
@@ -22,6 +22,44 @@ pub struct Filed {
     pub decided: Option<Now>,
     /// The policy set, hex.
     pub policy_digest: String,
+    /// What the entry of an emergency says beside the request.
+    #[serde(flatten)]
+    pub beside: Beside,
+}
+
+/// What of emergency access stands in its entry a second time, for whoever looks at entries and not into requests. Nothing in
+/// the entry of another request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Beside {
+    /// For what.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// The permit that grants it.
+    #[serde(default)]
+    pub policy: Option<PolicyId>,
+    /// For which incident.
+    #[serde(default)]
+    pub incident: Option<Incident>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// To be reviewed by then.
+    #[serde(default)]
+    pub review_by: Option<UnixTime>,
+}
+
+impl Beside {
+    /// What has to stand beside `request`.
+    pub fn of(request: &Request) -> Self {
+        let Some(glass) = &request.break_glass else { return Self::default() };
+        Self {
+            target: request.targets.first().cloned(),
+            policy: request.under.clone(),
+            incident: Some(glass.incident.clone()),
+            reason: request.reason.clone(),
+            review_by: Some(glass.review_by),
+        }
+    }
 }
 
 /// What every step has.
