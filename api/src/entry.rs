@@ -4,12 +4,16 @@
 mod access;
 mod life;
 mod policies;
+mod revocation;
 
 pub use access::{Certificate, GlassRefused, Login, Pinned, Refused};
 pub use life::{Beside, Filed, Step};
 pub use policies::{File, Part, Set};
+pub use revocation::{FreezeSet, FreezeStopped, FreezeThawed, Revoked};
 
-use policy::{Approval, Email, EndReason, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict};
+use policy::{
+    Approval, Email, EndReason, Frozen, HostName, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict,
+};
 use serde::Deserialize;
 
 /// What every entry has, and what says where a step belongs.
@@ -44,6 +48,11 @@ impl Who {
     /// Whether this is the account of `identity`.
     pub fn is(&self, identity: &Identity) -> bool {
         (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
+    }
+
+    /// Whether `frozen` keeps them from a certificate for `host`.
+    pub fn is_stopped(&self, frozen: &Frozen, host: &HostName) -> bool {
+        frozen.stops(&self.issuer, &self.subject, self.email.as_ref(), host)
     }
 
     /// The shortest name that people know them by.
@@ -152,6 +161,18 @@ pub enum Fact {
         /// In their words.
         reason: Reason,
     },
+    /// Certificates that were revoked.
+    #[serde(rename = "certificates.revoked")]
+    Revoked(Box<Revoked>),
+    /// A freeze that was set.
+    #[serde(rename = "freeze.set")]
+    FreezeSet(Box<FreezeSet>),
+    /// A word to thaw one.
+    #[serde(rename = "freeze.thawed")]
+    FreezeThawed(Box<FreezeThawed>),
+    /// A freeze that stopped something.
+    #[serde(rename = "freeze.stopped")]
+    FreezeStopped(Box<FreezeStopped>),
     /// Anything else.
     #[serde(other)]
     Other,

@@ -41,17 +41,23 @@ impl Frozen {
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
+        self.names(&identity.issuer, &identity.subject, identity.email.as_ref())
+    }
+
+    /// Whether it is about whoever has this account, or this verified e-mail address.
+    fn names(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
         let Self::Holder { issuer, subject, email, .. } = self else { return false };
-        let by_email = match (email, &identity.email) {
+        let by_email = match (email, address) {
             (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
             _ => false,
         };
-        by_email || (issuer, subject) == (&identity.issuer, &identity.subject)
+        by_email || (issuer, subject) == (of, who)
     }
 
-    fn stops(&self, identity: &Identity, host: &HostName) -> bool {
+    /// Whether it keeps this account, with this verified e-mail address, from a certificate for `host`.
+    pub fn stops(&self, issuer: &Issuer, subject: &Subject, email: Option<&Email>, host: &HostName) -> bool {
         match self {
-            Self::Holder { .. } => self.is_of(identity),
+            Self::Holder { .. } => self.names(issuer, subject, email),
             Self::Host { host: frozen } => frozen == host,
             Self::Everything => true,
         }
@@ -114,7 +120,8 @@ impl Freeze {
 
 /// The freeze that stops a certificate for `identity` on `host`, if one does.
 pub fn frozen<'f>(freezes: &'f [Freeze], identity: &Identity, host: &HostName) -> Option<&'f Freeze> {
-    freezes.iter().find(|freeze| freeze.what.stops(identity, host))
+    let Identity { issuer, subject, email, .. } = identity;
+    freezes.iter().find(|freeze| freeze.what.stops(issuer, subject, email.as_ref(), host))
 }
 
 /// Why somebody's word does not thaw.

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a bundle that cannot be changed as a row says fails the story")]
 
 mod emergency;
+mod ended;
 mod joined;
 mod lines;
 

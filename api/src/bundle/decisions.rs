@@ -6,7 +6,7 @@ use crate::{
     options,
 };
 use policy::{
-    Ask, BreakGlass, Decision, Digest, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId,
+    Ask, BreakGlass, Decision, Digest, Frozen, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId,
     UnixTime, What,
 };
 
@@ -136,10 +136,27 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, entry: &Certificate
             grant.end().as_secs()
         )));
     }
+    if let Some(frozen) = frozen(record, read.index, entry) {
+        return Err(wrong(format!("{frozen} was frozen, and that stops every certificate")));
+    }
     match differs(read, &grant, entry, holder, now) {
         None => Ok(()),
         Some(field) => Err(wrong(format!("the certificate is not within its grant: {field}"))),
     }
+}
+
+/// What was frozen when the entry `index` issued `certificate`, and should have stopped it.
+fn frozen<'r>(record: &'r Record<'_>, index: u64, certificate: &Certificate) -> Option<&'r Frozen> {
+    let mut in_force = Vec::new();
+    for entry in record.entries.iter().take_while(|entry| entry.index < index) {
+        match &entry.fact {
+            Fact::FreezeSet(set) => in_force.push((&set.id, &set.frozen)),
+            Fact::FreezeThawed(word) if word.lifted => in_force.retain(|(id, _)| **id != word.id),
+            _ => {}
+        }
+    }
+    let host = certificate.target.host();
+    in_force.into_iter().find(|(_, frozen)| certificate.actor.is_stopped(frozen, host)).map(|(_, frozen)| frozen)
 }
 
 fn differs(read: &Read, grant: &Grant, entry: &Certificate, holder: &Identity, now: Now) -> Option<&'static str> {

@@ -1,11 +1,16 @@
 //! Which entries a bundle holds: all that speak of the grant, and all that is needed to judge them. Two walks through the
 //! log: what is needed stands before what needs it.
 
+mod freezes;
+mod sources;
+
 use super::super::log::Log;
-use api::entry::Fact;
-use policy::{GrantId, Issuer, RequestId, SessionId, Subject};
+use api::entry::{Fact, Head, Who};
+use freezes::Freezes;
+use policy::{EndReason, GrantId, HostName, Issuer, RequestId, SessionId, Subject};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use sources::Sources;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was found.
 #[derive(Debug)]
@@ -25,6 +30,14 @@ pub(in crate::commands::audit) struct Gathered {
     filed: Option<u64>,
     /// Who decided.
     reviewers: HashSet<(Issuer, Subject)>,
+    /// Whose it is.
+    holder: Option<Who>,
+    /// For which hosts.
+    hosts: HashSet<HostName>,
+    /// When it ends by itself, Unix seconds.
+    until: u64,
+    /// The HTTP requests that revoked it: what else they revoked tells how far that reached.
+    revoked_by: HashSet<String>,
 }
 
 /// Everything about `grant`.
@@ -60,6 +73,10 @@ impl Gathered {
             digests: HashSet::new(),
             filed: None,
             reviewers: HashSet::new(),
+            holder: None,
+            hosts: HashSet::new(),
+            until: 0,
+            revoked_by: HashSet::new(),
         };
         gathered.know(&grant.request());
         gathered
@@ -73,11 +90,11 @@ impl Gathered {
     /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
     fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
         let named = self.ids.iter().any(|id| text.contains(id.as_str()));
-        if !named && (self.serials.is_empty() || !text.contains("\"serials\"")) {
+        if !named && !(text.contains("\"serials\"") && (self.serials.len() + self.revoked_by.len() > 0)) {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
-        if !self.speaks(&value, false) {
+        if !self.speaks(&value, false) && !self.is_of_its_revocation(&value) {
             return None;
         }
         self.wanted.insert(index);
@@ -87,18 +104,33 @@ impl Gathered {
             Fact::Certificate(certificate) => {
                 self.certificates.insert(index);
                 self.serials.insert(certificate.serial.get());
+                self.until = self.until.max(certificate.until.as_secs());
+                self.hosts.insert(certificate.target.host().clone());
+                self.holder = Some(certificate.actor);
             }
             Fact::Filed(filed) => {
                 self.know(&filed.id);
                 self.filed = self.filed.or(Some(index));
+                self.until = self.until.max(filed.filed.expires.as_secs());
+                self.hosts.extend(filed.filed.targets.iter().map(|target| target.host().clone()));
+                self.holder = Some(filed.actor);
                 return filed.filed.extends.filter(|_| filed.id == self.grant.request());
             }
             Fact::Approved { step, .. } => {
                 self.reviewers.insert((step.actor.issuer, step.actor.subject));
             }
+            Fact::Ended { why: EndReason::Revoked, .. } => {
+                self.revoked_by.extend(serde_json::from_str(text).map(|head: Head| head.request));
+            }
             _ => {}
         }
         None
+    }
+
+    /// Whether it is what a wider revocation, of a person or a host, put on record besides the end of this grant.
+    fn is_of_its_revocation(&self, value: &Value) -> bool {
+        let text = |name| value.get(name).and_then(Value::as_str);
+        text("code") == Some("certificates.revoked") && text("request").is_some_and(|id| self.revoked_by.contains(id))
     }
 
     /// Whether one of the ids stands anywhere in it as a value of its own, or a serial among serials.
@@ -114,17 +146,18 @@ impl Gathered {
         }
     }
 
-    /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts.
+    /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts; and what was frozen.
     fn complete(&mut self, log: &Log) -> anyhow::Result<()> {
         let judged = self.filed.unwrap_or(u64::MAX)..self.certificates.last().copied().unwrap_or(0);
         let mut sources = Sources::default();
+        let mut freezes = Freezes::during(self);
         let mut started = None;
         let mut before = HashMap::new();
         log.each(|index, text| {
             if self.certificates.contains(&index) {
                 self.wanted.extend(started);
             }
-            if !["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy."]
+            if !["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy.", "\"freeze."]
                 .iter()
                 .any(|code| text.contains(code))
             {
@@ -157,35 +190,15 @@ impl Gathered {
                         self.digests.insert(set.to);
                     }
                 }
+                Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
+                    freezes.look(index, text, &fact);
+                }
                 _ => {}
             }
             Ok(())
         })?;
         self.wanted.extend(before.into_values());
+        self.wanted.extend(freezes.entries());
         Ok(())
-    }
-}
-
-/// Where the text of each policy file stands: the first time that it does, whole.
-#[derive(Default)]
-struct Sources {
-    whole: BTreeMap<String, std::ops::RangeInclusive<u64>>,
-    open: Option<(String, u64)>,
-}
-
-impl Sources {
-    fn add(&mut self, index: u64, sha256: String, part: usize, parts: usize) {
-        if part == 0 {
-            self.open = Some((sha256, index));
-        }
-        if part + 1 == parts
-            && let Some((sha256, first)) = self.open.take()
-        {
-            self.whole.entry(sha256).or_insert(first..=index);
-        }
-    }
-
-    fn of(&self, sha256: &str) -> impl Iterator<Item = u64> + use<> {
-        self.whole.get(sha256).cloned().into_iter().flatten()
     }
 }
