@@ -8,7 +8,12 @@ use super::{
     revoke::{account, told},
     steps::{Scene, over, take},
 };
-use crate::{app::App, clock::moment, refusal::Refusal, store::Selection};
+use crate::{
+    app::App,
+    clock::moment,
+    refusal::Refusal,
+    store::{Selection, revocations::given_back},
+};
 use api::{Code, EndRequest, Receipt};
 use policy::{EndReason, Over, Stage, What};
 
@@ -89,7 +94,9 @@ pub(super) async fn shortened(app: &App, caller: &Caller, extension: &Case) -> R
     };
     let which = Selection::Grant(prolonged.grant());
     if app.store.live(&which, now.time).await?.iter().any(|one| !one.revoked && end < one.expires) {
-        app.store.revoke(which, now.time, account(app, caller, "grant", prolonged.grant().as_str(), None)).await?;
+        let given_back = extension.ending().is_some_and(given_back);
+        let account = account(app, caller, "grant", prolonged.grant().as_str(), None, given_back);
+        app.store.revoke(which, now.time, account).await?;
     }
     Ok(())
 }

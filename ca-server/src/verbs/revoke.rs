@@ -41,7 +41,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
         logins += u64::from(sessions::record_end(app, caller, session, "revoked").await?);
     }
     let now = app.clock.now();
-    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason));
+    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason), false);
     let revoked = app.store.revoke(wanted.certificates, now, account).await?;
     let krl = match revoked.as_slice() {
         [] => None,
@@ -64,6 +64,7 @@ pub(super) fn account(
     which: &'static str,
     named: &str,
     reason: Option<&Reason>,
+    given_back: bool,
 ) -> Account {
     let (time_ms, named, reason) = (app.clock.now_ms(), named.to_owned(), reason.cloned());
     let (session, origin) = (caller.session.clone(), caller.origin.clone());
@@ -71,6 +72,7 @@ pub(super) fn account(
         let new: Vec<u64> = revoked.iter().filter(|one| !one.revoked).map(|one| one.serial.get()).collect();
         let entry = |serials: &[u64]| {
             let event = RevocationEvent::Revoked {
+                given_back,
                 actor: Actor::from(&session.identity),
                 session: Some(&session.id),
                 which,

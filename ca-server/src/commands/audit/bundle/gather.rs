@@ -90,7 +90,8 @@ impl Gathered {
     /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
     fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
         let named = self.ids.iter().any(|id| text.contains(id.as_str()));
-        if !named && !(text.contains("\"serials\"") && (self.serials.len() + self.revoked_by.len() > 0)) {
+        let may_be_wider = !(self.serials.is_empty() && self.revoked_by.is_empty()) && text.contains("\"serials\"");
+        if !(named || may_be_wider) {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
