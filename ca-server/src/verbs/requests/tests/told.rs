@@ -127,3 +127,27 @@ async fn people_are_led_to_the_request_itself() {
         assert!(!line.contains("wiki") && !line.contains("jit-ssh show"), "{line}");
     }
 }
+
+/// No permit names whom to tell of somebody whom none lets: it is as loud all the same.
+#[tokio::test]
+async fn a_broken_glass_that_was_refused_is_as_loud_as_one_that_was_not() {
+    let glass = r#"
+        @id("glass") @reason("required") @record("required") @review_within("40m") @notify("security")
+        permit (principal in Group::"emergency", action == Action::"break-glass", resource is Account);
+    "#;
+    let (house, store) = house(glass).await;
+    const EVE: u8 = 40;
+    house.0.login_as(EVE, person("eve", "emergency")).await;
+    let syslog = Syslog::start(&store).await;
+    let emergency =
+        || FileRequest { incident: Some("INC-7".parse().unwrap()), duration: None, ..ask(&["deploy@db-1"]) };
+    refused(house.file(ANN, emergency()).await, Code::Denied);
+    house.file(EVE, emergency()).await.unwrap();
+    assert_eq!(syslog.last(9).await, ["<105> break-glass.refused", "<105> break-glass.opened"]);
+    let entries = house.entries().await;
+    let denied = entries.iter().find(|entry| entry["code"] == "break-glass.refused").unwrap();
+    assert!(
+        denied["severity"] == "high" && denied.get("notify").is_none() && denied["decided"].is_object(),
+        "{denied}"
+    );
+}
