@@ -2,7 +2,7 @@
 
 use super::Gathered;
 use api::entry::{Fact, FreezeStopped, Head, Who};
-use policy::{FreezeId, HostName};
+use policy::{FreezeId, Frozen, HostName};
 use std::collections::{BTreeMap, HashSet};
 
 /// The freezes that concern one grant, found on a walk through the log.
@@ -38,7 +38,7 @@ impl Freezes {
             return;
         }
         match fact {
-            Fact::FreezeSet(set) if self.hosts.iter().any(|host| holder.is_stopped(&set.frozen, host)) => {
+            Fact::FreezeSet(set) if concerns(&set.frozen, holder, &self.hosts) => {
                 self.found.insert(set.id.clone(), vec![index]);
             }
             // Over before there was anything to stop.
@@ -54,6 +54,15 @@ impl Freezes {
     /// The entries that were taken.
     pub(super) fn entries(self) -> impl Iterator<Item = u64> {
         self.found.into_values().flatten()
+    }
+}
+
+/// Whether it keeps this holder from one of these hosts. What else it keeps them from by their hosts' binding is not looked at.
+fn concerns(frozen: &Frozen, holder: &Who, hosts: &HashSet<HostName>) -> bool {
+    match frozen {
+        Frozen::Everything => true,
+        Frozen::Host { host } => hosts.contains(host),
+        Frozen::Holder { .. } => holder.is_frozen(frozen),
     }
 }
 
