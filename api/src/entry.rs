@@ -48,6 +48,11 @@ impl Who {
         (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
     }
 
+    /// Whether this is how `identity` is named: the account, and what people read of it.
+    pub fn names(&self, identity: &Identity) -> bool {
+        self.is(identity) && (self.kind, &self.email) == (identity.kind, &identity.email)
+    }
+
     /// Whether `frozen` is about them.
     pub fn is_frozen(&self, frozen: &Frozen) -> bool {
         frozen.names(&self.issuer, &self.subject, self.email.as_ref())

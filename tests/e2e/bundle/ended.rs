@@ -45,13 +45,9 @@ async fn a_wider_revocation_is_told_in_the_bundle_of_each_grant_that_it_ended() 
     json_of(&lena, &["revoke", "--user", "alice@corp.example", "--reason", "laptop stolen"]).await?;
 
     let told = verified(&world, &id, &key).await?;
-    let grant = id.replace("r-", "g-");
     let wide = "lena@corp.example revoked all that alice@corp.example had: requests, logins and certificates";
-    let expected = [
-        ("grant.ended", format!("lena@corp.example revoked {id}")),
-        ("certificates.revoked", format!("lena@corp.example revoked the certificates of {grant}")),
-        ("certificates.revoked", wide.to_owned()),
-    ];
+    let expected =
+        [("certificates.revoked", wide.to_owned()), ("grant.ended", format!("lena@corp.example revoked {id}"))];
     assert_eq!(ends(&told), expected.each_ref().map(|(code, text)| (*code, text.as_str())));
     let reasons = told.timeline.iter().flat_map(|told| &told.more).filter(|(_, value)| value == "laptop stolen");
     assert_eq!(reasons.count(), 2, "{:?}", told.timeline);
@@ -74,12 +70,8 @@ async fn a_wider_revocation_is_told_in_the_bundle_of_each_grant_that_it_ended() 
     for (scope, what) in scopes {
         json_of(&lena, &[&["revoke"], &scope[..], &["--reason", "breach"]].concat()).await?;
         let told = verified(&world, &id, &key).await?;
-        let last = ends(&told).into_iter().next_back();
-        assert_eq!(
-            last,
-            Some(("certificates.revoked", format!("lena@corp.example revoked {what}").as_str())),
-            "{scope:?}"
-        );
+        let wide = ("certificates.revoked", format!("lena@corp.example revoked {what}"));
+        assert!(ends(&told).contains(&(wide.0, &wide.1)), "{scope:?}: {:?}", ends(&told));
         if scope[0] != "--all-of-issuer" {
             id = granted(&world, &nora, &lena).await?;
         }

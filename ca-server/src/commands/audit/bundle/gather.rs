@@ -90,19 +90,19 @@ impl Gathered {
     /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
     fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
         let named = self.ids.iter().any(|id| text.contains(id.as_str()));
-        let may_be_wider = !(self.serials.is_empty() && self.revoked_by.is_empty()) && text.contains("\"serials\"");
+        let may_be_wider = !self.serials.is_empty() && text.contains("\"serials\"");
         if !(named || may_be_wider) {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
-        if !self.speaks(&value, false) && !self.is_of_its_revocation(&value) {
+        if !self.speaks(&value) {
             return None;
         }
         self.wanted.insert(index);
         self.sessions.extend(value.get("session").and_then(Value::as_str).and_then(|id| id.parse().ok()));
         self.digests.extend(value.get("policy_digest").and_then(Value::as_str).map(str::to_owned));
         match serde_json::from_str(text).ok()? {
-            Fact::Certificate(certificate) => {
+            Fact::Certificate(certificate) if self.ids.contains(certificate.grant.as_str()) => {
                 self.certificates.insert(index);
                 self.serials.insert(certificate.serial.get());
                 self.until = self.until.max(certificate.until.as_secs());
@@ -128,23 +128,23 @@ impl Gathered {
         None
     }
 
-    /// Whether it is what a wider revocation, of a person or a host, put on record besides the end of this grant.
-    fn is_of_its_revocation(&self, value: &Value) -> bool {
-        let text = |name| value.get(name).and_then(Value::as_str);
-        text("code") == Some("certificates.revoked") && text("request").is_some_and(|id| self.revoked_by.contains(id))
+    fn is_of_its_revocation(&self, text: &str) -> bool {
+        serde_json::from_str(text).is_ok_and(|head: Head| self.revoked_by.contains(&head.request))
     }
 
-    /// Whether one of the ids stands anywhere in it as a value of its own, or a serial among serials.
-    fn speaks(&self, value: &Value, of_serials: bool) -> bool {
-        match value {
-            Value::String(text) => self.ids.contains(text),
-            Value::Number(number) => of_serials && number.as_u64().is_some_and(|serial| self.serials.contains(&serial)),
-            Value::Array(all) => all.iter().any(|value| self.speaks(value, of_serials)),
-            Value::Object(members) => members
-                .iter()
-                .any(|(name, value)| self.speaks(value, of_serials || name == "serials" || name == "serial")),
-            Value::Null | Value::Bool(_) => false,
-        }
+    /// Whether it is about one of the ids, or one of the serials: by the members that hold ids. What people write, a reason or
+    /// a ticket, is about nothing, whatever they write.
+    fn speaks(&self, entry: &Value) -> bool {
+        const IDS: [&str; 6] = ["/id", "/grant", "/under", "/overdue", "/filed/id", "/filed/extends"];
+        let is_id = |value: &Value| value.as_str().is_some_and(|id| self.ids.contains(id));
+        let is_serial = |value: &Value| value.as_u64().is_some_and(|serial| self.serials.contains(&serial));
+        let any_of = |list: &str, is: &dyn Fn(&Value) -> bool| {
+            entry.get(list).and_then(Value::as_array).is_some_and(|all| all.iter().any(is))
+        };
+        IDS.iter().filter_map(|place| entry.pointer(place)).any(is_id)
+            || any_of("pinned", &|pinned| pinned.get("id").is_some_and(is_id))
+            || entry.get("serial").is_some_and(is_serial)
+            || any_of("serials", &is_serial)
     }
 
     /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts; and what was frozen.
@@ -158,10 +158,8 @@ impl Gathered {
             if self.certificates.contains(&index) {
                 self.wanted.extend(started);
             }
-            if !["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy.", "\"freeze."]
-                .iter()
-                .any(|code| text.contains(code))
-            {
+            let codes = ["login.", "server.started\"", "policy.", "freeze.", "certificates.revoked\""];
+            if !codes.iter().any(|code| text.contains(&format!("\"code\":\"{code}"))) {
                 return Ok(());
             }
             match serde_json::from_str(text) {
@@ -179,6 +177,10 @@ impl Gathered {
                     }
                 }
                 Ok(Fact::LoginEnded { session, .. }) if self.sessions.contains(&session) => {
+                    self.wanted.insert(index);
+                }
+                // What a wider revocation, of a person or a host, put on record besides the end of this grant.
+                Ok(Fact::Revoked(_)) if self.is_of_its_revocation(text) => {
                     self.wanted.insert(index);
                 }
                 Ok(Fact::Source(part)) => sources.add(index, part.sha256, part.part, part.parts),
