@@ -6,7 +6,7 @@ use super::{
     krl,
     requests::Shown,
     revoke::{account, told},
-    steps::{Scene, over, take},
+    steps::{Scene, Taken, over, take},
 };
 use crate::{
     app::App,
@@ -15,7 +15,7 @@ use crate::{
     store::{Selection, revocations::given_back},
 };
 use api::{Code, EndRequest, Receipt};
-use policy::{EndReason, Over, Stage, What};
+use policy::{EndReason, Over, Reason, RequestId, Stage, What};
 
 /// Withdraws a request of one's own that nobody has used yet.
 ///
@@ -51,7 +51,41 @@ pub async fn end(
     expected: Option<&str>,
     end: EndRequest,
 ) -> Result<(Receipt, String), Refusal> {
-    let EndRequest { why, reason } = end;
+    let taken = ended(app, caller, id, expected, end).await?;
+    let id = &taken.case.request.id;
+    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were.
+    let revoked = app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?;
+    let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
+    let (serials, last_expiry) = told(&revoked);
+    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials, last_expiry, krl, hint: None };
+    Ok((receipt, taken.shown.etag))
+}
+
+/// Takes a request, used or not, from whoever has it. Answers no if it was over before there was anything to take.
+///
+/// # Errors
+/// As [`end`].
+pub(super) async fn revoked(app: &App, caller: &Caller, id: &RequestId, reason: &Reason) -> Result<bool, Refusal> {
+    let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
+    let Err(refusal) = ended(app, caller, id.as_str(), None, end).await else { return Ok(true) };
+    if refusal.code != Code::Conflict {
+        return Err(refusal);
+    }
+    // Somebody's end came first, or the clock's; what prolongs another ends with that.
+    let now = moment(app.clock.now(), &app.zone);
+    let case = Case::load(app, id).await?;
+    let stage = case.map(|case| case.stage(&app.policies.current().policies, now));
+    if matches!(stage, Some(Stage::Over { .. } | Stage::Added { .. })) { Ok(false) } else { Err(refusal) }
+}
+
+/// The step, and what it means for what it prolonged.
+async fn ended(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    expected: Option<&str>,
+    EndRequest { why, reason }: EndRequest,
+) -> Result<Taken, Refusal> {
     if why == EndReason::Revoked && reason.is_none() {
         return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
     }
@@ -72,14 +106,8 @@ pub async fn end(
         }
     });
     let taken = taken.await?;
-    let id = &taken.case.request.id;
-    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were.
-    let revoked = app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?;
-    let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
-    let (serials, last_expiry) = told(&revoked);
     shortened(app, caller, &taken.case).await?;
-    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials, last_expiry, krl, hint: None };
-    Ok((receipt, taken.shown.etag))
+    Ok(taken)
 }
 
 /// What prolonged a grant is over: certificates that now reach beyond the grant's end are revoked with the rest of it. Its

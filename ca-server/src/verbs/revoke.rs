@@ -12,8 +12,8 @@ use crate::{
         revocations::{Account, SERIALS_IN_ENTRY},
     },
 };
-use api::{EndRequest, Receipt, RevokeRequest};
-use policy::{EndReason, Reason, Serial};
+use api::{Receipt, RevokeRequest};
+use policy::{Reason, Serial};
 use std::sync::Arc;
 use wanted::Wanted;
 
@@ -32,9 +32,9 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     // looked at there is none to come.
     let mut ended = Vec::new();
     for id in wanted.requests {
-        let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
-        ends::end(app, caller, id.as_str(), None, end).await?;
-        ended.push(id);
+        if ends::revoked(app, caller, &id, &reason).await? {
+            ended.push(id);
+        }
     }
     let mut logins = 0;
     for session in &wanted.sessions {
