@@ -11,9 +11,7 @@ pub use life::{Beside, Filed, Step};
 pub use policies::{File, Part, Set};
 pub use revocation::{FreezeSet, FreezeStopped, FreezeThawed, Revoked};
 
-use policy::{
-    Approval, Email, EndReason, Frozen, HostName, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict,
-};
+use policy::{Approval, Email, EndReason, Frozen, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict};
 use serde::Deserialize;
 
 /// What every entry has, and what says where a step belongs.
@@ -50,9 +48,9 @@ impl Who {
         (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
     }
 
-    /// Whether `frozen` keeps them from a certificate for `host`.
-    pub fn is_stopped(&self, frozen: &Frozen, host: &HostName) -> bool {
-        frozen.stops(&self.issuer, &self.subject, self.email.as_ref(), host)
+    /// Whether it is they who are frozen.
+    pub fn is_frozen(&self, frozen: &Frozen) -> bool {
+        frozen.is_of_account(&self.issuer, &self.subject, self.email.as_ref())
     }
 
     /// The shortest name that people know them by.

@@ -136,7 +136,7 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, entry: &Certificate
             grant.end().as_secs()
         )));
     }
-    if let Some(frozen) = frozen(record, read.index, entry) {
+    if let Some(frozen) = frozen(record, read.index, holder, &grant, policies) {
         return Err(wrong(format!("{frozen} was frozen, and that stops every certificate")));
     }
     match differs(read, &grant, entry, holder, now) {
@@ -145,8 +145,14 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, entry: &Certificate
     }
 }
 
-/// What was frozen when the entry `index` issued `certificate`, and should have stopped it.
-fn frozen<'r>(record: &'r Record<'_>, index: u64, certificate: &Certificate) -> Option<&'r Frozen> {
+/// What was frozen when the entry `index` issued a certificate to `holder`, and should have stopped it.
+fn frozen<'r>(
+    record: &'r Record<'_>,
+    index: u64,
+    holder: &Identity,
+    grant: &Grant,
+    policies: &Policies,
+) -> Option<&'r Frozen> {
     let mut in_force = Vec::new();
     for entry in record.entries.iter().take_while(|entry| entry.index < index) {
         match &entry.fact {
@@ -155,8 +161,8 @@ fn frozen<'r>(record: &'r Record<'_>, index: u64, certificate: &Certificate) -> 
             _ => {}
         }
     }
-    let host = certificate.target.host();
-    in_force.into_iter().find(|(_, frozen)| certificate.actor.is_stopped(frozen, host)).map(|(_, frozen)| frozen)
+    let stops = |frozen: &&Frozen| frozen.stops(holder, grant.target(), policies.inventory());
+    in_force.into_iter().map(|(_, frozen)| frozen).find(stops)
 }
 
 fn differs(read: &Read, grant: &Grant, entry: &Certificate, holder: &Identity, now: Now) -> Option<&'static str> {

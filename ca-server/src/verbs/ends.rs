@@ -1,12 +1,13 @@
 //! Ends that come before their time: withdrawn or given back by whoever asked, or taken by security.
 
 use super::{
+    administer,
     authenticate::Caller,
     case::Case,
     krl,
     requests::Shown,
     revoke::{account, told},
-    steps::{Scene, Taken, over, take},
+    steps::{Scene, over, take},
 };
 use crate::{
     app::App,
@@ -42,8 +43,8 @@ pub async fn cancel(app: &App, caller: &Caller, id: &str, expected: Option<&str>
 /// Gives back a grant of one's own, or takes anybody's. From then on no certificate is issued under it.
 ///
 /// # Errors
-/// `denied` unless it is one's own (`done`) or policy lets the caller administer (`revoked`), `bad_request` for a revocation
-/// without a reason, `precondition_failed` for another version, `conflict` if it was not approved yet or is over.
+/// `denied` unless it is one's own (`done`) or policy lets the caller administer (`revoked`), `frozen` for who would take it and
+/// is frozen, `bad_request` for a revocation without a reason, `precondition_failed` for another version, `conflict` if it was not approved yet or is over.
 pub async fn end(
     app: &App,
     caller: &Caller,
@@ -51,44 +52,44 @@ pub async fn end(
     expected: Option<&str>,
     end: EndRequest,
 ) -> Result<(Receipt, String), Refusal> {
-    let taken = ended(app, caller, id, expected, end).await?;
-    let id = &taken.case.request.id;
-    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were.
-    let revoked = app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?;
-    let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
-    let (serials, last_expiry) = told(&revoked);
-    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials, last_expiry, krl, hint: None };
-    Ok((receipt, taken.shown.etag))
+    if end.why == EndReason::Revoked {
+        if end.reason.is_none() {
+            return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
+        }
+        administer::unless_frozen(app, caller, "revoke").await?;
+    }
+    ended(app, caller, id, expected, end).await
 }
 
-/// Takes a request, used or not, from whoever has it. Answers no if it was over before there was anything to take.
+/// Takes a grant whose end may have come by itself meanwhile; whether this ended it.
 ///
 /// # Errors
-/// As [`end`].
-pub(super) async fn revoked(app: &App, caller: &Caller, id: &RequestId, reason: &Reason) -> Result<bool, Refusal> {
+/// If it could not be ended.
+pub(super) async fn taken(
+    app: &App,
+    caller: &Caller,
+    id: &RequestId,
+    reason: &Reason,
+) -> Result<Option<Receipt>, Refusal> {
     let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
-    let Err(refusal) = ended(app, caller, id.as_str(), None, end).await else { return Ok(true) };
-    if refusal.code != Code::Conflict {
-        return Err(refusal);
-    }
-    // Somebody's end came first, or the clock's; what prolongs another ends with that.
-    let now = moment(app.clock.now(), &app.zone);
+    let refusal = match ended(app, caller, id.as_str(), None, end).await {
+        Ok((receipt, _etag)) => return Ok(Some(receipt)),
+        Err(refusal) => refusal,
+    };
     let case = Case::load(app, id).await?;
-    let stage = case.map(|case| case.stage(&app.policies.current().policies, now));
-    if matches!(stage, Some(Stage::Over { .. } | Stage::Added { .. })) { Ok(false) } else { Err(refusal) }
+    let now = moment(app.clock.now(), &app.zone);
+    let is_over = |case: &Case| matches!(case.stage(&app.policies.current().policies, now), Stage::Over { .. });
+    if case.is_none_or(|case| is_over(&case)) { Ok(None) } else { Err(refusal) }
 }
 
-/// The step, and what it means for what it prolonged.
 async fn ended(
     app: &App,
     caller: &Caller,
     id: &str,
     expected: Option<&str>,
-    EndRequest { why, reason }: EndRequest,
-) -> Result<Taken, Refusal> {
-    if why == EndReason::Revoked && reason.is_none() {
-        return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
-    }
+    end: EndRequest,
+) -> Result<(Receipt, String), Refusal> {
+    let EndRequest { why, reason } = end;
     let taken = take(app, caller, id, expected, |scene| {
         match why {
             EndReason::Done => own(caller, scene)?,
@@ -106,8 +107,18 @@ async fn ended(
         }
     });
     let taken = taken.await?;
+    let id = &taken.case.request.id;
+    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were. Where
+    // there was none, the store would look at every certificate that lives.
+    let revoked = match taken.case.steps.iter().any(|step| step.what == What::Claimed) {
+        true => app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?,
+        false => Vec::new(),
+    };
+    let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
+    let (serials, last_expiry) = told(&revoked);
     shortened(app, caller, &taken.case).await?;
-    Ok(taken)
+    let receipt = Receipt { requests: vec![id.clone()], sessions: 0, serials, last_expiry, krl, hint: None };
+    Ok((receipt, taken.shown.etag))
 }
 
 /// What prolonged a grant is over: certificates that now reach beyond the grant's end are revoked with the rest of it. Its
