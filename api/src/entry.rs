@@ -53,9 +53,9 @@ impl Who {
         self.is(identity) && (self.kind, &self.email) == (identity.kind, &identity.email)
     }
 
-    /// Whether `frozen` is about them.
+    /// Whether it is they who are frozen.
     pub fn is_frozen(&self, frozen: &Frozen) -> bool {
-        frozen.names(&self.issuer, &self.subject, self.email.as_ref())
+        frozen.is_of_account(&self.issuer, &self.subject, self.email.as_ref())
     }
 
     /// The shortest name that people know them by.

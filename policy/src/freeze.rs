@@ -41,11 +41,11 @@ impl Frozen {
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
-        self.names(&identity.issuer, &identity.subject, identity.email.as_ref())
+        self.is_of_account(&identity.issuer, &identity.subject, identity.email.as_ref())
     }
 
     /// Whether it is about whoever has this account, or this verified e-mail address.
-    pub fn names(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
+    pub fn is_of_account(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
         let Self::Holder { issuer, subject, email, .. } = self else { return false };
         let by_email = match (email, address) {
             (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),

@@ -15,8 +15,8 @@ use crate::{
 };
 use caller::identity;
 use policy::{
-    Ask, BreakGlass, Decision, Digest, Frozen, Grant, Identity, Inventory, Joined, KeyId, Life, Now, Policies, Request,
-    Target, UnixTime, What,
+    Ask, BreakGlass, Decision, Digest, Frozen, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, UnixTime,
+    What,
 };
 
 /// Decides everything anew. What the entries of an old version do not hold enough for is a doubt; anything else that is missing
@@ -148,7 +148,7 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, at: &Entry<'_>, ent
             grant.end().as_secs()
         )));
     }
-    if let Some(frozen) = frozen(record, read.index, holder, &entry.target, policies.inventory()) {
+    if let Some(frozen) = frozen(record, read.index, holder, &grant, policies) {
         return Err(wrong(format!("{frozen} was frozen, and that stops every certificate")));
     }
     match differs(read, &grant, entry, holder, now) {
@@ -157,13 +157,13 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, at: &Entry<'_>, ent
     }
 }
 
-/// What was frozen when the entry `index` issued a certificate for `holder` and `target`, and should have stopped it.
+/// What was frozen when the entry `index` issued a certificate to `holder`, and should have stopped it.
 fn frozen<'r>(
     record: &'r Record<'_>,
     index: u64,
     holder: &Identity,
-    target: &Target,
-    inventory: &Inventory,
+    grant: &Grant,
+    policies: &Policies,
 ) -> Option<&'r Frozen> {
     let mut in_force = Vec::new();
     for entry in record.entries.iter().take_while(|entry| entry.index < index) {
@@ -173,7 +173,8 @@ fn frozen<'r>(
             _ => {}
         }
     }
-    in_force.into_iter().map(|(_, frozen)| frozen).find(|frozen| frozen.stops(holder, target, inventory))
+    let stops = |frozen: &&Frozen| frozen.stops(holder, grant.target(), policies.inventory());
+    in_force.into_iter().map(|(_, frozen)| frozen).find(stops)
 }
 
 fn differs(read: &Read, grant: &Grant, entry: &Certificate, holder: &Identity, now: Now) -> Option<&'static str> {

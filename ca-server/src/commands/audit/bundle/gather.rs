@@ -12,6 +12,10 @@ use serde_json::Value;
 use sources::Sources;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+/// What entries may rest on, as it stands in them.
+const RESTED_ON: [&str; 6] =
+    ["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy.", "\"freeze.", "\"certificates.revoked\""];
+
 /// What was found.
 #[derive(Debug)]
 pub(in crate::commands::audit) struct Gathered {
@@ -36,8 +40,10 @@ pub(in crate::commands::audit) struct Gathered {
     hosts: HashSet<HostName>,
     /// When it ends by itself, Unix seconds.
     until: u64,
-    /// The HTTP requests that revoked it: what else they revoked tells how far that reached.
+    /// The calls that revoked it.
     revoked_by: HashSet<String>,
+    /// Those of which an entry tells what else they revoked.
+    told: HashSet<String>,
 }
 
 /// Everything about `grant`.
@@ -77,6 +83,7 @@ impl Gathered {
             hosts: HashSet::new(),
             until: 0,
             revoked_by: HashSet::new(),
+            told: HashSet::new(),
         };
         gathered.know(&grant.request());
         gathered
@@ -90,8 +97,7 @@ impl Gathered {
     /// Takes the entry if it speaks of this. Answers the request that the one asked for prolongs, if this says so.
     fn look(&mut self, index: u64, text: &str) -> Option<RequestId> {
         let named = self.ids.iter().any(|id| text.contains(id.as_str()));
-        let may_be_wider = !self.serials.is_empty() && text.contains("\"serials\"");
-        if !(named || may_be_wider) {
+        if !named && (self.serials.is_empty() || !text.contains("\"serials\"")) {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
@@ -120,16 +126,11 @@ impl Gathered {
             Fact::Approved { step, .. } => {
                 self.reviewers.insert((step.actor.issuer, step.actor.subject));
             }
-            Fact::Ended { why: EndReason::Revoked, .. } => {
-                self.revoked_by.extend(serde_json::from_str(text).map(|head: Head| head.request));
-            }
+            Fact::Revoked(_) => self.told.extend(cause(text)),
+            Fact::Ended { why: EndReason::Revoked, .. } => self.revoked_by.extend(cause(text)),
             _ => {}
         }
         None
-    }
-
-    fn is_of_its_revocation(&self, text: &str) -> bool {
-        serde_json::from_str(text).is_ok_and(|head: Head| self.revoked_by.contains(&head.request))
     }
 
     /// Whether it is about one of the ids, or one of the serials: by the members that hold ids. What people write, a reason or
@@ -158,8 +159,7 @@ impl Gathered {
             if self.certificates.contains(&index) {
                 self.wanted.extend(started);
             }
-            let codes = ["login.", "server.started\"", "policy.", "freeze.", "certificates.revoked\""];
-            if !codes.iter().any(|code| text.contains(&format!("\"code\":\"{code}"))) {
+            if !RESTED_ON.iter().any(|code| text.contains(code)) {
                 return Ok(());
             }
             match serde_json::from_str(text) {
@@ -179,10 +179,6 @@ impl Gathered {
                 Ok(Fact::LoginEnded { session, .. }) if self.sessions.contains(&session) => {
                     self.wanted.insert(index);
                 }
-                // What a wider revocation, of a person or a host, put on record besides the end of this grant.
-                Ok(Fact::Revoked(_)) if self.is_of_its_revocation(text) => {
-                    self.wanted.insert(index);
-                }
                 Ok(Fact::Source(part)) => sources.add(index, part.sha256, part.part, part.parts),
                 Ok(Fact::Policies(set)) if self.digests.remove(&set.to) => {
                     let files = set.files.as_deref().unwrap_or_default();
@@ -191,6 +187,12 @@ impl Gathered {
                     if files.is_empty() {
                         // Of a version that recorded no texts; a later entry may.
                         self.digests.insert(set.to);
+                    }
+                }
+                // One that revoked a person or a host names no grant, and no serial of one whose certificates had expired.
+                Ok(Fact::Revoked(_)) => {
+                    if cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause)) {
+                        self.wanted.insert(index);
                     }
                 }
                 Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
@@ -204,4 +206,9 @@ impl Gathered {
         self.wanted.extend(freezes.entries());
         Ok(())
     }
+}
+
+/// The call that was the cause of an entry.
+fn cause(text: &str) -> Option<String> {
+    serde_json::from_str(text).ok().map(|head: Head| head.request)
 }
