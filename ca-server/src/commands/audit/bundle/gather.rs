@@ -133,6 +133,10 @@ impl Gathered {
         None
     }
 
+    fn is_first_of_its_revocation(&mut self, text: &str) -> bool {
+        cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause))
+    }
+
     /// Whether it is about one of the ids, or one of the serials: by the members that hold ids. What people write, a reason or
     /// a ticket, is about nothing, whatever they write.
     fn speaks(&self, entry: &Value) -> bool {
@@ -190,10 +194,8 @@ impl Gathered {
                     }
                 }
                 // One that revoked a person or a host names no grant, and no serial of one whose certificates had expired.
-                Ok(Fact::Revoked(_)) => {
-                    if cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause)) {
-                        self.wanted.insert(index);
-                    }
+                Ok(Fact::Revoked(_)) if self.is_first_of_its_revocation(text) => {
+                    self.wanted.insert(index);
                 }
                 Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
                     freezes.look(index, text, &fact);
