@@ -75,13 +75,20 @@ impl Frozen {
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
-        let Self::Holder { issuer, subject, email, also, known_as, .. } = self else { return false };
-        let by_email = email.iter().chain(known_as).any(|address| identity.is_known_as(address.as_str()));
-        let mut accounts = also.iter().map(|login| (&login.issuer, &login.subject)).chain([(issuer, subject)]);
-        by_email || accounts.any(|account| account == (&identity.issuer, &identity.subject))
+        let of = |address| self.is_of_account(&identity.issuer, &identity.subject, address);
+        of(None) || identity.addresses().any(|address| of(Some(address)))
     }
 
-    fn stops(&self, identity: &Identity, target: &Target, inventory: &Inventory) -> bool {
+    /// Whether it is about whoever has this account, or this verified e-mail address.
+    pub fn is_of_account(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
+        let Self::Holder { issuer, subject, email, also, known_as, .. } = self else { return false };
+        let same = |frozen: &Email| address.is_some_and(|other| frozen.as_str().eq_ignore_ascii_case(other.as_str()));
+        let mut accounts = also.iter().map(|login| (&login.issuer, &login.subject)).chain([(issuer, subject)]);
+        email.iter().chain(known_as).any(same) || accounts.any(|account| account == (of, who))
+    }
+
+    /// Whether it keeps `identity` from a certificate to reach `target`.
+    pub fn stops(&self, identity: &Identity, target: &Target, inventory: &Inventory) -> bool {
         match self {
             Self::Holder { .. } => self.is_of(identity),
             Self::Host { host } => inventory.opens(target, host),
