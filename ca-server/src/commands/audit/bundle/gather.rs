@@ -189,9 +189,9 @@ impl Gathered {
                 }
                 // One that revoked a person or a host names no grant, and no serial of one whose certificates had expired.
                 Ok(Fact::Revoked(_)) => {
-                    if cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause)) {
-                        self.wanted.insert(index);
-                    }
+                    let by = cause(text).filter(|cause| self.revoked_by.contains(cause));
+                    let tells = by.is_some_and(|cause| self.told.insert(cause));
+                    self.wanted.extend(tells.then_some(index));
                 }
                 Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
                     freezes.look(index, text, &fact);
