@@ -48,6 +48,11 @@ impl Who {
         (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
     }
 
+    /// Whether this is how `identity` is named: the account, and what people read of it.
+    pub fn names(&self, identity: &Identity) -> bool {
+        self.is(identity) && (self.kind, &self.email) == (identity.kind, &identity.email)
+    }
+
     /// Whether it is they who are frozen.
     pub fn is_frozen(&self, frozen: &Frozen) -> bool {
         frozen.is_of_account(&self.issuer, &self.subject, self.email.as_ref())

@@ -160,6 +160,27 @@ async fn a_grant_is_told_whole_to_whoever_has_only_the_key() -> Result<()> {
 }
 
 #[tokio::test]
+async fn words_of_others_get_nothing_into_a_bundle() -> Result<()> {
+    let story = story().await?;
+    let bob = story.world.person("bob").await?;
+    let grant = story.id.replacen("r-", "g-", 1);
+    let before = fs::read(story.bundle(&story.id, "before.bundle", &[]).await?)?;
+    // Somebody, or the holder, names the grant in words of their own: neither is about it.
+    for (who, words) in [(&bob, &grant), (&bob, &story.id), (&story.alice, &grant)] {
+        json_of(who, &["ensure", "--renew", "--reason", words, &story.world.target()]).await?;
+        let filed = ["request", &format!("{}@db-1", story.world.accounts.first), "--for", "5m", "--reason", words];
+        // Who may not ask at all leaves an entry with these words too.
+        let _asked = who.run(&filed).await?;
+    }
+    let bundle = story.bundle(&story.id, "after.bundle", &[]).await?;
+    let entries = |bundle: &[u8]| String::from_utf8_lossy(bundle).matches("\"entry\":").count();
+    assert_eq!(entries(&fs::read(&bundle)?), entries(&before), "the bundle has grown");
+    let told = story.verify(&bundle, &[]).await?;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bundle_can_be_proven_against_what_a_witness_saw() -> Result<()> {
     let story = story().await?;
     let (signing, state) = (story.world.path().join("witness_key"), story.world.path().join("witness.checkpoint"));
@@ -258,7 +279,7 @@ async fn no_change_to_a_bundle_goes_unnoticed() -> Result<()> {
         .verify(&key)
         .map_err(|faults| anyhow::anyhow!("an honest forger: {faults:?}"))?;
     type Edit = fn(&mut Vec<String>);
-    let rows: [(&str, Edit); 14] = [
+    let rows: [(&str, Edit); 20] = [
         ("the approval left out", |all| all.retain(|entry| !entry.contains("\"code\":\"request.approved\""))),
         ("an approval of another digest", |all| {
             let approved = entry(all, "request.approved");
@@ -302,6 +323,37 @@ async fn no_change_to_a_bundle_goes_unnoticed() -> Result<()> {
             let bytes = member(one, "to_be_signed");
             put(one, "to_be_signed", &member(other, "to_be_signed"));
             put(other, "to_be_signed", &bytes);
+        }),
+        ("a certificate twice", |all| {
+            let issued = entry(all, "certificate.issued").clone();
+            all.push(issued);
+        }),
+        ("a certificate of a login that had ended", |all| {
+            let at = all.iter().position(|entry| entry.contains("\"code\":\"certificate.issued\"")).unwrap();
+            let issued = all[at].clone();
+            let (time, session, actor) =
+                (member(&issued, "time_ms"), member(&issued, "session"), member(&issued, "actor"));
+            let ended = format!(
+                "{{\"v\":1,\"time_ms\":{time},\"request\":\"x\",\"code\":\"login.ended\",\"actor\":{actor},\"session\":{session},\
+                 \"reason\":\"logout\"}}"
+            );
+            all.insert(at, ended);
+        }),
+        ("a login that had expired", |all| put_all(all, "login.opened", "expires", "1000")),
+        ("an approval at another time than it was recorded at", |all| {
+            let approved = entry(all, "request.approved");
+            let time: u64 = member(approved, "time_ms").parse().unwrap();
+            put(approved, "time_ms", &(time + 3_600_000).to_string());
+        }),
+        ("a name that is not theirs", |all| {
+            for entry in all.iter_mut() {
+                *entry = entry.replacen("\"email\":\"lena@corp.example\"", "\"email\":\"ceo@corp.example\"", 1);
+            }
+        }),
+        ("a login after what it was for", |all| {
+            let login = all.iter().position(|entry| entry.contains("\"code\":\"login.opened\"")).unwrap();
+            let login = all.remove(login);
+            all.push(login);
         }),
         ("another CA's key", |all| {
             let other = "\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPLj+p3dErOU9nvUIWSQMHfLD0aFqbTjPNuQbPSKuhLK\"";

@@ -122,12 +122,15 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
 
 /// An entry of a kind that has no words here: its code, who did it, and its members as they stand.
 fn other(entry: &Entry<'_>, more: &mut More) -> String {
+    const LONGEST_LABEL: usize = 24;
     const SAID: [&str; 6] = ["v", "time_ms", "request", "code", "actor", "to_be_signed"];
     let members: Map<String, Value> = serde_json::from_str(entry.text).unwrap_or_default();
     for (name, value) in members.iter().filter(|(name, _)| !SAID.contains(&name.as_str())) {
+        // Names of members are ours, and short. If not, they are not ours.
+        let label = if name.len() <= LONGEST_LABEL { name } else { "(a long name)" };
         match value {
-            Value::String(text) => more.put(name, text),
-            other => more.put(name, other),
+            Value::String(text) => more.put(label, text),
+            other => more.put(label, other),
         }
     }
     let actor = members.get("actor").and_then(|actor| actor.get("email").or_else(|| actor.get("subject")));

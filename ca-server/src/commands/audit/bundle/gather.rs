@@ -101,14 +101,14 @@ impl Gathered {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
-        if !self.speaks(&value, false) {
+        if !self.speaks(&value) {
             return None;
         }
         self.wanted.insert(index);
         self.sessions.extend(value.get("session").and_then(Value::as_str).and_then(|id| id.parse().ok()));
         self.digests.extend(value.get("policy_digest").and_then(Value::as_str).map(str::to_owned));
         match serde_json::from_str(text).ok()? {
-            Fact::Certificate(certificate) => {
+            Fact::Certificate(certificate) if self.ids.contains(certificate.grant.as_str()) => {
                 self.certificates.insert(index);
                 self.serials.insert(certificate.serial.get());
                 self.until = self.until.max(certificate.until.as_secs());
@@ -133,17 +133,23 @@ impl Gathered {
         None
     }
 
-    /// Whether one of the ids stands anywhere in it as a value of its own, or a serial among serials.
-    fn speaks(&self, value: &Value, of_serials: bool) -> bool {
-        match value {
-            Value::String(text) => self.ids.contains(text),
-            Value::Number(number) => of_serials && number.as_u64().is_some_and(|serial| self.serials.contains(&serial)),
-            Value::Array(all) => all.iter().any(|value| self.speaks(value, of_serials)),
-            Value::Object(members) => members
-                .iter()
-                .any(|(name, value)| self.speaks(value, of_serials || name == "serials" || name == "serial")),
-            Value::Null | Value::Bool(_) => false,
-        }
+    fn is_first_of_its_revocation(&mut self, text: &str) -> bool {
+        cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause))
+    }
+
+    /// Whether it is about one of the ids, or one of the serials: by the members that hold ids. What people write, a reason or
+    /// a ticket, is about nothing, whatever they write.
+    fn speaks(&self, entry: &Value) -> bool {
+        const IDS: [&str; 6] = ["/id", "/grant", "/under", "/overdue", "/filed/id", "/filed/extends"];
+        let is_id = |value: &Value| value.as_str().is_some_and(|id| self.ids.contains(id));
+        let is_serial = |value: &Value| value.as_u64().is_some_and(|serial| self.serials.contains(&serial));
+        let any_of = |list: &str, is: &dyn Fn(&Value) -> bool| {
+            entry.get(list).and_then(Value::as_array).is_some_and(|all| all.iter().any(is))
+        };
+        IDS.iter().filter_map(|place| entry.pointer(place)).any(is_id)
+            || any_of("pinned", &|pinned| pinned.get("id").is_some_and(is_id))
+            || entry.get("serial").is_some_and(is_serial)
+            || any_of("serials", &is_serial)
     }
 
     /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts; and what was frozen.
@@ -188,10 +194,8 @@ impl Gathered {
                     }
                 }
                 // One that revoked a person or a host names no grant, and no serial of one whose certificates had expired.
-                Ok(Fact::Revoked(_)) => {
-                    let by = cause(text).filter(|cause| self.revoked_by.contains(cause));
-                    let tells = by.is_some_and(|cause| self.told.insert(cause));
-                    self.wanted.extend(tells.then_some(index));
+                Ok(Fact::Revoked(_)) if self.is_first_of_its_revocation(text) => {
+                    self.wanted.insert(index);
                 }
                 Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
                     freezes.look(index, text, &fact);
