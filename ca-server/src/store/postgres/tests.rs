@@ -197,6 +197,49 @@ async fn what_one_server_does_is_heard_at_the_other() {
     assert_eq!(heard.recv().await.unwrap(), Hint::Anything);
 }
 
+/// A standby that lacked the last commit took over. The version that was lost comes a second time, with another list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_the_krl_that_comes_a_second_time_is_another_list() {
+    use crate::{
+        store::{Revocations as _, Selection},
+        verbs::krl,
+    };
+    let place = Place::new();
+    let store = place.open().await;
+    let stage = crate::fixture::Stage::with(store.clone(), crate::fixture::POLICY);
+    open(&*store, session(1, "rex"), 1).await;
+    for serial in 1..=3 {
+        let issued = conformance::revocations::issued(serial, "rex", "r-1");
+        store.record_issue(&session(1, "rex").id, None, None, issued, entry("issued")).await.unwrap();
+    }
+    let silent = || -> crate::store::revocations::Account { Arc::new(|_, _| Ok(Vec::new())) };
+    let revoke = async |serial: u64| {
+        store.revoke(Selection::Serial(serial.try_into().unwrap()), NOW, silent()).await.unwrap();
+    };
+    revoke(1).await;
+    revoke(2).await;
+    let (before, said) = (krl::list(&stage.app).await.unwrap(), krl::stated(&stage.app).await.unwrap());
+    let unchanged = krl::list(&stage.app).await.unwrap();
+    assert!(Arc::ptr_eq(&before, &unchanged), "made once for each list");
+    place.psql(
+        "UPDATE jit_ssh.revocation_counts SET krl = krl - 1; UPDATE jit_ssh.certificates SET revoked = serial = 1",
+    );
+    revoke(3).await;
+    let after = krl::list(&stage.app).await.unwrap();
+    assert_eq!(after.version, before.version);
+    assert_ne!(after.sha256, before.sha256, "hosts would never learn of serial 3");
+    let stated = krl::stated(&stage.app).await.unwrap();
+    assert!(stated.contains(&after.sha256) && !said.contains(&after.sha256), "{stated}");
+    assert!(Arc::ptr_eq(&after, &krl::list(&stage.app).await.unwrap()), "and this one is kept in its stead");
+    // What was lost may be more than one version: the one that is kept is then the newer by its number, and gone.
+    revoke(2).await;
+    krl::list(&stage.app).await.unwrap();
+    place.psql("UPDATE jit_ssh.revocation_counts SET krl = 1, krl_mark = gen_random_uuid(); UPDATE jit_ssh.certificates SET revoked = serial = 1");
+    let older = krl::list(&stage.app).await.unwrap();
+    assert_eq!(older.version, 1);
+    assert!(Arc::ptr_eq(&older, &krl::list(&stage.app).await.unwrap()));
+}
+
 /// An error of one write is its own: the others of its batch are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_refuses_ends_no_other_write() {
@@ -430,7 +473,10 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
             file.sessions_of(issuer, &subject).await.unwrap()
         );
     }
-    assert_eq!(there.revoked(None).await.unwrap(), file.revoked(None).await.unwrap());
+    let (there_now, file_now) =
+        (there.revoked(None).await.unwrap().unwrap(), file.revoked(None).await.unwrap().unwrap());
+    assert_eq!((there_now.edition.version, there_now.changed), (file_now.edition.version, file_now.changed));
+    assert_eq!(there_now.serials, file_now.serials);
     assert_eq!(there.freezes().await.unwrap(), file.freezes().await.unwrap());
     assert_eq!(there.live(&Selection::All, NOW).await.unwrap(), file.live(&Selection::All, NOW).await.unwrap());
     assert_eq!(there.recorded_policies().await.unwrap(), file.recorded_policies().await.unwrap());
