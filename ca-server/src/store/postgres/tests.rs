@@ -75,6 +75,8 @@ async fn a_role_that_may_only_append_to_the_log_is_enough() {
     place.psql(&super::script(0));
     let refused = PostgresStore::open(&restricted(), &seal()).await.err().unwrap().to_string();
     assert!(refused.contains("docs/OPERATIONS.md"), "{refused}");
+    // What an earlier version granted beyond that is taken back.
+    place.psql(&format!("GRANT ALL ON ALL TABLES IN SCHEMA jit_ssh TO {role}"));
     place.psql(&super::grants(&role));
     conformance::run(Arc::new(PostgresStore::open(&restricted(), &seal()).await.unwrap())).await;
     conformance::outbox::run(Arc::new(PostgresStore::open(&restricted(), &seal()).await.unwrap())).await;
@@ -87,10 +89,76 @@ async fn a_role_that_may_only_append_to_the_log_is_enough() {
         "UPDATE jit_ssh.requests SET request = ''",
         "UPDATE jit_ssh.request_steps SET step = ''",
         "DELETE FROM jit_ssh.audit_head",
+        "DELETE FROM jit_ssh.request_steps",
+        "UPDATE jit_ssh.audit_tree SET hash = ''",
+        "DELETE FROM jit_ssh.request_words",
+        "DELETE FROM jit_ssh.request_keys",
+        "UPDATE jit_ssh.sessions SET session = ''",
+        "UPDATE jit_ssh.sessions SET owner = ''",
+        "UPDATE jit_ssh.sessions SET expires = 0",
+        "UPDATE jit_ssh.keys SET owner = ''",
+        "UPDATE jit_ssh.tokens SET forget = 0",
+        "UPDATE jit_ssh.memberships SET since = 0",
+        "UPDATE jit_ssh.latest_identities SET subject = ''",
+        "DELETE FROM jit_ssh.latest_identities",
+        "UPDATE jit_ssh.certificates SET serial = 1",
+        "UPDATE jit_ssh.freezes SET id = ''",
+        "DELETE FROM jit_ssh.revocation_counts",
+        "DELETE FROM jit_ssh.policy_set",
+        "UPDATE jit_ssh.schema_version SET version = 9",
+        "CREATE TABLE jit_ssh.mine ()",
     ] {
         let refused = place.cluster.psql(&place.name, &format!("SET ROLE {role}; {sql}")).unwrap_err().to_string();
         assert!(refused.contains("permission denied"), "{sql}: {refused}");
     }
+}
+
+/// What rights in the database cannot keep: who has the server's password can write approvals that nobody gave. The log, to
+/// which the same role can only append, then lacks them: a certificate's entry says how many steps there were.
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_that_were_written_past_the_server_are_missing_in_the_log() {
+    use crate::{
+        fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
+        verbs::{issue, requests},
+    };
+    let place = Place::new();
+    let store = place.open().await;
+    let role = format!("role_{}", place.name);
+    place.psql(&format!("CREATE ROLE {role} LOGIN"));
+    place.psql(&super::grants(&role));
+    let stage = Stage::with(store.clone(), POLICY);
+    let lead = |name| policy::Identity { email: None, groups: vec!["leads".parse().unwrap()], ..identity(name) };
+    stage.login_as(1, identity("ann")).await;
+    stage.login_as(2, lead("lea")).await;
+    stage.login_as(3, lead("sam")).await;
+    let asked = serde_json::from_str(r#"{"targets":["root@web-1"],"duration":"30m"}"#).unwrap();
+    let filed = requests::file(&stage.app, &stage.caller(1).await, asked, None).await.unwrap();
+    let requests::Outcome::Filed(shown) = filed else { panic!("it was filed before") };
+    let id = shown.body.id.clone().unwrap();
+    let digest = policy::Digest(hex(&shown.body.digest));
+    for (at, name) in [(0, "lea"), (1, "sam")] {
+        let approval = policy::Approval { digest, duration: None, only: vec![], reason: None };
+        let step = policy::Step { at: NOW, by: lead(name), what: policy::What::Approved(approval) };
+        let json = serde_json::to_string(&step).unwrap();
+        let sql = format!(
+            "SET ROLE {role}; INSERT INTO jit_ssh.request_steps VALUES ('{id}', {at}, convert_to('{json}', 'UTF8')); \
+             UPDATE jit_ssh.requests SET steps = steps + 1 WHERE id = '{id}'"
+        );
+        place.psql(&sql);
+    }
+    let mut request = certificate_request("root@web-1", &user_key(10), Some(1));
+    request.request = Some(id);
+    issue::issue(&stage.app, &stage.caller(1).await, request).await.unwrap();
+    let entries = store.entries(0, 100).await.unwrap();
+    let entries: Vec<serde_json::Value> =
+        entries.iter().map(|entry| serde_json::from_slice(entry.as_bytes()).unwrap()).collect();
+    assert!(entries.iter().all(|entry| entry["code"] != "request.approved"));
+    let issued = entries.iter().find(|entry| entry["code"] == "certificate.issued").unwrap();
+    assert_eq!(issued["pinned"][0]["steps"], 3, "two approvals and this first use: {issued}");
+}
+
+fn hex(text: &str) -> [u8; 32] {
+    std::array::from_fn(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).unwrap())
 }
 
 /// Two servers, one log: each entry once, one chain, and whatever one did the other sees.
