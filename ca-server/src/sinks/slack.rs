@@ -40,16 +40,10 @@ fn line(letter: &Letter, link: Option<&str>) -> String {
         Weight::Loud => "🚨 ",
     };
     let text = format!("{mark}{}", escaped(&letter.line_with(|text| unlinked(&text))));
-    match (link, page(letter)) {
-        (Some(link), Some(id)) => format!("{text} <{}|{}>", escaped(&format!("{link}{id}")), escaped(&id)),
+    match (link, letter.access()) {
+        (Some(link), Some(id)) => format!("{text} <{}{id}|{id}>", escaped(link)),
         _ => text,
     }
-}
-
-/// The request's id, as part of a link.
-pub(super) fn page(letter: &Letter) -> Option<String> {
-    let id = letter.text("/request_id").or_else(|| letter.text("/request"))?;
-    Some(url::form_urlencoded::byte_serialize(id.as_bytes()).collect())
 }
 
 /// Text in which nobody finds an address to open or a person to call. A mail address stays: it opens a mail.
