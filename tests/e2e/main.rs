@@ -14,6 +14,7 @@ mod doctor;
 mod fuzz;
 mod house;
 mod issued;
+mod krl_script;
 mod login_to_shell;
 mod names_and_queues;
 mod operations;

@@ -107,9 +107,10 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
 }
 
 async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Store) {
-    let Revoked { version, serials, .. } = krl(store).await;
+    let Revoked { edition, serials, .. } = krl(store).await;
+    let version = edition.version;
     assert_eq!(serials, []);
-    assert_eq!(store.revoked(Some(version)).await.unwrap(), None);
+    assert_eq!(store.revoked(Some(&edition)).await.unwrap(), None);
     let before = store.entry_count().await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let account: Account = {
@@ -129,14 +130,14 @@ async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Sto
     );
     assert_eq!(store.entries(before, 9).await.unwrap(), ["revoked 1", "revoked 2"].map(entry));
     let now = krl(store).await;
-    assert_eq!((now.version, now.changed, numbers(&now.serials)), (version + 1, at, vec![1_001, 1_003]));
-    assert_eq!(store.revoked(Some(version)).await.unwrap().as_ref(), Some(&now));
+    assert_eq!((now.edition.version, now.changed, numbers(&now.serials)), (version + 1, at, vec![1_001, 1_003]));
+    assert_eq!(store.revoked(Some(&edition)).await.unwrap().as_ref(), Some(&now));
 
     assert_eq!(revoke(store, which, at).await, [(1_001, true), (1_003, true)], "again");
     assert_eq!(krl(store).await, now, "changes nothing");
     assert_eq!(revoke(store, Selection::Serial(Serial::try_from(1_002).unwrap()), NOW).await, [(1_002, false)]);
     assert_eq!(numbers(&krl(store).await.serials), [1_001, 1_002, 1_003], "in order");
-    assert_eq!(krl(store).await.version, version + 2);
+    assert_eq!(krl(store).await.edition.version, version + 2);
 }
 
 async fn an_entry_that_cannot_be_made_revokes_nothing(store: &dyn Store) {
@@ -195,12 +196,16 @@ async fn an_end_revokes_what_was_recorded_under_it(store: &dyn Store) {
     let after = krl(store).await;
     let grown: Vec<u64> =
         numbers(&after.serials).into_iter().filter(|n| !numbers(&before.1.serials).contains(n)).collect();
-    assert_eq!((grown, after.version), (vec![2_310], before.1.version + 1), "what lived then, and nobody else's");
+    assert_eq!(
+        (grown, after.edition.version),
+        (vec![2_310], before.1.edition.version + 1),
+        "what lived then, and nobody else's"
+    );
     let entries = store.entries(before.0, 9).await.unwrap();
     assert_eq!(entries[..2], ["approved", "denied"].map(entry));
     let told: serde_json::Value = serde_json::from_slice(entries[2].as_bytes()).unwrap();
     assert_eq!((&told["code"], &told["serials"]), (&"certificates.revoked".into(), &serde_json::json!([2_310])));
-    assert_eq!((&told["grant"], &told["krl"]), (&id(231).grant().as_str().into(), &after.version.into()));
+    assert_eq!((&told["grant"], &told["krl"]), (&id(231).grant().as_str().into(), &after.edition.version.into()));
     assert_eq!((&told["actor"]["subject"], entries.len()), (&"rita".into(), 3));
     let done = What::Ended { why: EndReason::Done, reason: None };
     assert_eq!(store.add_step(&id(232), 0, step(done, 60), entry("done")).await.unwrap(), Stepped::Yes);
@@ -214,11 +219,11 @@ async fn what_has_long_expired_leaves(store: &dyn Store) {
     let gone = NOW.plus(Seconds::new(60)).plus(AFTER_EXPIRY);
     store.prune(gone.minus(Seconds::new(1))).await.unwrap();
     assert_eq!(krl(store).await.serials, before.serials, "for hosts whose clocks are behind");
-    let version = krl(store).await.version;
+    let version = krl(store).await.edition.version;
     store.prune(gone).await.unwrap();
     let after = krl(store).await;
     assert!(!numbers(&after.serials).contains(&1_002) && numbers(&after.serials).contains(&1_001));
-    assert_eq!((after.version, after.changed), (version + 1, gone));
+    assert_eq!((after.edition.version, after.changed), (version + 1, gone));
     store.prune(gone).await.unwrap();
     assert_eq!(krl(store).await, after);
     assert_eq!(live(store, Selection::Serial(Serial::try_from(1_002).unwrap()), NOW).await, [0; 0]);
