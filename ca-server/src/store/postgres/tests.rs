@@ -1,12 +1,9 @@
 //! The promises, on a real PostgreSQL server that the tests start themselves.
 
-#[path = "../../../../tests/src/kit/postgres.rs"]
-mod cluster;
-
 use super::{PostgresStore, examine};
 use crate::{
-    config::{Config, StoreConfig, store::Postgres},
-    fixture::seal,
+    config::store::Postgres,
+    fixture::{database::Place, seal},
     store::{
         Hint, Recorded, Spent, Store as _,
         conformance::{self, NOW, entry, open, session},
@@ -14,49 +11,7 @@ use crate::{
         redb::RedbStore,
     },
 };
-use cluster::Cluster;
-use std::{path::Path, sync::Arc};
-
-/// A database of a test.
-struct Place {
-    cluster: &'static Cluster,
-    name: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        let cluster = Cluster::shared().unwrap();
-        Self { cluster, name: cluster.database().unwrap() }
-    }
-
-    fn settings(&self) -> Postgres {
-        self.with(&format!("host = \"{}\"", self.cluster.home.display()))
-    }
-
-    fn with(&self, more: &str) -> Postgres {
-        let text = format!(
-            "audience = \"https://ca.example.com\"\n[store]\nkind = \"postgres\"\nuser = \"postgres\"\nport = {}\n\
-             database = \"{}\"\n{more}\n",
-            self.cluster.port, self.name
-        );
-        match Config::parse("c", &text, Path::new("/")).unwrap().store {
-            StoreConfig::Postgres(settings) => settings,
-            StoreConfig::Redb(_) => panic!("{text}"),
-        }
-    }
-
-    async fn open(&self) -> Arc<PostgresStore> {
-        Arc::new(PostgresStore::open(&self.settings(), &seal()).await.unwrap())
-    }
-
-    fn psql(&self, sql: &str) -> String {
-        self.cluster.psql(&self.name, sql).unwrap()
-    }
-
-    async fn refusal(&self) -> String {
-        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
-    }
-}
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promises_hold() {
@@ -464,6 +419,10 @@ impl Holder {
 }
 
 impl Place {
+    async fn refusal(&self) -> String {
+        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
+    }
+
     async fn hold(&self, sql: &str) -> Holder {
         let connection = super::Connector::new(&self.settings()).unwrap().connect().await.unwrap();
         let begin = "SET idle_in_transaction_session_timeout = 0; SET application_name = 'holder'; BEGIN;";
