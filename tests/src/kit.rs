@@ -6,6 +6,7 @@ pub mod browser;
 pub mod caller;
 pub mod chance;
 pub mod client;
+pub mod failover;
 pub mod gate;
 pub mod idp;
 pub mod keygen;
