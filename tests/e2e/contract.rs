@@ -19,10 +19,13 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// What it makes up, it makes up again from the same seed; `JIT_SSH_SEED` names another one.
 const SEED: &str = "1";
 
-/// What is made up is HTTP: what is not is answered before it is a request, and in no document's words.
-const HTTP: &str = r#"
+/// What is made up is HTTP: what is not is answered before it is a request, and in no document's words. And a bad request is
+/// refused by whatever refuses it first, be it a version or a state.
+const RULES: &str = r#"
 [generation]
 exclude-header-characters = "\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\u0008\u0009\u000a\u000b\u000c\u000d\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\u007f"
+[checks.negative_data_rejection]
+expected-statuses = ["4xx"]
 "#;
 
 /// Far beyond what it is given.
@@ -62,7 +65,7 @@ impl Judge<'_> {
         }
         within_reach(&mut document, &self.world.accounts.first);
         std::fs::write(&schema, document.to_string())?;
-        std::fs::write(dir.path().join("schemathesis.toml"), HTTP)?;
+        std::fs::write(dir.path().join("schemathesis.toml"), RULES)?;
         let seed = std::env::var("JIT_SSH_SEED").unwrap_or_else(|_unset| SEED.to_owned());
         let mut command = Command::new(schemathesis()?);
         command.current_dir(dir.path()).env("NO_COLOR", "1").arg("run").arg(&schema);

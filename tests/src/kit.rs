@@ -12,6 +12,7 @@ pub mod idp;
 pub mod keygen;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 pub mod server;
 pub mod signing;
 pub mod ssh;

@@ -6,6 +6,7 @@ use super::{administer::only_administrators, authenticate::Caller, ends, session
 use crate::{
     app::App,
     audit::{Actor, Entry, RevocationEvent},
+    fault,
     refusal::Refusal,
     store::{
         LiveCertificate, StoreError,
@@ -27,6 +28,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     only_administrators(app, caller, "revoke").await?;
     let RevokeRequest { scope, reason } = asked;
     let wanted = Wanted::find(app, &scope).await?;
+    fault::point("revoke.decided");
 
     // In this order: what is recorded after its request or session has ended is refused, so once the certificates are
     // looked at there is none to come.
@@ -40,9 +42,11 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     for session in &wanted.sessions {
         logins += u64::from(sessions::record_end(app, caller, session, "revoked").await?);
     }
+    fault::point("revoke.ended");
     let now = app.clock.now();
     let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason));
     let revoked = app.store.revoke(wanted.certificates, now, account).await?;
+    fault::point("revoke.recorded");
     let krl = match revoked.as_slice() {
         [] => None,
         _ => Some(super::krl::list(app).await?.version),
