@@ -10,6 +10,7 @@ mod bundle;
 mod certificate_matrix;
 mod contract;
 mod crashes;
+mod end_crashes;
 mod failover;
 mod doctor;
 mod fuzz;
