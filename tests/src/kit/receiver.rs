@@ -86,7 +86,7 @@ async fn receive(kind: Kind, mut from: BufReader<TcpStream>, kept: &Mutex<Vec<u6
             Kind::Webhook => posted(&mut from).await?,
             Kind::Syslog => vec![framed(&mut from).await?],
         };
-        let indices = entries.iter().map(|entry| entry["index"].as_u64().context("no index"));
+        let indices = entries.iter().map(|entry| entry.get("index").and_then(Value::as_u64).context("no index"));
         let indices = indices.collect::<Result<Vec<u64>>>()?;
         kept.lock().unwrap_or_else(PoisonError::into_inner).extend(indices);
         let _over = timeout(std::mem::take(&mut wait), pending::<()>()).await;
@@ -114,7 +114,7 @@ async fn posted(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<Value>> {
     let mut body = vec![0; length];
     from.read_exact(&mut body).await?;
     let body: Value = serde_json::from_slice(&body)?;
-    body["entries"].as_array().cloned().context("no entries")
+    body.get("entries").and_then(Value::as_array).cloned().context("no entries")
 }
 
 /// The entry of one frame.
