@@ -2,10 +2,10 @@
 
 use super::{
     NOW, entry,
-    revocations::{issued, live},
+    revocations::{host, issued, live},
     session,
 };
-use crate::store::{Freezes, Issued, Recorded, Selection, Stepped, Store};
+use crate::store::{Freezes, Issued, Recorded, Stepped, Store};
 use policy::{Freeze, FreezeId, Frozen, Seconds, Thaw};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ async fn a_freeze_in_between_stops_an_issue(store: &dyn Store) {
     let record = async |issued| store.record_issue(&rex, None, None, issued, entry("issued")).await.unwrap();
     assert_eq!(record(issued.clone()).await, Recorded::FreezesChanged);
     assert_eq!(store.entry_count().await.unwrap(), before, "refused means nothing changed");
-    assert_eq!(live(store, Selection::Host("r-7".parse().unwrap()), NOW).await, [0; 0]);
+    assert_eq!(live(store, host("r-7"), NOW).await, [0; 0]);
     assert_eq!(record(Issued { freezes: seen + 1, ..issued }).await, Recorded::Yes, "decided with it in sight");
     let id = FreezeId::from_random([1; 12]);
     assert_eq!(store.thaw(&id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap(), Stepped::Yes);

@@ -8,6 +8,10 @@ use crate::store::{
 use policy::{EndReason, GrantId, Request, RequestId, Seconds, Serial, Step, UnixTime, What};
 use std::sync::{Arc, Mutex};
 
+pub(super) fn host(name: &str) -> Selection {
+    Selection::Hosts(vec!["elsewhere".parse().unwrap(), name.parse().unwrap()])
+}
+
 /// All of it.
 pub(super) async fn run(store: &Arc<dyn Store>) {
     what_lives_is_found_by_each_selection(&**store).await;
@@ -78,8 +82,8 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
         (Selection::Holders(vec![here.clone()]), vec![1_003]),
         (Selection::Holders(vec![here, there]), vec![1_002, 1_003]),
         (Selection::Holders(vec![]), vec![]),
-        (Selection::Host("r-1".parse().unwrap()), vec![1_001, 1_003]),
-        (Selection::Host("r".parse().unwrap()), vec![]),
+        (host("r-1"), vec![1_001, 1_003]),
+        (host("r"), vec![]),
         (Selection::Policy("else".parse().unwrap()), vec![1_002]),
         (Selection::Serial(Serial::try_from(1_003).unwrap()), vec![1_003]),
         (Selection::Serial(Serial::try_from(9_999).unwrap()), vec![]),
@@ -91,7 +95,7 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
     let ours = |serials: Vec<u64>| serials.into_iter().filter(|n| (1_001..=1_003).contains(n)).collect::<Vec<_>>();
     assert_eq!(ours(live(store, Selection::All, NOW).await), [1_002, 1_001, 1_003], "by expiry, then serial");
     assert_eq!(live(store, Selection::Policy("else".parse().unwrap()), other.expires).await, [0; 0], "expired");
-    let all = store.live(&Selection::Host("r-1".parse().unwrap()), NOW).await.unwrap();
+    let all = store.live(&host("r-1"), NOW).await.unwrap();
     let expires = NOW.plus(Seconds::new(3_600));
     assert_eq!(all[0], LiveCertificate { expires, serial: Serial::try_from(1_001).unwrap(), revoked: false });
 }
@@ -109,7 +113,7 @@ async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Sto
             Ok(vec![entry("revoked 1"), entry("revoked 2")])
         })
     };
-    let which = Selection::Host("r-1".parse().unwrap());
+    let which = host("r-1");
     let at = NOW.plus(Seconds::new(5));
     let revoked = store.revoke(which.clone(), at, account).await.unwrap();
     assert_eq!(*told.lock().unwrap(), [(revoked.clone(), version + 1)]);
@@ -133,7 +137,7 @@ async fn an_entry_that_cannot_be_made_revokes_nothing(store: &dyn Store) {
     issue(store, 150, issued(1_004, "rex", "r-4")).await;
     let before = krl(store).await;
     let broken: Account = Arc::new(|_, _| Err(StoreError("no words".to_owned())));
-    store.revoke(Selection::Host("r-4".parse().unwrap()), NOW, broken).await.unwrap_err();
+    store.revoke(host("r-4"), NOW, broken).await.unwrap_err();
     assert_eq!(krl(store).await, before);
 }
 

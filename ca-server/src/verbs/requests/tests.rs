@@ -204,6 +204,8 @@ enum Backend {
     Postgres,
 }
 
+const BACKENDS: [Backend; 3] = [Backend::Memory, Backend::Redb, Backend::Postgres];
+
 impl Backend {
     /// An empty store, as each of the servers that may share it opens it: two where several may.
     async fn open(self, home: &std::path::Path) -> Vec<Arc<dyn Store>> {
