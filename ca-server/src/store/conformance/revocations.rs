@@ -1,16 +1,14 @@
-//! What every store promises about live certificates, revoked ones and freezes.
+//! What every store promises about live certificates and revoked ones.
 
 use super::{NOW, entry, open, session};
 use crate::store::{
-    Claim, Freezes, Issued, Known, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
+    Claim, Issued, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
     revocations::{AFTER_EXPIRY, Account},
 };
-use policy::{
-    EndReason, Freeze, FreezeId, Frozen, GrantId, Request, RequestId, Seconds, Serial, Step, Thaw, UnixTime, What,
-};
+use policy::{EndReason, GrantId, Request, RequestId, Seconds, Serial, Step, UnixTime, What};
 use std::sync::{Arc, Mutex};
 
-fn host(name: &str) -> Selection {
+pub(super) fn host(name: &str) -> Selection {
     Selection::Hosts(vec!["elsewhere".parse().unwrap(), name.parse().unwrap()])
 }
 
@@ -22,10 +20,6 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     an_end_revokes_what_was_recorded_under_it(&**store).await;
     what_has_long_expired_leaves(&**store).await;
     of_an_issue_and_an_end_the_certificate_is_dead_either_way(store).await;
-    a_freeze_in_between_stops_an_issue(&**store).await;
-    freezes_are_set_and_lifted_one_change_at_a_time(&**store).await;
-    one_of_many_racing_freezes_wins(store).await;
-    people_are_found_by_subject_and_address(&**store).await;
 }
 
 /// A certificate of `subject` for `host` that lives for an hour from [`NOW`], if nothing is frozen.
@@ -48,7 +42,7 @@ async fn issue(store: &dyn Store, n: u8, issued: Issued) -> Recorded {
     store.record_issue(&id, None, None, issued, entry("issued")).await.unwrap()
 }
 
-async fn live(store: &dyn Store, which: Selection, now: UnixTime) -> Vec<u64> {
+pub(super) async fn live(store: &dyn Store, which: Selection, now: UnixTime) -> Vec<u64> {
     store.live(&which, now).await.unwrap().iter().map(|one| one.serial.get()).collect()
 }
 
@@ -255,92 +249,4 @@ async fn of_an_issue_and_an_end_the_certificate_is_dead_either_way(store: &Arc<d
         let under = store.live(&Selection::Grant(id(n).grant()), NOW).await.unwrap();
         assert!(under.iter().all(|one| one.revoked), "recorded before the end, so revoked by it: {under:?}");
     }
-}
-
-fn freeze(n: u8, what: Frozen) -> Freeze {
-    let (by, reason) = (session(1, "ada").identity, "theft".parse().unwrap());
-    let at = NOW.plus(Seconds::new(u32::from(n)));
-    Freeze { id: FreezeId::from_random([n; 12]), what, by, reason, at, thaws: Vec::new() }
-}
-
-fn word(by: &str) -> Thaw {
-    Thaw { by: session(1, by).identity, at: NOW, source: [192, 0, 2, 9].into(), reason: Some("found".parse().unwrap()) }
-}
-
-async fn a_freeze_in_between_stops_an_issue(store: &dyn Store) {
-    let rex = session(150, "rex").id;
-    let seen = store.freezes().await.unwrap().version;
-    let issued = Issued { freezes: seen, ..issued(3_001, "rex", "r-7") };
-    assert_eq!(store.freeze(seen, freeze(1, Frozen::Everything), entry("frozen")).await.unwrap(), Stepped::Yes);
-    let before = store.entry_count().await.unwrap();
-    let record = async |issued| store.record_issue(&rex, None, None, issued, entry("issued")).await.unwrap();
-    assert_eq!(record(issued.clone()).await, Recorded::FreezesChanged);
-    assert_eq!(store.entry_count().await.unwrap(), before, "refused means nothing changed");
-    assert_eq!(live(store, host("r-7"), NOW).await, [0; 0]);
-    assert_eq!(record(Issued { freezes: seen + 1, ..issued }).await, Recorded::Yes, "decided with it in sight");
-    let id = FreezeId::from_random([1; 12]);
-    assert_eq!(store.thaw(&id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap(), Stepped::Yes);
-}
-
-async fn freezes_are_set_and_lifted_one_change_at_a_time(store: &dyn Store) {
-    let Freezes { version: v, all } = (*store.freezes().await.unwrap()).clone();
-    assert_eq!(all, []);
-    let (one, two) = (freeze(4, Frozen::Everything), freeze(3, Frozen::Host { host: "r-1".parse().unwrap() }));
-    let before = store.entry_count().await.unwrap();
-    let set = async |seen, freeze: &Freeze| store.freeze(seen, freeze.clone(), entry("frozen")).await.unwrap();
-    assert_eq!(set(v + 1, &one).await, Stepped::Changed);
-    assert_eq!(set(v, &one).await, Stepped::Yes);
-    assert_eq!(set(v, &two).await, Stepped::Changed);
-    assert_eq!(set(v + 1, &two).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 2, all: vec![two.clone(), one.clone()] });
-    let thaw =
-        async |id: &FreezeId, seen, by, lift| store.thaw(id, seen, word(by), lift, entry("thawed")).await.unwrap();
-    assert_eq!(thaw(&two.id, v, "ada", false).await, Stepped::Changed);
-    assert_eq!(thaw(&FreezeId::from_random([9; 12]), v + 2, "ada", false).await, Stepped::Changed);
-    assert_eq!(thaw(&two.id, v + 2, "ada", false).await, Stepped::Yes);
-    let half = Freeze { thaws: vec![word("ada")], ..two.clone() };
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 3, all: vec![half, one.clone()] });
-    assert_eq!(thaw(&two.id, v + 3, "bea", true).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 4, all: vec![one.clone()] });
-    assert_eq!(thaw(&one.id, v + 4, "bea", true).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 5, all: vec![] });
-    assert_eq!(store.entry_count().await.unwrap(), before + 5, "one entry a change");
-}
-
-async fn one_of_many_racing_freezes_wins(store: &Arc<dyn Store>) {
-    let seen = store.freezes().await.unwrap().version;
-    let racers: Vec<_> = (10..26)
-        .map(|n| {
-            let store = Arc::clone(store);
-            tokio::spawn(async move { store.freeze(seen, freeze(n, Frozen::Everything), entry("f")).await.unwrap() })
-        })
-        .collect();
-    let mut set = 0;
-    for racer in racers {
-        set += usize::from(racer.await.unwrap() == Stepped::Yes);
-    }
-    let freezes = store.freezes().await.unwrap();
-    assert_eq!((set, freezes.all.len(), freezes.version), (1, 1, seen + 1));
-    store.thaw(&freezes.all[0].id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap();
-}
-
-async fn people_are_found_by_subject_and_address(store: &dyn Store) {
-    let mut una = session(151, "una");
-    una.identity.email = Some("Una@Example.net".parse().unwrap());
-    let mut elsewhere = session(152, "una-2");
-    elsewhere.identity.issuer = "https://id.example.org".parse().unwrap();
-    elsewhere.identity.email = Some("una@example.net".parse().unwrap());
-    open(store, elsewhere.clone(), 152).await;
-    open(store, una.clone(), 151).await;
-    let known = async |name: &str| store.known(&Known::Named(name.to_owned())).await.unwrap();
-    assert_eq!(known("una@example.NET").await, [una.identity.clone(), elsewhere.identity]);
-    assert_eq!(known("una").await, [una.identity]);
-    assert_eq!(known("UNA").await, []);
-    assert_eq!(known("").await, []);
-    let of = async |issuer: &str| store.known(&Known::Of(issuer.parse().unwrap())).await.unwrap();
-    assert_eq!(
-        of("https://id.example.org").await.iter().map(|who| who.subject.as_str()).collect::<Vec<_>>(),
-        ["una-2"]
-    );
-    assert_eq!(of("https://id.example.net").await, []);
 }

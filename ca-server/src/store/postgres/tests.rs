@@ -1,12 +1,9 @@
 //! The promises, on a real PostgreSQL server that the tests start themselves.
 
-#[path = "../../../../tests/src/kit/postgres.rs"]
-mod cluster;
-
 use super::{PostgresStore, examine};
 use crate::{
-    config::{Config, StoreConfig, store::Postgres},
-    fixture::seal,
+    config::store::Postgres,
+    fixture::{database::Place, seal},
     store::{
         Hint, Recorded, Spent, Store as _,
         conformance::{self, NOW, entry, open, session},
@@ -14,49 +11,7 @@ use crate::{
         redb::RedbStore,
     },
 };
-use cluster::Cluster;
-use std::{path::Path, sync::Arc};
-
-/// A database of a test.
-struct Place {
-    cluster: &'static Cluster,
-    name: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        let cluster = Cluster::shared().unwrap();
-        Self { cluster, name: cluster.database().unwrap() }
-    }
-
-    fn settings(&self) -> Postgres {
-        self.with(&format!("host = \"{}\"", self.cluster.home.display()))
-    }
-
-    fn with(&self, more: &str) -> Postgres {
-        let text = format!(
-            "audience = \"https://ca.example.com\"\n[store]\nkind = \"postgres\"\nuser = \"postgres\"\nport = {}\n\
-             database = \"{}\"\n{more}\n",
-            self.cluster.port, self.name
-        );
-        match Config::parse("c", &text, Path::new("/")).unwrap().store {
-            StoreConfig::Postgres(settings) => settings,
-            StoreConfig::Redb(_) => panic!("{text}"),
-        }
-    }
-
-    async fn open(&self) -> Arc<PostgresStore> {
-        Arc::new(PostgresStore::open(&self.settings(), &seal()).await.unwrap())
-    }
-
-    fn psql(&self, sql: &str) -> String {
-        self.cluster.psql(&self.name, sql).unwrap()
-    }
-
-    async fn refusal(&self) -> String {
-        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
-    }
-}
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promises_hold() {
@@ -405,6 +360,53 @@ async fn an_answer_that_is_lost_is_an_error_and_what_was_committed_stays() {
     place.open().await;
 }
 
+/// Every connection is cut while nobody uses it: nobody notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_while_idle_are_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    open(&*store, session(1, "ann"), 1).await;
+    for round in 0..40 {
+        let mut all = tokio::task::JoinSet::new();
+        for _reader in 0..12 {
+            let store = Arc::clone(&store);
+            all.spawn(async move { store.session(&session(1, "ann").id).await.unwrap().unwrap() });
+        }
+        all.join_all().await;
+        place.psql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name = 'jit-ssh ca-server'",
+        );
+        if round % 2 == 0 {
+            store.append(entry(&round.to_string())).await.unwrap();
+        }
+    }
+    assert_eq!(store.entry_count().await.unwrap(), 21);
+}
+
+/// One is cut while it is used for reading: it is read again. For writing: before the commit it is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_while_it_is_used_is_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    open(&*store, session(1, "ann"), 1).await;
+    for _round in 0..20 {
+        let mut holder = place.hold("LOCK TABLE jit_ssh.sessions").await;
+        let reading = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.session(&session(1, "ann").id).await }
+        });
+        let ending = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.end_session(&session(2, "ann").id, entry("nobody's")).await }
+        });
+        place.terminate_waiting().await;
+        holder.release().await;
+        assert!(reading.await.unwrap().unwrap().is_some());
+        assert!(!ending.await.unwrap().unwrap());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_tampered_with_stops_the_start() {
     for (sql, says) in [
@@ -578,6 +580,10 @@ impl Holder {
 }
 
 impl Place {
+    async fn refusal(&self) -> String {
+        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
+    }
+
     async fn hold(&self, sql: &str) -> Holder {
         let connection = super::Connector::new(&self.settings()).unwrap().connect().await.unwrap();
         let begin = "SET idle_in_transaction_session_timeout = 0; SET application_name = 'holder'; BEGIN;";
