@@ -16,7 +16,7 @@ impl House {
         freezes::thaw(&self.0.app, &self.0.caller(n).await, freeze.id.as_str(), asked).await
     }
 
-    async fn freezes(&self, n: u8) -> Vec<FreezeBody> {
+    pub(super) async fn freezes(&self, n: u8) -> Vec<FreezeBody> {
         freezes::list(&self.0.app, &self.0.caller(n).await).await.unwrap().freezes
     }
 }
