@@ -147,9 +147,7 @@ impl Known {
     /// Whether `identity` is meant.
     pub(super) fn is(&self, identity: &Identity) -> bool {
         match self {
-            Self::Named(name) => {
-                identity.is_known_as(name) || identity.subject.as_str() == name
-            }
+            Self::Named(name) => identity.is_known_as(name) || identity.subject.as_str() == name,
             Self::Of(issuer) => identity.issuer == *issuer,
         }
     }
