@@ -30,7 +30,7 @@ const PAGE: usize = 100;
 /// the way.
 ///
 /// # Errors
-/// `denied`, on record; `bad_request` for what is no emergency; `rate_limited` for too many that nobody has reviewed.
+/// `denied` or `frozen`, on record; `bad_request` for what is no emergency; `rate_limited` for too many that nobody has reviewed.
 pub(super) async fn broken(
     app: &App,
     caller: &Caller,
@@ -66,7 +66,13 @@ pub(super) async fn broken(
             noted(app, caller, loaded, &ask, &incident, refusal, None, &[]).await
         });
     };
-    if let Err((refusal, overdue)) = unless_barred(app, request, now).await? {
+    // A freeze first: whoever is frozen, or asks for what is, opens nothing that anybody would have to review.
+    let barred = match unless_frozen(app, &ask).await {
+        Ok(()) => unless_barred(app, request, now).await?,
+        Err(refusal) if refusal.code == Code::Frozen => Err((refusal, None)),
+        Err(failure) => return Err(failure),
+    };
+    if let Err((refusal, overdue)) = barred {
         return Err(if dry_run {
             refusal
         } else {
@@ -79,6 +85,15 @@ pub(super) async fn broken(
     request.expires = now.time;
     request.break_glass = Some(BreakGlass { incident, review_by: now.time.plus(review_within) });
     Ok(())
+}
+
+/// Nothing is issued where a freeze is in force, so nothing is opened either.
+async fn unless_frozen(app: &App, ask: &Ask) -> Result<(), Refusal> {
+    let freezes = app.store.freezes().await?;
+    match policy::frozen(&freezes.all, &ask.identity, ask.target.host()) {
+        Some(freeze) => Err(answer::frozen(&freeze.what)),
+        None => Ok(()),
+    }
 }
 
 /// Whether what this person broke before was reviewed in time.
@@ -96,7 +111,9 @@ async fn unless_barred(
             let id = overdue.id.clone();
             let refusal =
                 Refusal::new(Code::Denied, format!("nobody has reviewed {id} in time, which you broke the glass for"))
-                    .hint(format!("ask somebody who may approve there: jit-ssh reviewed {id} --reason '…'"));
+                    .hint(format!(
+                        "ask somebody who may approve there: jit-ssh reviewed {id} --verdict fine --reason '…'"
+                    ));
             return Ok(Err((refusal, Some(id))));
         }
         theirs += kept.iter().filter(|kept| super::case::same(&kept.request.requester, &request.requester)).count();
@@ -171,8 +188,12 @@ pub async fn review(
                 .hint("look at it again: `jit-ssh show ID`")),
             // What is yet to be done with it nobody can have looked at.
             Some(_) if !matches!(scene.stage, Stage::Over { .. }) => {
-                Err(Refusal::new(Code::Conflict, "it is still in use")
-                    .hint("end it first: `jit-ssh deny ID --reason …`; or review it when it is over"))
+                let (message, over) = match scene.stage {
+                    Stage::Active { .. } => ("it is still in use", "it is over"),
+                    _ => ("it was not used yet, and still may be", "the time for that is over"),
+                };
+                Err(Refusal::new(Code::Conflict, message)
+                    .hint(format!("end it first: `jit-ssh deny ID --reason '…'`; or review it when {over}")))
             }
             Some(_) => Ok(Some(again)),
         }

@@ -57,8 +57,18 @@ pub(super) async fn take(
 ) -> Result<Taken, Refusal> {
     refuse::unless_allowed(app, caller).await?;
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
+    step(app, caller, &id, expected, decide).await.map_err(|refusal| refusal.about(&id))
+}
+
+async fn step(
+    app: &App,
+    caller: &Caller,
+    id: &RequestId,
+    expected: Option<&str>,
+    decide: impl Fn(&Scene<'_>) -> Result<Option<What>, Refusal>,
+) -> Result<Taken, Refusal> {
     for _ in 0..TRIES {
-        let mut case = Case::load(app, &id).await?.ok_or_else(not_found)?;
+        let mut case = Case::load(app, id).await?.ok_or_else(not_found)?;
         let loaded = app.policies.current();
         let now = moment(app.clock.now(), &app.zone);
         may_act(app, caller, &loaded.policies, &case, now).await?;
@@ -73,7 +83,7 @@ pub(super) async fn take(
                 let shown = shown(&loaded.policies, caller, &case, now)?;
                 return Ok(Taken { shown, case });
             }
-            Err(refusal) if refusal.code == Code::Denied => return Err(noted(app, caller, &id, refusal).await),
+            Err(refusal) if refusal.code == Code::Denied => return Err(noted(app, caller, id, refusal).await),
             Err(refusal) => return Err(refusal),
         };
         if case.steps.len() >= Request::MOST_STEPS {
@@ -82,11 +92,12 @@ pub(super) async fn take(
         let entry = entry(app, caller, &case, &what, &loaded, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
         fault::point("step.decided");
-        let stepped = app.store.add_step(&id, case.steps.len(), step.clone(), entry).await?;
+        let stepped = app.store.add_step(id, case.steps.len(), step.clone(), entry).await?;
         fault::point("step.recorded");
         match stepped {
             Stepped::Yes => {
                 wake(app, &case.request);
+                case.prolonged_by().for_each(|id| app.waiting.wake(id));
                 case.steps.push(step);
                 let shown = shown(&loaded.policies, caller, &case, now)?;
                 return Ok(Taken { shown, case });
@@ -114,6 +125,7 @@ async fn may_act(app: &App, caller: &Caller, policies: &Policies, case: &Case, n
         Err(may_not @ (MayNot::Own | MayNot::Sponsor)) => {
             Err(noted(app, caller, &case.request.id, denied(may_not)).await)
         }
+        _ if unseen.code == Code::Denied => Err(noted(app, caller, &case.request.id, unseen).await),
         _ => Err(unseen),
     }
 }

@@ -4,6 +4,7 @@
 use api::entry::{Certificate, Fact, Filed, Head, Login, Refused, Who};
 use policy::{Ask, Cause, Changes, Decision, Identity, Now, Policies, PolicyId, SessionId, Target, Terms, UnixTime};
 use serde::Serialize;
+use serde_json::Value;
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
@@ -242,6 +243,29 @@ impl Told {
             Self::NeedsApproval { .. } => Then::NeedsApproval,
             Self::Denied { .. } => Then::Denied,
         }
+    }
+
+    /// The terms that are not the same in both, each as `name: old → new`; none where both are not granted alike.
+    pub(super) fn differing(&self, new: &Self) -> Vec<String> {
+        let (
+            Self::Granted { terms: old } | Self::NeedsApproval { terms: old },
+            Self::Granted { terms: new } | Self::NeedsApproval { terms: new },
+        ) = (self, new)
+        else {
+            return Vec::new();
+        };
+        let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
+        else {
+            return Vec::new();
+        };
+        let told = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => "none".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        // Which policy it is stands in the decision itself.
+        let names = old.keys().filter(|name| *name != "policy" && old.get(*name) != new.get(*name));
+        names.map(|name| format!("{name}: {} → {}", told(old.get(name)), told(new.get(name)))).collect()
     }
 
     fn policies(&self) -> impl Iterator<Item = &PolicyId> {

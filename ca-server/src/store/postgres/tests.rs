@@ -163,8 +163,10 @@ async fn a_request_that_one_server_took_is_spent_at_the_other() {
     assert_eq!(spend(&other, 1, later).await, Spent::Before, "kept well beyond the window");
     // What a crash of the database does to tables that are not logged.
     place.psql("TRUNCATE jit_ssh.nonces, jit_ssh.nonces_known");
-    assert_eq!(spend(&other, 1, later).await, Spent::Forgotten);
-    assert_eq!(spend(&one, 1, now + 999).await, Spent::Forgotten);
+    let since_ms = now + 1_000;
+    assert_eq!(spend(&other, 1, later).await, Spent::Forgotten { since_ms });
+    assert_eq!(spend(&one, 1, now + 999).await, Spent::Forgotten { since_ms });
+    assert_eq!(spend(&other, 2, since_ms).await, Spent::First, "signed by the time that the answer names");
 }
 
 /// Of two servers one delivers for a sink, until it is gone.

@@ -9,6 +9,7 @@ mod life;
 mod lists;
 mod races;
 mod revoked;
+mod terms;
 mod waits;
 
 use super::{Outcome, Shown};
