@@ -245,14 +245,13 @@ impl Told {
         }
     }
 
-    /// The terms that are not the same in both, each as `name: old → new`; none where both are not granted alike.
+    /// The terms that are not the same in both beside what [`fmt::Display`] says, each as `name: old → new`; none of another outcome.
     pub(super) fn differing(&self, new: &Self) -> Vec<String> {
-        let (
-            Self::Granted { terms: old } | Self::NeedsApproval { terms: old },
-            Self::Granted { terms: new } | Self::NeedsApproval { terms: new },
-        ) = (self, new)
-        else {
-            return Vec::new();
+        // What the decision itself shows need not be said again.
+        let (old, new, shown) = match (self, new) {
+            (Self::Granted { terms: old }, Self::Granted { terms: new }) => (old, new, "max_duration"),
+            (Self::NeedsApproval { terms: old }, Self::NeedsApproval { terms: new }) => (old, new, "approvals"),
+            _ => return Vec::new(),
         };
         let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
         else {
@@ -263,8 +262,8 @@ impl Told {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
-        // Which policy it is stands in the decision itself.
-        let names = old.keys().filter(|name| *name != "policy" && old.get(*name) != new.get(*name));
+        let apart = |name: &&String| !["policy", shown].contains(&name.as_str()) && old.get(*name) != new.get(*name);
+        let names = old.keys().filter(apart);
         names.map(|name| format!("{name}: {} → {}", told(old.get(name)), told(new.get(name)))).collect()
     }
 
@@ -291,7 +290,10 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Granted { terms } => write!(f, "granted by {} for at most {}", terms.policy, terms.max_duration),
-            Self::NeedsApproval { terms } => write!(f, "needs {} approval(s) by {}", terms.approvals, terms.policy),
+            Self::NeedsApproval { terms } => {
+                let plural = if terms.approvals == 1 { "" } else { "s" };
+                write!(f, "needs {} approval{plural} by {}", terms.approvals, terms.policy)
+            }
             Self::Denied { cause, policies } => {
                 let why = match cause {
                     Cause::Forbidden => "forbidden",
