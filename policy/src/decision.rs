@@ -11,11 +11,7 @@ mod under;
 use crate::{
     Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, RequestId, SourceAddress, Target,
     Terms, UnixTime, Validity, WordError,
-    engine::{
-        facts::{Facts, Question},
-        names::Action,
-        rule::Rule,
-    },
+    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
 };
 pub use answer::{Cause, Decision, Denied, NeedsApproval, Unmet, UnmetTerm};
 pub use asked::{Ask, Now};

@@ -4,8 +4,10 @@ mod annotations;
 mod check;
 pub(crate) mod facts;
 mod index;
+mod memo;
 pub(crate) mod named;
 pub(crate) mod names;
+pub(crate) mod question;
 pub(crate) mod rule;
 pub(crate) mod size;
 #[cfg(test)]
@@ -13,9 +15,10 @@ mod tests;
 
 use crate::{Finding, Inventory, PolicyId, Source, Sources};
 use cedar_policy::{Authorizer, PolicySet, Schema};
-use facts::{Question, Untellable};
 use index::Index;
+use memo::{Answer, Memo};
 use named::Named;
+use question::{Question, Told, Untellable};
 use rule::Rule;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -35,6 +38,7 @@ pub struct Policies {
     named: Named,
     inventory: Inventory,
     authorizer: Authorizer,
+    memo: Memo,
 }
 
 /// Which policies are satisfied, each list sorted by id.
@@ -85,7 +89,8 @@ impl Policies {
         let approving = |rule: &Rule| rule.permits && approve.as_ref().is_some_and(|approve| rule.speaks_of(approve));
         let approving = rules.iter().enumerate().filter(|(_, rule)| approving(rule)).map(|(at, _)| at).collect();
         let emergencies = rules.iter().any(Rule::breaks_glass);
-        Ok(Self { rules, by_id, index, approving, emergencies, named, inventory, authorizer: Authorizer::new() })
+        let (authorizer, memo) = (Authorizer::new(), Memo::default());
+        Ok(Self { rules, by_id, index, approving, emergencies, named, inventory, authorizer, memo })
     }
 
     /// The hosts that policies decide about.
@@ -133,35 +138,49 @@ impl Policies {
 
     /// Asks every policy that can match.
     pub(crate) fn ask(&self, question: &Question) -> Result<Verdict<'_>, Untellable> {
-        let mut verdict = Verdict::default();
+        let answer = self.memo.or_find(question, || self.find(question))?;
+        let rule = |&at: &usize| self.rules.get(at).ok_or(Untellable);
+        let rules = |places: &[usize]| places.iter().map(rule).collect::<Result<Vec<_>, _>>();
+        Ok(Verdict {
+            permits: rules(&answer.permits)?,
+            forbids: rules(&answer.forbids)?,
+            failed: answer.failed.clone(),
+        })
+    }
+
+    fn find(&self, question: &Question) -> Result<Answer, Untellable> {
+        let Told { request, entities } = question.told()?;
+        let mut answer = Answer::default();
+        let id = |at: &usize| self.rules.get(*at).map(|rule| &rule.id);
         for bucket in self.index.buckets(&question.principals, &question.resources) {
-            let response = self.authorizer.is_authorized(&question.request, bucket, &question.entities);
+            let response = self.authorizer.is_authorized(&request, bucket, &entities);
             for error in response.diagnostics().errors() {
                 let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-                verdict.failed.push(self.rule(error.policy_id()).ok_or(Untellable)?.id.clone());
+                let (_, rule) = self.rule(error.policy_id()).ok_or(Untellable)?;
+                answer.failed.push(rule.id.clone());
             }
-            for id in response.diagnostics().reason() {
-                let rule = self.rule(id).ok_or(Untellable)?;
-                if rule.permits { verdict.permits.push(rule) } else { verdict.forbids.push(rule) }
+            for satisfied in response.diagnostics().reason() {
+                let (at, rule) = self.rule(satisfied).ok_or(Untellable)?;
+                if rule.permits { answer.permits.push(at) } else { answer.forbids.push(at) }
             }
         }
-        verdict.permits.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        verdict.forbids.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        verdict.failed.sort_unstable();
-        Ok(verdict)
+        answer.permits.sort_unstable_by_key(id);
+        answer.forbids.sort_unstable_by_key(id);
+        answer.failed.sort_unstable();
+        Ok(answer)
     }
 
     /// Whether `policy`, alone, is satisfied; none where it cannot be evaluated.
-    pub(crate) fn holds(&self, policy: cedar_policy::Policy, question: &Question) -> Option<bool> {
+    pub(crate) fn holds(&self, policy: cedar_policy::Policy, told: &Told) -> Option<bool> {
         let alone = PolicySet::from_policies([policy]).ok()?;
-        let response = self.authorizer.is_authorized(&question.request, &alone, &question.entities);
+        let response = self.authorizer.is_authorized(&told.request, &alone, &told.entities);
         let satisfied = response.diagnostics().reason().next().is_some();
         response.diagnostics().errors().next().is_none().then_some(satisfied)
     }
 
-    fn rule(&self, id: &cedar_policy::PolicyId) -> Option<&Rule> {
+    fn rule(&self, id: &cedar_policy::PolicyId) -> Option<(usize, &Rule)> {
         let id: PolicyId = AsRef::<str>::as_ref(id).parse().ok()?;
-        self.by_id.get(&id).and_then(|&at| self.rules.get(at))
+        self.by_id.get(&id).and_then(|&at| Some((at, self.rules.get(at)?)))
     }
 }
 

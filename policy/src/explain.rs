@@ -6,8 +6,9 @@ use crate::{
     Ask, Decision, Host, Now, Policies, PolicyId, UnmetTerm, decide,
     decision::resolve,
     engine::{
-        facts::{Facts, Question},
+        facts::Facts,
         names::{self, Action},
+        question::Question,
         rule::{Rule, Scope},
         size::on_deep_stack,
     },
@@ -96,11 +97,8 @@ impl<'a> Nearness<'a> {
 
     /// How many parts of the scope do not match; none where that is too far, or nothing a caller could change.
     fn misses(&self, rule: &Rule) -> Option<usize> {
-        let request = &self.question.request;
-        let kind = |scope: &Scope, uid: Option<&EntityUid>| {
-            scope.kind.as_ref().zip(uid).is_none_or(|(kind, uid)| kind == uid.type_name())
-        };
-        let possible = kind(&rule.principal, request.principal()) && kind(&rule.resource, request.resource());
+        let kind = |scope: &Scope, uid: &EntityUid| scope.kind.as_ref().is_none_or(|kind| kind == uid.type_name());
+        let possible = kind(&rule.principal, &self.question.principal) && kind(&rule.resource, &self.question.resource);
         let misses = usize::from(!self.is_caller(rule)) + usize::from(!self.is_target(rule));
         (possible && misses <= usize::from(rule.permits)).then_some(misses)
     }
@@ -141,13 +139,14 @@ impl<'a> Nearness<'a> {
     /// Conditions and terms that are not met.
     fn unmet(&self, rule: &Rule, also_in: Option<&EntityUid>) -> Vec<String> {
         let facts = Facts { who: &self.ask.identity, ask: self.ask, host: self.host, now: self.now, also_in };
-        let Ok(question) = Question::new(&facts, Action::Connect, self.policies.named()) else { return Vec::new() };
+        let question = Question::new(&facts, Action::Connect, self.policies.named());
+        let Ok(told) = question.and_then(|question| question.told()) else { return Vec::new() };
         let terms = rule.terms.iter().flat_map(|terms| terms.unmet(self.ask)).map(|term| match term {
             UnmetTerm::Reason => "a reason would have to be given".to_owned(),
             UnmetTerm::Ticket => "a ticket would have to be named".to_owned(),
             UnmetTerm::Duration(most) => format!("the duration would have to be at most {most}"),
         });
-        conditions::unmet(self.policies, &rule.cedar, &question).into_iter().chain(terms).collect()
+        conditions::unmet(self.policies, &rule.cedar, &told).into_iter().chain(terms).collect()
     }
 }
 

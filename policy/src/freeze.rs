@@ -2,8 +2,8 @@
 //! is no policy's to permit.
 
 use crate::{
-    Email, FreezeId, HostName, Identity, Issuer, Kind, Now, Policies, Reason, Seconds, Subject, UnixTime, administers,
-    life::people,
+    Email, FreezeId, HostName, Identity, Inventory, Issuer, Kind, Now, Policies, Reason, Seconds, Subject, Target,
+    UnixTime, administers, life::people,
 };
 use std::{fmt, net::IpAddr};
 
@@ -23,7 +23,7 @@ pub enum Frozen {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         email: Option<Email>,
     },
-    /// A host: no certificate for any account on it.
+    /// A host: no certificate that opens any account on it, for whatever host it would be issued.
     Host {
         /// Its name in the inventory.
         host: HostName,
@@ -49,10 +49,10 @@ impl Frozen {
         by_email || (issuer, subject) == (&identity.issuer, &identity.subject)
     }
 
-    fn stops(&self, identity: &Identity, host: &HostName) -> bool {
+    fn stops(&self, identity: &Identity, target: &Target, inventory: &Inventory) -> bool {
         match self {
             Self::Holder { .. } => self.is_of(identity),
-            Self::Host { host: frozen } => frozen == host,
+            Self::Host { host } => inventory.opens(target, host),
             Self::Everything => true,
         }
     }
@@ -112,9 +112,14 @@ impl Freeze {
     pub const TOGETHER: Seconds = Seconds::new(86_400);
 }
 
-/// The freeze that stops a certificate for `identity` on `host`, if one does.
-pub fn frozen<'f>(freezes: &'f [Freeze], identity: &Identity, host: &HostName) -> Option<&'f Freeze> {
-    freezes.iter().find(|freeze| freeze.what.stops(identity, host))
+/// The freeze that stops a certificate for `identity` to reach `target`, if one does.
+pub fn frozen<'f>(
+    freezes: &'f [Freeze],
+    identity: &Identity,
+    target: &Target,
+    inventory: &Inventory,
+) -> Option<&'f Freeze> {
+    freezes.iter().find(|freeze| freeze.what.stops(identity, target, inventory))
 }
 
 /// Why somebody's word does not thaw.
@@ -207,9 +212,53 @@ mod tests {
         ];
         for (what, who, on, expect) in rows {
             let found = [freeze(what.clone())];
-            assert_eq!(frozen(&found, who, &host(on)).is_some(), expect, "{what} {who:?} {on}");
+            let target = format!("deploy@{on}").parse().unwrap();
+            let stopped = frozen(&found, who, &target, &Inventory::default()).is_some();
+            assert_eq!(stopped, expect, "{what} {who:?} {on}");
         }
-        assert!(frozen(&[], &ann, &host("web-1")).is_none());
+        assert!(frozen(&[], &ann, &"deploy@web-1".parse().unwrap(), &Inventory::default()).is_none());
+    }
+
+    #[test]
+    fn a_frozen_host_is_not_opened_by_a_certificate_for_another() {
+        let hosts = "
+[[host]]
+name = \"old-1\"
+aliases = [\"o1\"]
+accounts = [\"deploy\", \"root\"]
+binding = \"account\"
+[[host]]
+name = \"old-2\"
+accounts = [\"deploy\", \"www\"]
+binding = \"account\"
+[[host]]
+name = \"new-1\"
+accounts = [\"deploy\"]
+";
+        let hosts = crate::Source { name: "hosts.toml".to_owned(), text: hosts.to_owned() };
+        let set = Policies::load(&crate::Sources { hosts: Some(hosts), ..Default::default() }).unwrap();
+        let rows = [
+            ("old-1", "deploy@old-1", true),
+            ("old-1", "root@o1", true),
+            ("old-1", "deploy@old-2", true),
+            ("old-1", "www@old-2", false),
+            ("old-1", "deploy@new-1", false),
+            ("new-1", "deploy@old-1", false),
+            ("gone-1", "deploy@old-1", true),
+            ("gone-1", "deploy@new-1", false),
+        ];
+        let ann = who("ann", None);
+        for (name, target, expect) in rows {
+            let found = [freeze(Frozen::Host { host: host(name) })];
+            let stopped = frozen(&found, &ann, &target.parse().unwrap(), set.inventory()).is_some();
+            assert_eq!(stopped, expect, "{name} {target}");
+        }
+        let opening = |name: &str| {
+            let host = set.inventory().host(&host(name)).unwrap();
+            set.inventory().opening(host).map(|host| host.name().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(opening("old-1"), ["old-1", "old-2"]);
+        assert_eq!(opening("new-1"), ["new-1"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod file;
 
-use crate::{Account, HostGroup, HostName};
+use crate::{Account, HostGroup, HostName, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How the host's `AuthorizedPrincipalsFile` names its accounts.
@@ -89,6 +89,32 @@ impl Inventory {
     /// The host of this name or alias.
     pub fn host(&self, name: &HostName) -> Option<&Host> {
         self.by_name.get(name).and_then(|&at| self.hosts.get(at))
+    }
+
+    /// Whether a certificate for `target` opens an account on the host of this name too: it is that host, or both take bare
+    /// account names and know this one. A host that is listed no more takes whatever it took: that is not known, so yes.
+    pub fn opens(&self, target: &Target, host: &HostName) -> bool {
+        let by_account = |host: &Host| host.binding == Binding::Account;
+        match (self.host(target.host()), self.host(host)) {
+            _ if target.host() == host => true,
+            (Some(one), Some(other)) => {
+                one.name == other.name
+                    || (by_account(one) && by_account(other) && other.accounts.contains(target.account()))
+            }
+            (Some(one), None) => by_account(one),
+            (None, _) => false,
+        }
+    }
+
+    /// The hosts whose certificates may open an account on `host`: itself, and if it takes bare account names, those that take
+    /// one of its own.
+    pub fn opening<'i>(&'i self, host: &'i Host) -> impl Iterator<Item = &'i Host> {
+        let alike = |other: &&Host| {
+            let shared = || other.accounts.iter().any(|account| host.accounts.contains(account));
+            other.name == host.name
+                || ((host.binding, other.binding) == (Binding::Account, Binding::Account) && shared())
+        };
+        self.hosts.iter().filter(alike)
     }
 
     /// Every declared group of hosts, sorted.

@@ -3,11 +3,7 @@
 use crate::{
     Ask, Group, Host, Identity, Joined, Kind, Now, Policies, Request, Target,
     decision::resolve,
-    engine::{
-        facts::{Facts, Question},
-        names::Action,
-        rule::Rule,
-    },
+    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
     life::people,
 };
 use std::collections::BTreeSet;

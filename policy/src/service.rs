@@ -2,7 +2,7 @@
 
 use crate::{
     Identity, Now, Policies,
-    engine::{facts::Question, names::Duty},
+    engine::{names::Duty, question::Question},
 };
 use std::net::IpAddr;
 

@@ -13,6 +13,7 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{CACHE_CONTROL, HeaderValue, IF_NONE_MATCH},
 };
+use std::sync::Arc;
 
 /// What is done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,14 @@ pub(super) enum Ending {
     Thaw,
 }
 
-pub(super) async fn serve(what: Ending, app: &App, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+pub(super) async fn serve(what: Ending, app: &Arc<App>, caller: &Caller, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     match what {
-        Ending::Revoke => answer::json(StatusCode::OK, &revoke::revoke(app, caller, sent.json()?).await?),
+        Ending::Revoke => {
+            // To its end, even if whoever asked goes away or their time is up: it is they who are hurried, not what ends.
+            let (app, caller, asked) = (Arc::clone(app), caller.clone(), sent.json()?);
+            let done = tokio::spawn(async move { revoke::revoke(&app, &caller, asked).await });
+            answer::json(StatusCode::OK, &done.await.map_err(Refusal::internal)??)
+        }
         Ending::ListFreezes => answer::json(StatusCode::OK, &freezes::list(app, caller).await?),
         Ending::Freeze => {
             let (freeze, new) = freezes::freeze(app, caller, sent.json()?).await?;

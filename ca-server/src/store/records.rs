@@ -257,6 +257,6 @@ pub(super) fn reviews(step: &policy::Step) -> bool {
 }
 
 /// Whether `step` ends a request for good, whatever policy says.
-pub(super) fn ends(step: &policy::Step) -> bool {
+pub(crate) fn ends(step: &policy::Step) -> bool {
     matches!(step.what, What::Denied { .. } | What::Cancelled | What::Ended { .. })
 }

@@ -41,8 +41,8 @@ pub enum Selection {
     Grant(GrantId),
     /// Those of these accounts.
     Holders(Vec<(Issuer, Subject)>),
-    /// Those for this host.
-    Host(HostName),
+    /// Those for these hosts.
+    Hosts(Vec<HostName>),
     /// Those that this permit granted.
     Policy(PolicyId),
     /// This one.

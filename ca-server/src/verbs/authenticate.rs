@@ -18,7 +18,7 @@ use std::{
 };
 
 /// A caller whose request was proven to be theirs. Only [`authenticate`] makes one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The login session whose key signed.
     pub session: LoginSession,
@@ -27,7 +27,7 @@ pub struct Caller {
     _proof: Proof,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Proof;
 
 /// Proves who sent the request with this header and body.

@@ -1,6 +1,7 @@
 //! Ends that come before their time: withdrawn or given back by whoever asked, or taken by security.
 
 use super::{
+    administer,
     authenticate::Caller,
     case::Case,
     krl,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{app::App, clock::moment, refusal::Refusal, store::Selection};
 use api::{Code, EndRequest, Receipt};
-use policy::{EndReason, Over, Stage, What};
+use policy::{EndReason, Over, Reason, RequestId, Stage, What};
 
 /// Withdraws a request of one's own that nobody has used yet.
 ///
@@ -37,8 +38,8 @@ pub async fn cancel(app: &App, caller: &Caller, id: &str, expected: Option<&str>
 /// Gives back a grant of one's own, or takes anybody's. From then on no certificate is issued under it.
 ///
 /// # Errors
-/// `denied` unless it is one's own (`done`) or policy lets the caller administer (`revoked`), `bad_request` for a revocation
-/// without a reason, `precondition_failed` for another version, `conflict` if it was not approved yet or is over.
+/// `denied` unless it is one's own (`done`) or policy lets the caller administer (`revoked`), `frozen` for who would take it and
+/// is frozen, `bad_request` for a revocation without a reason, `precondition_failed` for another version, `conflict` if it was not approved yet or is over.
 pub async fn end(
     app: &App,
     caller: &Caller,
@@ -46,10 +47,44 @@ pub async fn end(
     expected: Option<&str>,
     end: EndRequest,
 ) -> Result<(Receipt, String), Refusal> {
-    let EndRequest { why, reason } = end;
-    if why == EndReason::Revoked && reason.is_none() {
-        return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
+    if end.why == EndReason::Revoked {
+        if end.reason.is_none() {
+            return Err(Refusal::new(Code::BadRequest, "a revocation states its reason"));
+        }
+        administer::unless_frozen(app, caller, "revoke").await?;
     }
+    ended(app, caller, id, expected, end).await
+}
+
+/// Takes a grant whose end may have come by itself meanwhile; whether this ended it.
+///
+/// # Errors
+/// If it could not be ended.
+pub(super) async fn taken(
+    app: &App,
+    caller: &Caller,
+    id: &RequestId,
+    reason: &Reason,
+) -> Result<Option<Receipt>, Refusal> {
+    let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
+    let refusal = match ended(app, caller, id.as_str(), None, end).await {
+        Ok((receipt, _etag)) => return Ok(Some(receipt)),
+        Err(refusal) => refusal,
+    };
+    let case = Case::load(app, id).await?;
+    let now = moment(app.clock.now(), &app.zone);
+    let is_over = |case: &Case| matches!(case.stage(&app.policies.current().policies, now), Stage::Over { .. });
+    if case.is_none_or(|case| is_over(&case)) { Ok(None) } else { Err(refusal) }
+}
+
+async fn ended(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    expected: Option<&str>,
+    end: EndRequest,
+) -> Result<(Receipt, String), Refusal> {
+    let EndRequest { why, reason } = end;
     let taken = take(app, caller, id, expected, |scene| {
         match why {
             EndReason::Done => own(caller, scene)?,

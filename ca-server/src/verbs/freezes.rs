@@ -168,8 +168,8 @@ async fn find(app: &App, scope: &FreezeScope) -> Result<(Frozen, Selection), Ref
                 Refusal::new(Code::NotFound, "there is no such host; nothing was changed")
                     .hint("name it as hosts.toml of the policy directory does")
             })?;
-            let host = host.name().clone();
-            return Ok((Frozen::Host { host: host.clone() }, Selection::Host(host)));
+            let opening = loaded.policies.inventory().opening(host).map(|host| host.name().clone()).collect();
+            return Ok((Frozen::Host { host: host.name().clone() }, Selection::Hosts(opening)));
         }
         FreezeScope::User(whose) => (whose, Kind::User),
         FreezeScope::Workload(whose) => (whose, Kind::Workload),

@@ -2,6 +2,7 @@
 //! anything here, before it is worth anything, and somebody else must look at it afterwards.
 
 use super::{
+    administer,
     authenticate::Caller,
     issue::answer,
     refusals::on_record,
@@ -161,7 +162,7 @@ pub(super) fn opened<'a>(
 /// that person's next one, whatever the verdict.
 ///
 /// # Errors
-/// `denied` if policy does not let the caller approve it, or it is their own; `conflict` if it is no emergency access, still in
+/// `denied` if policy does not let the caller approve it, or it is their own; `frozen`; `conflict` if it is no emergency access, still in
 /// use, or was reviewed before; `precondition_failed` for another version.
 pub async fn review(
     app: &App,
@@ -172,6 +173,7 @@ pub async fn review(
 ) -> Result<Shown, Refusal> {
     let me = &caller.session.identity;
     let ReviewRequest { verdict, reason } = review;
+    administer::unless_frozen(app, caller, "review").await?;
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
         policy::may_review(scene.policies, &case.request, me, scene.now).map_err(steps::denied)?;

@@ -76,7 +76,7 @@ async fn attempt(
     fault::point("issue.decided");
 
     let (grant, id) = (access.grant(), access.id()?);
-    if let Some(freeze) = policy::frozen(&freezes.all, &ask.identity, grant.target().host()) {
+    if let Some(freeze) = policy::frozen(&freezes.all, &ask.identity, grant.target(), loaded.policies.inventory()) {
         return Err(refuse::frozen(app, caller, freeze, Some(grant.target())).await);
     }
     let unsigned = app.authority.prepare(grant, &id, key, serial()?, now).map_err(answer::not_made)?;

@@ -97,7 +97,7 @@ fn counts(scene: &Scene<'_>, me: &Identity, mine: &[Joined], approval: &Approval
 /// Says no. What was approved before is over too, and nothing more is issued under it.
 ///
 /// # Errors
-/// `denied` if policy does not let the caller review it, or it is their own; `precondition_failed` for another version;
+/// `denied` if policy does not let the caller review it, or it is their own; `frozen`; `precondition_failed` for another version;
 /// `conflict` if somebody ended it before.
 pub async fn deny(
     app: &App,
@@ -107,6 +107,7 @@ pub async fn deny(
     deny: DenyRequest,
 ) -> Result<Shown, Refusal> {
     let me = &caller.session.identity;
+    administer::unless_frozen(app, caller, "deny").await?;
     let taken = take(app, caller, id, expected, |scene| {
         policy::may_review(scene.policies, &scene.case.request, me, scene.now).map_err(steps::denied)?;
         match scene.case.ending() {

@@ -1,4 +1,4 @@
-//! Taking access from whoever has it: first nothing more can be issued, then what was issued is revoked.
+//! Taking access from whoever has it: nothing more can be issued, and what was issued is revoked.
 
 mod wanted;
 
@@ -12,42 +12,55 @@ use crate::{
         revocations::{Account, SERIALS_IN_ENTRY},
     },
 };
-use api::{EndRequest, Receipt, RevokeRequest};
-use policy::{EndReason, Reason, Serial};
+use api::{Receipt, RevokeRequest};
+use policy::{Reason, Serial};
 use std::sync::Arc;
 use wanted::Wanted;
 
-/// Ends the requests of this scope, then the login sessions, then the certificates. To do it again finds less to end and the
+/// Ends the login sessions of this scope, then its certificates, then its requests. To do it again finds less to end and the
 /// same certificates.
 ///
 /// # Errors
 /// `denied` unless policy lets the caller administer, `frozen`, `not_found` for what nobody knows and `conflict` for what
-/// may be several (nothing is changed then), `rate_limited`. After `store_unavailable` some of it may be done: do it again.
+/// may be several (nothing is changed then), `rate_limited`. After anything else some of it is done, and what could be: do it
+/// again.
 pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<Receipt, Refusal> {
     only_administrators(app, caller, "revoke").await?;
     let RevokeRequest { scope, reason } = asked;
     let wanted = Wanted::find(app, &scope).await?;
 
-    // In this order: what is recorded after its request or session has ended is refused, so once the certificates are
-    // looked at there is none to come.
+    // In this order: what is recorded after its session has ended is refused, and a request that ends revokes what was
+    // recorded under it, so nothing slips in between. What cannot be ended keeps nothing else from being ended: whoever is
+    // to lose access may act on their requests at the same time.
+    let (mut trouble, mut logins) = (None, 0);
+    for session in &wanted.sessions {
+        match sessions::record_end(app, caller, session, "revoked").await {
+            Ok(ended) => logins += u64::from(ended),
+            Err(refusal) => trouble = trouble.or(Some(refusal)),
+        }
+    }
+    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason));
+    let revoked = app.store.revoke(wanted.certificates, app.clock.now(), account).await;
+    let (mut serials, mut last_expiry) = revoked.as_deref().map(told).unwrap_or_default();
+    trouble = trouble.or(revoked.err().map(Refusal::from));
     let mut ended = Vec::new();
     for id in wanted.requests {
-        let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
-        ends::end(app, caller, id.as_str(), None, end).await?;
-        ended.push(id);
+        match ends::taken(app, caller, &id, &reason).await {
+            Ok(Some(receipt)) => {
+                ended.push(id);
+                serials.extend(receipt.serials);
+                last_expiry = last_expiry.max(receipt.last_expiry);
+            }
+            Ok(None) => {}
+            Err(refusal) => trouble = trouble.or(Some(refusal)),
+        }
     }
-    let mut logins = 0;
-    for session in &wanted.sessions {
-        logins += u64::from(sessions::record_end(app, caller, session, "revoked").await?);
+    if let Some(refusal) = trouble {
+        return Err(refusal.hint("some of it may be done: do it again; it ends what is left"));
     }
-    let now = app.clock.now();
-    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason));
-    let revoked = app.store.revoke(wanted.certificates, now, account).await?;
-    let krl = match revoked.as_slice() {
-        [] => None,
-        _ => Some(super::krl::list(app).await?.version),
-    };
-    let (serials, last_expiry) = told(&revoked);
+    serials.sort_unstable();
+    serials.dedup();
+    let krl = if serials.is_empty() { None } else { Some(super::krl::list(app).await?.version) };
     Ok(Receipt { requests: ended, sessions: logins, serials, last_expiry, krl, hint: wanted.hint })
 }
 

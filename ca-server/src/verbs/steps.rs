@@ -14,7 +14,7 @@ use crate::{
     fault,
     policies::Loaded,
     refusal::Refusal,
-    store::Stepped,
+    store::{Stepped, records},
 };
 use api::Code;
 use policy::{MayNot, Now, Policies, Request, RequestId, Stage, Step, What};
@@ -86,11 +86,12 @@ async fn step(
             Err(refusal) if refusal.code == Code::Denied => return Err(noted(app, caller, id, refusal).await),
             Err(refusal) => return Err(refusal),
         };
-        if case.steps.len() >= Request::MOST_STEPS {
-            return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
-        }
         let entry = entry(app, caller, &case, &what, &loaded, now)?;
         let step = Step { at: now.time, by: caller.session.identity.clone(), what };
+        // Whatever has happened to it, it can be ended.
+        if case.steps.len() >= Request::MOST_STEPS && !records::ends(&step) {
+            return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
+        }
         fault::point("step.decided");
         let stepped = app.store.add_step(id, case.steps.len(), step.clone(), entry).await?;
         fault::point("step.recorded");

@@ -16,20 +16,28 @@ pub fn run(globals: &Globals, args: &cli::Revoke) -> Result<(), Failure> {
     if !args.yes && terminal::interactive() && !terminal::agrees(&question) {
         return Err(Failure::failed("nothing was revoked"));
     }
-    let mut receipts = Vec::new();
+    let (mut receipts, mut failed) = (Vec::new(), None);
     for scope in scopes {
         let name = named(&scope);
-        let receipt = ca.revoke(&session, &RevokeRequest { scope, reason: args.reason.clone() })?;
-        if !globals.json {
-            terminal::say(&format!("{} {name} revoked", terminal::green("ok")));
-            lines(&receipt).iter().for_each(|line| terminal::say(line));
+        match ca.revoke(&session, &RevokeRequest { scope, reason: args.reason.clone() }) {
+            Ok(receipt) => {
+                if !globals.json {
+                    terminal::say(&format!("{} {name} revoked", terminal::green("ok")));
+                    lines(&receipt).iter().for_each(|line| terminal::say(line));
+                }
+                receipts.push(receipt);
+            }
+            // One that cannot be taken is no reason to leave the others.
+            Err(failure) => {
+                terminal::say(&format!("{} {name}: {failure}", terminal::red("not revoked")));
+                failed = failed.or(Some(failure));
+            }
         }
-        receipts.push(receipt);
     }
     if globals.json {
         terminal::print_json(&serde_json::json!({ "receipts": receipts }));
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 fn scopes(args: &cli::Revoke) -> Vec<Scope> {

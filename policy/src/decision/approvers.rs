@@ -3,10 +3,7 @@
 
 use crate::{
     Identity, Kind, Policies,
-    engine::{
-        facts::{Facts, Question},
-        names::Action,
-    },
+    engine::{facts::Facts, names::Action, question::Question},
 };
 use cedar_policy::EntityUid;
 use std::collections::BTreeMap;

@@ -1,27 +1,13 @@
-//! The facts of one question in Cedar's form, built natively: through JSON they would cost more than the decision.
+//! What a question to the engine is made of: who, what, where and when, as far as the policies can tell a difference.
 
 use super::{
     named::Named,
     names::{self, Action, Duty},
+    question::{Fact, Question, Thing, Untellable},
 };
 use crate::{Ask, Host, Identity, Kind, Now, Reason, Seconds, Ticket};
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression as Value};
-use cedar_policy_core::{
-    entities::{Entities as Store, NoEntitiesSchema, TCComputation},
-    extensions::Extensions,
-};
-
+use cedar_policy::EntityUid;
 use std::net::IpAddr;
-
-/// One question to the engine.
-pub(crate) struct Question {
-    pub(crate) request: Request,
-    pub(crate) entities: Entities,
-    /// The principal and its groups, as far as policies name them.
-    pub(crate) principals: Vec<EntityUid>,
-    /// The resource and all it is in.
-    pub(crate) resources: Vec<EntityUid>,
-}
 
 /// What a [`Question`] is made of.
 pub(crate) struct Facts<'a> {
@@ -33,10 +19,6 @@ pub(crate) struct Facts<'a> {
     /// Whether the caller is assumed to be in this group too: for "what would have to change".
     pub(crate) also_in: Option<&'a EntityUid>,
 }
-
-/// Facts that Cedar cannot take. Nothing a caller sends should lead here; if it does the answer is no.
-#[derive(Debug)]
-pub(crate) struct Untellable;
 
 /// An authentication nobody knows the time of is never fresh; small enough that adding to it does not overflow.
 const NEVER: i64 = i64::MAX / 4;
@@ -59,11 +41,11 @@ impl Question {
         for group in host.groups() {
             resources.push(names::host_group(group.as_str()).ok_or(Untellable)?);
         }
-        let mut entities = vec![person(who, me.clone(), &principals, named)?];
+        let mut entities = vec![person(who, me.clone(), &principals, named)];
         let mut attributes = Attributes::new(named);
         attributes.text("name", ask.target.account().as_str());
         attributes.text("host", host.name().as_str());
-        entities.push(entity(account.clone(), attributes, &resources, labels(host, named))?);
+        entities.push(attributes.of(account.clone(), &resources, labels(host, named)));
         resources.push(account.clone());
         let resource = match action {
             Action::Connect | Action::BreakGlass => account,
@@ -84,13 +66,8 @@ impl Question {
             reason: ask.reason.as_ref(),
             ticket: ask.ticket.as_ref(),
         };
-        Ok(Self {
-            request: Request::new(me, action, resource, context(&circumstances, named)?, None)
-                .map_err(|_| Untellable)?,
-            entities: closed(&entities)?,
-            principals,
-            resources,
-        })
+        let context = context(&circumstances, named);
+        Ok(Self { principal: me, action, resource, context, entities, principals, resources })
     }
 
     /// The question whether `who`, coming from `source`, has this duty.
@@ -104,29 +81,15 @@ impl Question {
         let me = names::principal(who).ok_or(Untellable)?;
         let (action, service) = names::duty(duty).ok_or(Untellable)?;
         let mut principals = named_groups(who, named);
-        let entities = [
-            person(who, me.clone(), &principals, named)?,
-            entity(service.clone(), Attributes::new(named), &[], std::iter::empty())?,
+        let entities = vec![
+            person(who, me.clone(), &principals, named),
+            Attributes::new(named).of(service.clone(), &[], std::iter::empty()),
         ];
         let circumstances = Circumstances { who, now, source, duration: Seconds::MAX, reason: None, ticket: None };
-        let context = context(&circumstances, named)?;
+        let (context, resource) = (context(&circumstances, named), service.clone());
         principals.push(me.clone());
-        Ok(Self {
-            request: Request::new(me, action, service.clone(), context, None).map_err(|_| Untellable)?,
-            entities: closed(&entities)?,
-            principals,
-            resources: vec![service],
-        })
+        Ok(Self { principal: me, action, resource, context, entities, principals, resources: vec![service] })
     }
-}
-
-/// The entities as a store. Half a decision would go into computing the transitive closure of a hierarchy that is closed
-/// already: every parent we write is written with all of its own. A test compares this with what Cedar computes.
-fn closed(entities: &[Entity]) -> Result<Entities, Untellable> {
-    let entities = entities.iter().map(|entity| entity.as_ref().clone());
-    let closed = TCComputation::AssumeAlreadyComputed;
-    let store = Store::from_entities(entities, None::<&NoEntitiesSchema>, closed, Extensions::all_available());
-    store.map(Entities::from).map_err(|_| Untellable)
 }
 
 /// The request that is to be approved, and whoever asks for it unless that is `me`.
@@ -136,23 +99,23 @@ fn request(
     me: &EntityUid,
     parents: &[EntityUid],
     named: &Named,
-) -> Result<Vec<Entity>, Untellable> {
+) -> Result<Vec<Thing>, Untellable> {
     let asker = names::principal(&facts.ask.identity).ok_or(Untellable)?;
     let mut attributes = Attributes::new(named);
     attributes.text("account", facts.ask.target.account().as_str());
     attributes.text("host", facts.host.name().as_str());
-    attributes.put("duration", || Value::new_long(long(duration(facts.ask).as_secs())));
+    attributes.put("duration", || Fact::Number(long(duration(facts.ask).as_secs())));
     let role = if facts.ask.identity.kind == Kind::User { "requester" } else { "workload" };
-    attributes.put(role, || Value::new_entity_uid(asker.clone()));
-    let mut entities = vec![entity(this, attributes, parents, labels(facts.host, named))?];
+    attributes.put(role, || Fact::Entity(asker.clone()));
+    let mut entities = vec![attributes.of(this, parents, labels(facts.host, named))];
     if asker != *me {
         let groups = named_groups(&facts.ask.identity, named);
-        entities.push(person(&facts.ask.identity, asker, &groups, named)?);
+        entities.push(person(&facts.ask.identity, asker, &groups, named));
     }
     Ok(entities)
 }
 
-fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid], named: &Named) -> Result<Entity, Untellable> {
+fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid], named: &Named) -> Thing {
     let mut attributes = Attributes::new(named);
     attributes.text("issuer", identity.issuer.as_str());
     attributes.text("subject", identity.subject.as_str());
@@ -162,7 +125,7 @@ fn person(identity: &Identity, me: EntityUid, groups: &[EntityUid], named: &Name
         attributes.text("email", email.as_str());
     }
     let claims = identity.claims.iter().filter(|_| named.tags());
-    entity(me, attributes, groups, claims.map(|(name, value)| (name.as_str(), value.as_str())))
+    attributes.of(me, groups, claims.map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// What the context of a question is made of.
@@ -175,67 +138,54 @@ struct Circumstances<'a> {
     ticket: Option<&'a Ticket>,
 }
 
-fn context(circumstances: &Circumstances<'_>, named: &Named) -> Result<Context, Untellable> {
+fn context(circumstances: &Circumstances<'_>, named: &Named) -> Vec<(&'static str, Fact)> {
     let Circumstances { who, now, source, duration, reason, ticket } = circumstances;
     let time = now.time.as_secs();
     // 1970-01-01 was a Thursday.
     let utc_weekday = (time / 86_400 + 3) % 7 + 1;
     let mut all = Attributes::new(named);
-    all.put("time", || Value::new_long(long(time)));
-    all.clock("utc", long(utc_weekday), long(time % 86_400 / 60))?;
-    all.clock("local", now.weekday.into(), now.minute.into())?;
-    all.put("duration", || Value::new_long(long(duration.as_secs())));
-    all.put("source", || Value::new_ip(source.to_canonical().to_string()));
-    all.put("mfa", || Value::new_bool(who.mfa));
-    all.put("amr", || Value::new_set(who.amr.iter().map(|method| Value::new_string(method.clone()))));
-    all.put("auth_age", || Value::new_long(auth_age(who, *now)));
+    all.put("time", || Fact::Number(long(time)));
+    all.put("utc", || Fact::Clock { weekday: long(utc_weekday), minute: long(time % 86_400 / 60) });
+    all.put("local", || Fact::Clock { weekday: now.weekday.into(), minute: now.minute.into() });
+    all.put("duration", || Fact::Number(long(duration.as_secs())));
+    all.put("source", || Fact::Address(source.to_canonical()));
+    all.put("mfa", || Fact::Flag(who.mfa));
+    all.put("amr", || Fact::Texts(who.amr.clone()));
+    all.put("auth_age", || Fact::Number(auth_age(who, *now)));
     let texts =
         [("reason", reason.map(Reason::as_str)), ("ticket", ticket.map(Ticket::as_str)), ("acr", who.acr.as_deref())];
     for (name, value) in texts {
         value.into_iter().for_each(|value| all.text(name, value));
     }
-    Context::from_pairs(all.pairs).map_err(|_| Untellable)
+    all.facts
 }
 
 /// Attributes, without those that no policy reads.
 struct Attributes<'a> {
     named: &'a Named,
-    pairs: Vec<(String, Value)>,
+    facts: Vec<(&'static str, Fact)>,
 }
 
 impl<'a> Attributes<'a> {
     fn new(named: &'a Named) -> Self {
-        Self { named, pairs: Vec::new() }
+        Self { named, facts: Vec::new() }
     }
 
-    fn put(&mut self, name: &str, value: impl FnOnce() -> Value) {
+    fn put(&mut self, name: &'static str, value: impl FnOnce() -> Fact) {
         if self.named.attribute(name) {
-            self.pairs.push((name.to_owned(), value()));
+            self.facts.push((name, value()));
         }
     }
 
-    fn text(&mut self, name: &str, value: &str) {
-        self.put(name, || Value::new_string(value.to_owned()));
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.put(name, || Fact::Text(value.to_owned()));
     }
 
-    fn clock(&mut self, name: &str, weekday: i64, minute: i64) -> Result<(), Untellable> {
-        if self.named.attribute(name) {
-            let fields = [("weekday", weekday), ("minute", minute)];
-            let fields = fields.map(|(field, number)| (field.to_owned(), Value::new_long(number)));
-            self.pairs.push((name.to_owned(), Value::new_record(fields).map_err(|_| Untellable)?));
-        }
-        Ok(())
+    /// These are the attributes of `uid`.
+    fn of<'t>(self, uid: EntityUid, parents: &[EntityUid], tags: impl Iterator<Item = (&'t str, &'t str)>) -> Thing {
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Thing { uid, attributes: self.facts, parents: parents.to_vec(), tags }
     }
-}
-
-fn entity<'t>(
-    uid: EntityUid,
-    attributes: Attributes<'_>,
-    parents: &[EntityUid],
-    tags: impl Iterator<Item = (&'t str, &'t str)>,
-) -> Result<Entity, Untellable> {
-    let tags = tags.map(|(name, value)| (name.to_owned(), Value::new_string(value.to_owned())));
-    Entity::new_with_tags(uid, attributes.pairs, parents.iter().cloned(), tags).map_err(|_| Untellable)
 }
 
 fn labels<'a>(host: &'a Host, named: &Named) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {

@@ -284,7 +284,7 @@ fn more_policies_than_the_limit_are_refused() {
 /// What we tell Cedar is what our schema promises; at run time this is not checked again, for speed.
 #[test]
 fn facts_conform_to_the_schema() {
-    use super::{facts::*, names::*};
+    use super::{facts::*, names::*, question::Question};
     use cedar_policy::{Entities, Request, Schema};
     let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
     let policies =
@@ -301,12 +301,12 @@ fn facts_conform_to_the_schema() {
         for (action, who) in [(Action::Connect, &ask.identity), (Action::Approve, &approver)] {
             let host = policies.inventory().host(ask.target.host()).unwrap();
             let facts = Facts { who, ask: &ask, host, now: kit::NOW, also_in: None };
-            let question = Question::new(&facts, action, &named).unwrap();
-            let entities: Vec<_> = question.entities.iter().cloned().collect();
+            let told = Question::new(&facts, action, &named).unwrap().told().unwrap();
+            let entities: Vec<_> = told.entities.iter().cloned().collect();
             Entities::from_entities(entities.clone(), Some(&schema)).unwrap();
             let computed = Entities::from_entities(entities, None).unwrap();
-            assert!(computed.deep_eq(&question.entities), "the hierarchy is written out closed");
-            let request = &question.request;
+            assert!(computed.deep_eq(&told.entities), "the hierarchy is written out closed");
+            let request = &told.request;
             Request::new(
                 request.principal().unwrap().clone(),
                 request.action().unwrap().clone(),
@@ -320,10 +320,10 @@ fn facts_conform_to_the_schema() {
 }
 
 mod differential {
-    //! Neither the index nor the facts left out may change an answer: each random set is asked through them, and as one
-    //! whole `PolicySet` with every fact told.
+    //! Neither the index nor the memory nor the facts left out may change an answer: each random set is asked through them,
+    //! and as one whole `PolicySet` with every fact told.
 
-    use super::super::{facts::*, named::Named, names::Action};
+    use super::super::{facts::*, named::Named, names::Action, question::Question};
     use crate::{kit, *};
     use cedar_policy::{Authorizer, PolicySet};
     use proptest::prelude::*;
@@ -359,6 +359,7 @@ mod differential {
         let condition = prop_oneof![
             4 => Just(""),
             1 => Just("when { context.mfa }"),
+            1 => Just("when { context has reason && context.reason like \"*outage*\" }"),
             1 => Just("unless { resource.name == \"root\" }"),
             1 => Just("when { context.duration * 9223372036854775807 > 1 }"),
             1 => Just("when { context.local.weekday < 6 && context.amr.contains(\"otp\") }"),
@@ -382,8 +383,10 @@ mod differential {
             Just("postgres@db-1"),
             Just("deploy@old-1"),
         ];
-        (groups, target, any::<bool>(), any::<bool>()).prop_map(|(groups, target, mfa, person)| {
+        let reason = prop_oneof![Just(None), Just(Some("an outage")), Just(Some("tidying up"))];
+        (groups, target, any::<bool>(), any::<bool>(), reason).prop_map(|(groups, target, mfa, person, reason)| {
             let mut ask = kit::ask(&groups, target);
+            ask.reason = reason.map(|reason| reason.parse().unwrap());
             ask.identity.mfa = mfa;
             ask.identity.kind = if person { Kind::User } else { Kind::Workload };
             ask.duration = Some(Seconds::new(60));
@@ -394,16 +397,17 @@ mod differential {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn the_index_changes_no_answer(rules in proptest::collection::vec(rule(), 0..24), asks in proptest::collection::vec(ask(), 1..6)) {
+        fn index_and_memory_change_no_answer(rules in proptest::collection::vec(rule(), 0..24), asks in proptest::collection::vec(ask(), 1..6)) {
             let text: String = rules.iter().enumerate().map(|(n, rule)| format!("@id(\"p{n}\") {rule}")).collect();
             let policies = kit::load(&text);
             let whole = PolicySet::from_policies(policies.rules().iter().map(|rule| rule.cedar.clone())).unwrap();
             let everything = Named::by(policies.rules()).everything();
-            for ask in asks {
+            // Each twice, among others: what is remembered is what would be found.
+            for ask in asks.iter().chain(&asks) {
                 let host = policies.inventory().host(ask.target.host()).unwrap();
-                let facts = Facts { who: &ask.identity, ask: &ask, host, now: kit::NOW, also_in: None };
+                let facts = Facts { who: &ask.identity, ask, host, now: kit::NOW, also_in: None };
                 let question = Question::new(&facts, Action::Connect, policies.named()).unwrap();
-                let told_all = Question::new(&facts, Action::Connect, &everything).unwrap();
+                let told_all = Question::new(&facts, Action::Connect, &everything).unwrap().told().unwrap();
                 let response = Authorizer::new().is_authorized(&told_all.request, &whole, &told_all.entities);
                 let names = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<_>>();
                 let reasons = names(response.diagnostics().reason().map(ToString::to_string).collect());

@@ -1,6 +1,6 @@
 //! Which conditions of a policy are not met, piece by piece: `a && b` is two pieces, and a person needs to know which.
 
-use crate::{Policies, engine::facts::Question};
+use crate::{Policies, engine::question::Told};
 use cedar_policy::Policy;
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 const LONGEST: usize = 300;
 
 /// Sentences, in the order of the policy.
-pub(super) fn unmet(policies: &Policies, policy: &Policy, question: &Question) -> Vec<String> {
+pub(super) fn unmet(policies: &Policies, policy: &Policy, told: &Told) -> Vec<String> {
     let Ok(mut whole) = policy.to_json() else { return Vec::new() };
     let Some(Value::Array(clauses)) = whole.get_mut("conditions").map(Value::take) else { return Vec::new() };
-    clauses.into_iter().flat_map(|clause| unmet_in(policies, clause, question)).collect()
+    clauses.into_iter().flat_map(|clause| unmet_in(policies, clause, told)).collect()
 }
 
 /// `when` holds if all its pieces do; `unless` holds if none does.
-fn unmet_in(policies: &Policies, mut clause: Value, question: &Question) -> Vec<String> {
+fn unmet_in(policies: &Policies, mut clause: Value, told: &Told) -> Vec<String> {
     let unless = clause.get("kind").and_then(Value::as_str) == Some("unless");
     let body = clause.get_mut("body").map(Value::take).unwrap_or_default();
     let mut pieces = Vec::new();
@@ -29,7 +29,7 @@ fn unmet_in(policies: &Policies, mut clause: Value, question: &Question) -> Vec<
         });
         let Ok(alone) = Policy::from_json(None, alone) else { continue };
         // A piece that cannot be evaluated by itself stands behind one that guards it (`has`): that one is the news.
-        let news = match policies.holds(alone.clone(), question) {
+        let news = match policies.holds(alone.clone(), told) {
             Some(holds) => holds == unless,
             None => sentences.is_empty(),
         };

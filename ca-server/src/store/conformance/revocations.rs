@@ -10,6 +10,10 @@ use policy::{
 };
 use std::sync::{Arc, Mutex};
 
+fn host(name: &str) -> Selection {
+    Selection::Hosts(vec!["elsewhere".parse().unwrap(), name.parse().unwrap()])
+}
+
 /// All of it.
 pub(super) async fn run(store: &Arc<dyn Store>) {
     what_lives_is_found_by_each_selection(&**store).await;
@@ -84,8 +88,8 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
         (Selection::Holders(vec![here.clone()]), vec![1_003]),
         (Selection::Holders(vec![here, there]), vec![1_002, 1_003]),
         (Selection::Holders(vec![]), vec![]),
-        (Selection::Host("r-1".parse().unwrap()), vec![1_001, 1_003]),
-        (Selection::Host("r".parse().unwrap()), vec![]),
+        (host("r-1"), vec![1_001, 1_003]),
+        (host("r"), vec![]),
         (Selection::Policy("else".parse().unwrap()), vec![1_002]),
         (Selection::Serial(Serial::try_from(1_003).unwrap()), vec![1_003]),
         (Selection::Serial(Serial::try_from(9_999).unwrap()), vec![]),
@@ -97,7 +101,7 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
     let ours = |serials: Vec<u64>| serials.into_iter().filter(|n| (1_001..=1_003).contains(n)).collect::<Vec<_>>();
     assert_eq!(ours(live(store, Selection::All, NOW).await), [1_002, 1_001, 1_003], "by expiry, then serial");
     assert_eq!(live(store, Selection::Policy("else".parse().unwrap()), other.expires).await, [0; 0], "expired");
-    let all = store.live(&Selection::Host("r-1".parse().unwrap()), NOW).await.unwrap();
+    let all = store.live(&host("r-1"), NOW).await.unwrap();
     let expires = NOW.plus(Seconds::new(3_600));
     assert_eq!(all[0], LiveCertificate { expires, serial: Serial::try_from(1_001).unwrap(), revoked: false });
 }
@@ -115,7 +119,7 @@ async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Sto
             Ok(vec![entry("revoked 1"), entry("revoked 2")])
         })
     };
-    let which = Selection::Host("r-1".parse().unwrap());
+    let which = host("r-1");
     let at = NOW.plus(Seconds::new(5));
     let revoked = store.revoke(which.clone(), at, account).await.unwrap();
     assert_eq!(*told.lock().unwrap(), [(revoked.clone(), version + 1)]);
@@ -139,7 +143,7 @@ async fn an_entry_that_cannot_be_made_revokes_nothing(store: &dyn Store) {
     issue(store, 150, issued(1_004, "rex", "r-4")).await;
     let before = krl(store).await;
     let broken: Account = Arc::new(|_, _| Err(StoreError("no words".to_owned())));
-    store.revoke(Selection::Host("r-4".parse().unwrap()), NOW, broken).await.unwrap_err();
+    store.revoke(host("r-4"), NOW, broken).await.unwrap_err();
     assert_eq!(krl(store).await, before);
 }
 
@@ -267,7 +271,7 @@ async fn a_freeze_in_between_stops_an_issue(store: &dyn Store) {
     let record = async |issued| store.record_issue(&rex, None, None, issued, entry("issued")).await.unwrap();
     assert_eq!(record(issued.clone()).await, Recorded::FreezesChanged);
     assert_eq!(store.entry_count().await.unwrap(), before, "refused means nothing changed");
-    assert_eq!(live(store, Selection::Host("r-7".parse().unwrap()), NOW).await, [0; 0]);
+    assert_eq!(live(store, host("r-7"), NOW).await, [0; 0]);
     assert_eq!(record(Issued { freezes: seen + 1, ..issued }).await, Recorded::Yes, "decided with it in sight");
     let id = FreezeId::from_random([1; 12]);
     assert_eq!(store.thaw(&id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap(), Stepped::Yes);

@@ -36,7 +36,7 @@ impl Ended {
         let wanted = |issued: &&Issued| match which {
             Selection::Grant(grant) => issued.grant == *grant,
             Selection::Holders(holders) => holders.contains(&issued.holder),
-            Selection::Host(host) => issued.host == *host,
+            Selection::Hosts(hosts) => hosts.contains(&issued.host),
             Selection::Policy(policy) => issued.policy == *policy,
             Selection::Serial(serial) => issued.serial == *serial,
             Selection::Issuer(issuer) => issued.holder.0 == *issuer,

@@ -40,7 +40,7 @@ type Found = (&'static str, &'static str);
 
 const BY_GRANT: Found = selection!("under = $2::text");
 const BY_HOLDER: Found = selection!("owner = ANY($2::bytea[])");
-const BY_HOST: Found = selection!("host = $2::bytea");
+const BY_HOST: Found = selection!("host = ANY($2::bytea[])");
 const BY_POLICY: Found = selection!("policy = $2::bytea");
 const BY_SERIAL: Found = selection!("serial = $2::bigint");
 const BY_ISSUER: Found = selection!("issuer = $2::bytea");
@@ -84,7 +84,10 @@ fn selected(which: &Selection) -> Result<(Found, Value), StoreError> {
             let owners = holders.iter().map(|(issuer, subject)| records::owner(issuer, subject).to_vec());
             (BY_HOLDER, Box::new(owners.collect::<Vec<_>>()))
         }
-        Selection::Host(host) => (BY_HOST, Box::new(host.as_str().as_bytes().to_vec())),
+        Selection::Hosts(hosts) => {
+            let hosts = hosts.iter().map(|host| host.as_str().as_bytes().to_vec());
+            (BY_HOST, Box::new(hosts.collect::<Vec<_>>()))
+        }
         Selection::Policy(policy) => (BY_POLICY, Box::new(policy.as_str().as_bytes().to_vec())),
         Selection::Serial(serial) => (BY_SERIAL, Box::new(big(serial.get())?)),
         Selection::Issuer(issuer) => (BY_ISSUER, Box::new(digest(issuer))),

@@ -36,6 +36,8 @@ pub(super) struct Wanted {
 
 /// The words that tell what goes on all the same.
 const STANDING: &str = "standing access goes on where policy gives it: forbid it there, or `jit-ssh freeze`";
+const SHARED: &str = "certificates for other hosts open it too, for they are bound to accounts alone: they are revoked with the \
+                      rest, and more may come; `jit-ssh freeze --host` stops them";
 const LOGIN: &str = "they may log in again: `jit-ssh freeze` keeps anything from being issued to them";
 
 impl Wanted {
@@ -71,11 +73,17 @@ impl Wanted {
                 let loaded = app.policies.current();
                 let listed = loaded.policies.inventory().host(named);
                 let host = listed.map_or(named, |host| host.name());
-                let certificates = Selection::Host(host.clone());
+                let opening = listed.into_iter().flat_map(|host| loaded.policies.inventory().opening(host));
+                let mut hosts: Vec<HostName> = opening.map(|host| host.name().clone()).collect();
+                if hosts.is_empty() {
+                    hosts.push(host.clone());
+                }
+                let shared = hosts.len() > 1;
+                let certificates = Selection::Hosts(hosts);
                 known(app, listed.is_some(), &certificates, "there is no such host").await?;
                 let which = Which::With(Word::host(host));
                 let requests = open(app, &which, |request, _| is_on(request, host)).await?;
-                Ok(Self::new("host", host, certificates).ending(requests).but(STANDING))
+                Ok(Self::new("host", host, certificates).ending(requests).but(if shared { SHARED } else { STANDING }))
             }
             Scope::Policy(policy) => {
                 let certificates = Selection::Policy(policy.clone());

@@ -3,7 +3,7 @@
 use super::{About, Key, corrupt};
 use crate::store::{LiveCertificate, Selection, records, redb::tables::Owner};
 use ::redb::{Error, ReadableTable};
-use policy::{GrantId, Issuer, Serial, UnixTime};
+use policy::{GrantId, HostName, Issuer, Serial, UnixTime};
 use sha2::{Digest as _, Sha256};
 use std::ops::RangeInclusive;
 
@@ -49,7 +49,7 @@ pub(super) fn select(
 enum Wanted<'s> {
     Grant(&'s str),
     Holders(Vec<Owner>),
-    Host(&'s str),
+    Hosts(Vec<&'s str>),
     Policy(&'s str),
     Serial(u64),
     Issuer([u8; 32]),
@@ -63,7 +63,7 @@ impl<'s> From<&'s Selection> for Wanted<'s> {
             Selection::Holders(holders) => {
                 Self::Holders(holders.iter().map(|(issuer, subject)| records::owner(issuer, subject)).collect())
             }
-            Selection::Host(host) => Self::Host(host.as_str()),
+            Selection::Hosts(hosts) => Self::Hosts(hosts.iter().map(HostName::as_str).collect()),
             Selection::Policy(policy) => Self::Policy(policy.as_str()),
             Selection::Serial(serial) => Self::Serial(serial.get()),
             Selection::Issuer(issuer) => Self::Issuer(digest(issuer)),
@@ -78,7 +78,7 @@ impl Wanted<'_> {
         match self {
             Self::Grant(wanted) => *wanted == grant,
             Self::Holders(wanted) => wanted.contains(holder),
-            Self::Host(wanted) => *wanted == host,
+            Self::Hosts(wanted) => wanted.contains(&host),
             Self::Policy(wanted) => *wanted == policy,
             Self::Serial(wanted) => *wanted == serial,
             Self::Issuer(wanted) => wanted == issuer,

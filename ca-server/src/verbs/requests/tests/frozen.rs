@@ -181,3 +181,24 @@ async fn whoever_is_frozen_approves_nothing() {
     refused(house.approve(LEA, &pending).await, Code::Frozen);
     house.approve(SAM, &pending).await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_is_frozen_takes_nothing_from_anybody() {
+    let glass = r#"@id("glass") @reason("required") @record("required") @review_within("40m")
+        permit (principal in Group::"emergency", action == Action::"break-glass", resource is Account);"#;
+    let house = House::with(glass).await;
+    house.0.login_as(40, person("eve", "emergency")).await;
+    let broken = FileRequest { incident: Some("INC-7".parse().unwrap()), duration: None, ..ask(&["root@web-1"]) };
+    let broken = house.file(40, broken).await.unwrap();
+    house.pass(3_600);
+    let active = house.approved().await;
+    for name in ["ada", "lea"] {
+        house.freeze(BEA, user(name)).await.unwrap();
+    }
+    refused(house.end(ADA, &active, EndReason::Revoked).await, Code::Frozen);
+    refused(house.deny(LEA, &active).await, Code::Frozen);
+    let review = api::ReviewRequest { verdict: policy::Verdict::Fine, reason: "looks fine".parse().unwrap() };
+    let lea = house.0.caller(LEA).await;
+    refused(crate::verbs::glass::review(&house.0.app, &lea, id(&broken), None, review).await, Code::Frozen);
+    assert!(house.entries().await.pop().unwrap()["attempt"] == "review");
+}
