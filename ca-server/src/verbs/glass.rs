@@ -18,8 +18,8 @@ use crate::{
 };
 use api::{Code, Emergency, ReviewRequest};
 use policy::{
-    Ask, BreakGlass, Decision, Incident, Now, Policies, Reason, Request, RequestId, Review, Seconds, Stage, Ticket,
-    What,
+    Ask, BreakGlass, Decision, Incident, Inventory, Now, Policies, Reason, Request, RequestId, Review, Seconds, Stage,
+    Ticket, What,
 };
 
 /// The most of one person that wait for their review.
@@ -68,7 +68,7 @@ pub(super) async fn broken(
         });
     };
     // A freeze first: whoever is frozen, or asks for what is, opens nothing that anybody would have to review.
-    let barred = match unless_frozen(app, &ask).await {
+    let barred = match unless_frozen(app, loaded.policies.inventory(), &ask).await {
         Ok(()) => unless_barred(app, request, now).await?,
         Err(refusal) if refusal.code == Code::Frozen => Err((refusal, None)),
         Err(failure) => return Err(failure),
@@ -89,9 +89,9 @@ pub(super) async fn broken(
 }
 
 /// Nothing is issued where a freeze is in force, so nothing is opened either.
-async fn unless_frozen(app: &App, ask: &Ask) -> Result<(), Refusal> {
+async fn unless_frozen(app: &App, inventory: &Inventory, ask: &Ask) -> Result<(), Refusal> {
     let freezes = app.store.freezes().await?;
-    match policy::frozen(&freezes.all, &ask.identity, ask.target.host()) {
+    match policy::frozen(&freezes.all, &ask.identity, &ask.target, inventory) {
         Some(freeze) => Err(answer::frozen(&freeze.what)),
         None => Ok(()),
     }
