@@ -5,8 +5,8 @@ mod cluster;
 
 use super::{PostgresStore, examine};
 use crate::{
-    config::{Config, StoreConfig, store::Postgres},
     clock::Clock as _,
+    config::{Config, StoreConfig, store::Postgres},
     fixture::{AUDIENCE, Stage, origin, seal, session_key},
     store::{
         Hint, Recorded, Spent, Store as _,
@@ -425,7 +425,7 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
     let all = file.requests(&Which::All, None, 999).await.unwrap();
     assert_eq!(there.requests(&Which::All, None, 999).await.unwrap(), all);
     assert_eq!(moved.facts["requests"], u64::try_from(all.len()).unwrap());
-    for which in [Which::Unreviewed, Which::Waiting(NOW)] {
+    for which in [Which::Open, Which::Unreviewed, Which::Waiting(NOW)] {
         assert_eq!(
             there.requests(&which, None, 999).await.unwrap(),
             file.requests(&which, None, 999).await.unwrap(),
