@@ -14,6 +14,7 @@ use crate::{
     verbs::{
         authenticate::{Caller, authenticate},
         krl::Lists,
+        login::carry_over,
         refusals::Refusals,
         replay::Replay,
         waiting::Waiting,
@@ -89,6 +90,7 @@ pub(crate) fn identity(subject: &str) -> Identity {
         mfa: true,
         auth_time: Some(NOW),
         claims: Vec::new(),
+        known_as: Vec::new(),
     }
 }
 
@@ -164,8 +166,9 @@ impl Stage {
         self.login_as(n, identity(subject)).await
     }
 
-    /// Opens session number `n` for `identity`.
-    pub(crate) async fn login_as(&self, n: u8, identity: Identity) -> LoginSession {
+    /// Opens session number `n` for `identity`, as a login does.
+    pub(crate) async fn login_as(&self, n: u8, mut identity: Identity) -> LoginSession {
+        carry_over(&self.app, &mut identity).await.unwrap();
         let now = self.app.clock.now();
         let session = LoginSession {
             id: SessionId::from_random([n; 12]),

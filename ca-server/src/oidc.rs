@@ -19,7 +19,7 @@ pub use rejected::{Proven, Rejected};
 
 use crate::{
     clock::Clock,
-    config::issuer::{IssuerConfig, IssuerKind},
+    config::issuer::{self, IssuerConfig, IssuerKind},
     store::TokenUse,
 };
 use api::IssuerAbout;
@@ -74,7 +74,9 @@ impl Issuers {
         crate::config::issuer::check_all(&configs)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let (mut all, mut faults) = (Vec::new(), Vec::new());
-        for config in configs {
+        let required: Vec<_> = configs.iter().map(|config| issuer::required(config, &configs)).collect();
+        for (mut config, required) in configs.into_iter().zip(required) {
+            config.require_claims = Some(required);
             match Keyring::new(&config, clock.clone(), patience) {
                 Ok(keyring) => all.push(Arc::new(Trusted { config, keyring: Arc::new(keyring) })),
                 Err(fault) => faults.push(format!("issuer {}: {fault}", config.url)),

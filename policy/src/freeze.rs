@@ -7,11 +7,20 @@ use crate::{
 };
 use std::{fmt, net::IpAddr};
 
+/// An account at an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct IssuerAccount {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// `sub` there.
+    pub subject: Subject,
+}
+
 /// What is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "freeze", rename_all = "kebab-case")]
 pub enum Frozen {
-    /// Somebody: this account, and every other that is known by the same verified e-mail address.
+    /// Somebody: these accounts, and every other that has or had one of these verified e-mail addresses.
     Holder {
         /// A person or a machine.
         kind: Kind,
@@ -22,6 +31,13 @@ pub enum Frozen {
         /// The verified e-mail address, where one is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         email: Option<Email>,
+        /// Their other accounts that were known when they were frozen. An account is frozen as such, whatever its next
+        /// token says or leaves out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<IssuerAccount>,
+        /// Further addresses that they were known by then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known_as: Vec<Email>,
     },
     /// A host: no certificate that opens any account on it, for whatever host it would be issued.
     Host {
@@ -33,25 +49,42 @@ pub enum Frozen {
 }
 
 impl Frozen {
-    /// The account of `identity`, to be frozen.
-    pub fn holder(identity: &Identity) -> Self {
+    /// The most further accounts, and the most further addresses, of one freeze.
+    pub const MOST_ALSO: usize = 64;
+
+    /// The account of `identity`, to be frozen with `others` that are known to be theirs.
+    pub fn holder(identity: &Identity, others: &[Identity]) -> Self {
         let Identity { kind, issuer, subject, email, .. } = identity.clone();
-        Self::Holder { kind, issuer, subject, email }
+        let (mut also, mut known_as) = (Vec::new(), Vec::new());
+        for one in std::iter::once(identity).chain(others) {
+            let login = IssuerAccount { issuer: one.issuer.clone(), subject: one.subject.clone() };
+            if (&login.issuer, &login.subject) != (&issuer, &subject) && !also.contains(&login) {
+                also.push(login);
+            }
+            for address in one.addresses() {
+                let same = |known: &Email| known.as_str().eq_ignore_ascii_case(address.as_str());
+                if !email.iter().chain(&known_as).any(same) {
+                    known_as.push(address.clone());
+                }
+            }
+        }
+        also.truncate(Self::MOST_ALSO);
+        known_as.truncate(Self::MOST_ALSO);
+        Self::Holder { kind, issuer, subject, email, also, known_as }
     }
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
-        self.is_of_account(&identity.issuer, &identity.subject, identity.email.as_ref())
+        let of = |address| self.is_of_account(&identity.issuer, &identity.subject, address);
+        of(None) || identity.addresses().any(|address| of(Some(address)))
     }
 
     /// Whether it is about whoever has this account, or this verified e-mail address.
     pub fn is_of_account(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
-        let Self::Holder { issuer, subject, email, .. } = self else { return false };
-        let by_email = match (email, address) {
-            (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
-            _ => false,
-        };
-        by_email || (issuer, subject) == (of, who)
+        let Self::Holder { issuer, subject, email, also, known_as, .. } = self else { return false };
+        let same = |frozen: &Email| address.is_some_and(|other| frozen.as_str().eq_ignore_ascii_case(other.as_str()));
+        let mut accounts = also.iter().map(|login| (&login.issuer, &login.subject)).chain([(issuer, subject)]);
+        email.iter().chain(known_as).any(same) || accounts.any(|account| account == (of, who))
     }
 
     /// Whether it keeps `identity` from a certificate to reach `target`.
@@ -67,7 +100,7 @@ impl Frozen {
 impl fmt::Display for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Holder { kind, issuer, subject, email } => {
+            Self::Holder { kind, issuer, subject, email, .. } => {
                 let kind = if *kind == Kind::User { "user" } else { "workload" };
                 match email {
                     Some(email) => write!(f, "{kind} {email}"),
@@ -206,12 +239,12 @@ mod tests {
         let mut namesake = who("ann", None);
         namesake.issuer = elsewhere.issuer.clone();
         let rows = [
-            (Frozen::holder(&ann), &ann, "web-1", true),
-            (Frozen::holder(&ann), &elsewhere, "web-1", true),
-            (Frozen::holder(&ann), &namesake, "web-1", false),
-            (Frozen::holder(&ann), &who("bob", Some("bob@example.com")), "web-1", false),
-            (Frozen::holder(&who("ann", None)), &who("ann", None), "web-1", true),
-            (Frozen::holder(&who("ann", None)), &who("bob", None), "web-1", false),
+            (Frozen::holder(&ann, &[]), &ann, "web-1", true),
+            (Frozen::holder(&ann, &[]), &elsewhere, "web-1", true),
+            (Frozen::holder(&ann, &[]), &namesake, "web-1", false),
+            (Frozen::holder(&ann, &[]), &who("bob", Some("bob@example.com")), "web-1", false),
+            (Frozen::holder(&who("ann", None), &[]), &who("ann", None), "web-1", true),
+            (Frozen::holder(&who("ann", None), &[]), &who("bob", None), "web-1", false),
             (Frozen::Host { host: host("web-1") }, &ann, "web-1", true),
             (Frozen::Host { host: host("web-1") }, &ann, "web-2", false),
             (Frozen::Everything, &ann, "web-2", true),
@@ -268,6 +301,47 @@ accounts = [\"deploy\"]
     }
 
     #[test]
+    fn all_accounts_and_addresses_that_are_known_are_frozen_as_such() {
+        let address = |text: &str| -> Email { text.parse().unwrap() };
+        let elsewhere = |subject: &str, email: Option<&str>| Identity {
+            issuer: "https://other.example".parse().unwrap(),
+            ..who(subject, email)
+        };
+        let ann = who("ann", Some("ann@example.com"));
+        let was = Identity { known_as: vec![address("ann@old.example")], ..elsewhere("7", Some("ANN@example.com")) };
+        let what = Frozen::holder(&ann, &[ann.clone(), was]);
+        let rows = [
+            (elsewhere("7", None), true),
+            (elsewhere("7", Some("new@example.com")), true),
+            (who("ann", None), true),
+            (elsewhere("8", Some("Ann@Old.example")), true),
+            (Identity { known_as: vec![address("ann@example.com")], ..elsewhere("8", Some("b@example.com")) }, true),
+            (who("7", None), false),
+            (elsewhere("ann", None), false),
+            (elsewhere("8", Some("b@example.com")), false),
+        ];
+        for (who, expect) in rows {
+            assert_eq!(what.is_of(&who), expect, "{who:?}");
+        }
+        let Frozen::Holder { also, known_as, .. } = &what else { panic!() };
+        assert_eq!((also.len(), known_as.as_slice()), (1, &[address("ann@old.example")][..]), "each once");
+        let text = serde_json::to_string(&what).unwrap();
+        assert_eq!(serde_json::from_str::<Frozen>(&text).unwrap(), what);
+        let crowd: Vec<_> = (0..200).map(|n| elsewhere(&n.to_string(), Some(&format!("{n}@example.com")))).collect();
+        let Frozen::Holder { also, known_as, .. } = Frozen::holder(&ann, &crowd) else { panic!() };
+        assert_eq!((also.len(), known_as.len()), (Frozen::MOST_ALSO, Frozen::MOST_ALSO));
+    }
+
+    /// As earlier versions wrote it, and as this one does where there is nothing more to say.
+    #[test]
+    fn a_freeze_of_one_account_reads_as_it_always_did() {
+        let text = r#"{"freeze":"holder","kind":"user","issuer":"https://id.example.com","subject":"ann","email":"ann@example.com"}"#;
+        let read: Frozen = serde_json::from_str(text).unwrap();
+        assert!(read.is_of(&who("x", Some("ANN@example.com"))));
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
     fn two_people_thaw_and_one_with_two_accounts_does_not() {
         let word = |by: Identity, ago: u64| Thaw {
             by,
@@ -297,7 +371,7 @@ accounts = [\"deploy\"]
             "@id(\"admins\") permit (principal in Group::\"ops\", action == Action::\"administer\", resource);";
         let set = kit::load(policy);
         let (ann, ada) = (who("ann", None), who("ada", None));
-        let all = [freeze(Frozen::holder(&ann)), freeze(Frozen::Everything)];
+        let all = [freeze(Frozen::holder(&ann, &[])), freeze(Frozen::Everything)];
         let may = |who: &Identity| may_thaw(&set, &all, who, [192, 0, 2, 1].into(), NOW);
         assert_eq!(may(&ada), Ok(()));
         assert_eq!(may(&ann), Err(MayNotThaw::Frozen));

@@ -57,6 +57,7 @@ pub(crate) fn ask(groups: &[&str], target: &str) -> Ask {
             mfa: true,
             auth_time: Some(UnixTime::from_secs(1_772_625_600 - 60)),
             claims: Vec::new(),
+            known_as: Vec::new(),
         },
         target: target.parse().unwrap(),
         duration: None,

@@ -29,9 +29,9 @@ pub use decision::{
 pub use engine::Policies;
 pub use expectations::TestOutcome;
 pub use explain::{Explanation, Near, explain};
-pub use freeze::{Freeze, Frozen, MayNotThaw, Thaw, frozen, may_thaw, thawed};
+pub use freeze::{Freeze, Frozen, IssuerAccount, MayNotThaw, Thaw, frozen, may_thaw, thawed};
 pub use inventory::{Binding, Host, Inventory};
-pub use life::{Joined, Life, Need, Over, Review, Stage, asked, barred, reviewed, stage};
+pub use life::{Joined, Life, Need, Over, Review, Stage, asked, barred, people::same_person, reviewed, stage};
 pub use request::{Approval, BreakGlass, Digest, EndReason, Request, Step, Verdict, What};
 pub use review::{MayNot, may_approve, may_review};
 pub use service::{administers, audits};

@@ -69,11 +69,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// Takes over what was last learnt of the person: groups, e-mail address, claims. How and when the person had
+    /// Takes over what was last learnt of the person: groups, e-mail addresses, claims. How and when the person had
     /// authenticated stays as it was at the step, and is judged as of then.
     pub fn learn(&mut self, latest: &Identity) {
-        let Identity { amr, acr, mfa, auth_time, .. } = self.by.clone();
-        self.by = Identity { amr, acr, mfa, auth_time, ..latest.clone() };
+        self.by = self.by.learnt(latest);
     }
 }
 

@@ -66,6 +66,7 @@ fn through(policy: &str) {
                 mfa: false,
                 auth_time: None,
                 claims: vec![],
+                known_as: vec![],
             },
             target: "a@h".parse().unwrap(),
             duration: None,

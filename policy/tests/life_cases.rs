@@ -13,9 +13,12 @@ mod lives;
 
 use lives::{Case, after, approval, now, person, told};
 use policy::{
-    Approval, Ask, Cause, Decision, Denied, EndReason, Identity, Kind, MayNot, Over, Stage, Step, UnixTime, What,
-    decide_under, may_approve, may_review,
+    Approval, Ask, Cause, Decision, Denied, EndReason, Identity, Kind, MayNot, Over, Review, Stage, Step, UnixTime,
+    Verdict, What, decide_under, may_approve, may_review,
 };
+
+/// The address of a login, that of the one before, what the account was known as then, and what it is known as now.
+type Login<'a> = (Option<&'a str>, Option<&'a str>, &'a [&'a str], &'a [&'a str]);
 
 /// What is spoilt, and how.
 type Spoil<T> = (&'static str, fn(&mut T));
@@ -289,6 +292,68 @@ fn one_person_with_many_accounts_is_one_person() {
     for people in [[&a, &b, &c], [&b, &c, &a], [&c, &a, &b], [&a, &c, &b]] {
         assert_eq!(steps(&people.map(Clone::clone)), "pending until 24h, 1 of 2");
     }
+}
+
+#[test]
+fn an_account_stays_known_by_every_address_that_it_had() {
+    let address = |text: &str| -> policy::Email { text.parse().unwrap() };
+    let lea = |email: Option<&str>, known_as: &[&str]| Identity {
+        email: email.map(address),
+        known_as: known_as.iter().copied().map(address).collect(),
+        ..person("lea")
+    };
+    let remembering = |mut one: Identity, other: &Identity| {
+        one.remember(other);
+        one
+    };
+    let rows: [Login<'_>; 6] = [
+        (Some("a@x.example"), Some("A@X.example"), &[], &[]),
+        (None, Some("a@x.example"), &[], &["a@x.example"]),
+        (Some("b@x.example"), Some("a@x.example"), &[], &["a@x.example"]),
+        (Some("b@x.example"), None, &["a@x.example"], &["a@x.example"]),
+        (Some("c@x.example"), Some("b@x.example"), &["a@x.example"], &["a@x.example", "b@x.example"]),
+        // It keeps its place while it is the present one, or it could be pushed out afterwards.
+        (Some("a@x.example"), Some("b@x.example"), &["a@x.example"], &["a@x.example", "b@x.example"]),
+    ];
+    for (now, before, known, expect) in rows {
+        assert_eq!(remembering(lea(now, &[]), &lea(before, known)), lea(now, expect), "{now:?} after {before:?}");
+    }
+    let other = Identity { issuer: "https://other.example".parse().unwrap(), ..lea(Some("A@x.example"), &[]) };
+    assert!(policy::same_person(&other, &lea(None, &["b@x.example", "a@x.example"])));
+    assert!(!policy::same_person(&other, &lea(None, &["b@x.example"])));
+
+    let plain = serde_json::to_value(lea(Some("a@x.example"), &[])).unwrap();
+    assert!(plain.get("known_as").is_none(), "nothing new in what is signed, where there is nothing to say");
+    assert_eq!(serde_json::from_value::<Identity>(plain).unwrap().known_as, []);
+}
+
+#[test]
+fn an_approval_by_a_former_address_of_the_requester_is_none() {
+    let mut case = Case::new(TWO, "");
+    let former = Identity { known_as: vec!["ann@example.com".parse().unwrap()], email: None, ..person("sam") };
+    case.step("lea", after("10m"), What::Approved(approval()));
+    case.steps.push(Step { at: after("11m"), by: former.clone(), what: What::Approved(approval()) });
+    assert_eq!(told(&case.stage(after("30m"))), "pending until 24h, 1 of 2");
+    assert_eq!(may_review(&case.policies, &case.request, &former, now(after("1m"))), Err(MayNot::Own));
+    let bot = policy::Request {
+        requester: Identity { claims: vec![("sponsor".into(), "ann@example.com".into())], ..person("bot") },
+        ..case.request.clone()
+    };
+    assert_eq!(may_review(&case.policies, &bot, &former, now(after("1m"))), Err(MayNot::Sponsor));
+}
+
+#[test]
+fn a_review_counts_by_what_was_known_when_it_was_given() {
+    let case = Case::new(TWO, "");
+    let request = lives::emergency(&case.request);
+    let linking = Identity { email: Some("lea@example.com".parse().unwrap()), ..person("ann") };
+    let step = |by: Identity, what: What| Step { at: after("1h"), by, what };
+    let review = step(person("lea"), lives::reviewed(Verdict::Fine));
+    let link = step(linking, What::Claimed);
+    let done = |steps: &[Step]| matches!(policy::reviewed(&request, steps, after("2h")), Some(Review::Done { .. }));
+    assert!(done(std::slice::from_ref(&review)));
+    assert!(!done(&[link.clone(), review.clone()]), "known before: it was her own");
+    assert!(done(&[review, link]), "it has been taken off the list of those that wait, so it stays done");
 }
 
 #[test]

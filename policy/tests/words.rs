@@ -148,7 +148,7 @@ proptest! {
         let grant = GrantId::from_random(random);
         let identity = Identity {
             kind: Kind::User, issuer: "https://issuer.example.com".parse().unwrap(), subject, email: None, groups: vec![],
-            amr: vec![], acr: None, mfa: false, auth_time: None, claims: vec![],
+            amr: vec![], acr: None, mfa: false, auth_time: None, claims: vec![], known_as: vec![],
         };
         let id = KeyId::new(&grant, &identity);
         prop_assert!(id.as_str().len() <= KeyId::MOST);

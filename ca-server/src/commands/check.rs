@@ -18,6 +18,8 @@ pub(super) enum Weight {
     Error,
     /// It would start; somebody should look.
     Warning,
+    /// It is well; somebody may want to know.
+    Note,
 }
 
 /// All that was found. Each finding names the line of the setting it is about.
@@ -48,6 +50,7 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     probes::sinks(config, report);
     trust::policy_files(config, report);
     trust::proxies(config, report);
+    trust::one_person(config, report);
     trust::tags(config, report);
     trust::channels(config, report);
     let found = policy::examine(&config.policy.directory).findings;
@@ -105,6 +108,7 @@ fn name(weight: Weight) -> &'static str {
     match weight {
         Weight::Error => "error",
         Weight::Warning => "warning",
+        Weight::Note => "note",
     }
 }
 

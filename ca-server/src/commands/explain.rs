@@ -65,6 +65,7 @@ fn ask(asked: &Explain, target: &Target, now: Now) -> anyhow::Result<Ask> {
         mfa: asked.mfa,
         auth_time: asked.logged_in.map(|ago| now.time.minus(ago)),
         claims: claims.collect::<anyhow::Result<_>>()?,
+        known_as: Vec::new(),
     };
     Ok(Ask {
         identity,

@@ -3,11 +3,13 @@
 mod algorithm;
 mod check;
 mod condition;
+mod required;
 
 pub use algorithm::{Algorithm, KeyType};
 pub(crate) use check::is_loopback;
 pub use check::{IssuerFault, check_all};
 pub use condition::Condition;
+pub use required::{Required, for_people, required};
 
 use policy::{Issuer, Kind, Seconds};
 use std::path::{Path, PathBuf};
@@ -56,6 +58,10 @@ pub struct IssuerConfig {
     /// Whether the text `"true"` counts as verified, as the boolean always does.
     #[serde(default)]
     pub email_verified_as_text: bool,
+    /// What a person's token must carry. Absent means: a verified e-mail address if people may log in at another issuer
+    /// too, else nothing.
+    #[serde(default)]
+    pub require_claims: Option<Vec<Required>>,
     /// Signature algorithms that are accepted.
     #[serde(default = "algorithm::defaults")]
     pub algorithms: Vec<Algorithm>,
@@ -114,6 +120,7 @@ impl IssuerConfig {
             email_claim: email_claim(),
             email_verified_claim: email_verified_claim(),
             email_verified_as_text: false,
+            require_claims: None,
             algorithms: algorithm::defaults(),
             mfa_amr: None,
             mfa_acr: Vec::new(),

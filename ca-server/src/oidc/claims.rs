@@ -5,11 +5,11 @@ mod times;
 
 use super::{
     Rejected, Verified, email, factors, groups,
-    rejected::{refused, refused_with},
+    rejected::{lacking, refused, refused_with},
     workload,
 };
 use crate::{
-    config::issuer::{IssuerConfig, IssuerKind},
+    config::issuer::{IssuerConfig, IssuerKind, Required},
     store::TokenUse,
 };
 use policy::{Identity, Issuer, UnixTime};
@@ -64,7 +64,9 @@ pub(super) fn believe(
         acr,
         auth_time,
         claims: workload::carried(config, claims)?,
+        known_as: Vec::new(),
     };
+    carries_what_it_must(config, claims, &identity)?;
     let ends = (config.kind == IssuerKind::Workload).then_some(life.expires);
     Ok(Believed { identity, binding, forget: life.forget, ends })
 }
@@ -125,6 +127,22 @@ fn is_of_its_kind(config: &IssuerConfig, claims: &Map<String, Value>) -> Result<
         return Err(refused("it is another kind of token, not an ID token"));
     }
     Ok(())
+}
+
+/// Whoever leaves something out of their token must not be better off for it.
+fn carries_what_it_must(
+    config: &IssuerConfig,
+    claims: &Map<String, Value>,
+    identity: &Identity,
+) -> Result<(), Rejected> {
+    let lacks = |required: &&Required| match required {
+        Required::Email => identity.email.is_none(),
+        Required::Groups => config.groups_from().is_none_or(|name| at_path(claims, name).is_none()),
+    };
+    match config.require_claims.iter().flatten().find(lacks) {
+        None => Ok(()),
+        Some(required) => Err(lacking(*required)),
+    }
 }
 
 /// 3.1.3.7, 11. The nonce is a digest of the session key, so a stolen token opens no session for another key. The device

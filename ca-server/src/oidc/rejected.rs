@@ -1,6 +1,6 @@
 //! A token that is not believed: what the caller is told, and what the audit log may hold of it.
 
-use crate::refusal::Refusal;
+use crate::{config::issuer::Required, refusal::Refusal};
 use api::Code;
 use policy::{Issuer, Subject};
 use serde_json::{Map, Value};
@@ -49,6 +49,23 @@ pub(super) fn refused(cause: &'static str) -> Rejected {
 /// As [`refused`], with a hint that helps the one who logs in.
 pub(super) fn refused_with(cause: &'static str, hint: &'static str) -> Rejected {
     Refusal::new(Code::TokenRefused, "the token was refused").hint(hint).cause(cause).into()
+}
+
+/// The token does not carry what the server requires of its issuer.
+pub(super) fn lacking(required: Required) -> Rejected {
+    let (what, cause) = match required {
+        Required::Email => {
+            ("a verified e-mail address", "it has no verified e-mail address, and require_claims asks for one")
+        }
+        Required::Groups => ("its claim of groups", "it has no claim of groups, and require_claims asks for it"),
+    };
+    Refusal::new(Code::TokenRefused, format!("the token lacks {what}, which this server requires"))
+        .hint(
+            "log in with `jit-ssh login`, which asks for it; if the issuer sends none, an administrator has it sent: \
+             `scopes`, `email_claim`, `groups_claim` and `require_claims` of the [[issuer]]",
+        )
+        .cause(cause)
+        .into()
 }
 
 pub(super) fn unknown_issuer() -> Rejected {

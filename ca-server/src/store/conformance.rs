@@ -67,6 +67,7 @@ pub(super) fn session(id: u8, subject: &str) -> LoginSession {
             mfa: true,
             auth_time: Some(NOW),
             claims: vec![("repository".to_owned(), "a/b".to_owned())],
+            known_as: Vec::new(),
         },
         key: [id; 32],
         started: NOW,

@@ -57,7 +57,7 @@ pub enum Selection {
 /// Whom of those who ever logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Whoever has this subject, or this verified e-mail address in whatever case.
+    /// Whoever has this subject, or has or had this verified e-mail address in whatever case.
     Named(String),
     /// All whom this issuer vouches for.
     Of(Issuer),
@@ -147,10 +147,7 @@ impl Known {
     /// Whether `identity` is meant.
     pub(super) fn is(&self, identity: &Identity) -> bool {
         match self {
-            Self::Named(name) => {
-                let email = identity.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name));
-                email || identity.subject.as_str() == name
-            }
+            Self::Named(name) => identity.is_known_as(name) || identity.subject.as_str() == name,
             Self::Of(issuer) => identity.issuer == *issuer,
         }
     }

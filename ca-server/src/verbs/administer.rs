@@ -9,16 +9,18 @@ use crate::{
     store::Known,
 };
 use api::{Code, Whose};
-use policy::{Frozen, Identity};
+use policy::Identity;
+use std::collections::BTreeSet;
+
+/// So many addresses are looked up to find the accounts of one person. Nobody honest has a tenth of them.
+const MOST_ADDRESSES: usize = 256;
 
 /// Goes on only for whom policy lets administer and who is not frozen. Whoever may not leaves a trace: `attempt` says what
 /// they tried.
 pub(super) async fn only_administrators(app: &App, caller: &Caller, attempt: &str) -> Result<(), Refusal> {
     refuse::unless_allowed(app, caller).await?;
-    let (identity, source) = (&caller.session.identity, caller.origin.source);
     unless_frozen(app, caller, attempt).await?;
-    let now = moment(app.clock.now(), &app.zone);
-    if policy::administers(&app.policies.current().policies, identity, source, now) {
+    if administers(app, caller).await? {
         return Ok(());
     }
     let refusal = Refusal::new(Code::Denied, format!("policy does not let you {attempt}"))
@@ -26,10 +28,24 @@ pub(super) async fn only_administrators(app: &App, caller: &Caller, attempt: &st
     Err(noted(app, caller, attempt, refusal).await)
 }
 
+/// Whether policy lets the caller administer, by this login and by what the last one of their account told: who lost a group
+/// since has lost this.
+pub(super) async fn administers(app: &App, caller: &Caller) -> Result<bool, Refusal> {
+    let (me, source) = (&caller.session.identity, caller.origin.source);
+    let latest = app.store.latest_identity(&me.issuer, &me.subject).await?;
+    let today = latest.map(|latest| me.learnt(&latest));
+    let (loaded, now) = (app.policies.current(), moment(app.clock.now(), &app.zone));
+    Ok([Some(me), today.as_ref()]
+        .into_iter()
+        .flatten()
+        .all(|who| policy::administers(&loaded.policies, who, source, now)))
+}
+
 /// Goes on for nobody who is frozen: an account that may be in other hands gives nobody access and takes it from nobody.
 pub(super) async fn unless_frozen(app: &App, caller: &Caller, attempt: &str) -> Result<(), Refusal> {
     let freezes = app.store.freezes().await?;
-    if !freezes.all.iter().any(|freeze| freeze.what.is_of(&caller.session.identity)) {
+    let known = caller.known(app).await?;
+    if !freezes.all.iter().any(|freeze| freeze.what.is_of(&known.session.identity)) {
         return Ok(());
     }
     let refusal = Refusal::new(Code::Frozen, format!("you are frozen, and whoever is may not {attempt}"))
@@ -50,7 +66,8 @@ pub(super) async fn noted(app: &App, caller: &Caller, attempt: &str, refusal: Re
     on_record(app, caller, entry, refusal).await
 }
 
-/// The accounts of one person or machine: whoever is known by that name, and whoever has the same verified e-mail address.
+/// The accounts of one person or machine: whoever is known by that name, and whoever is known to be one with them through
+/// verified addresses that they have or had, over however many accounts.
 ///
 /// # Errors
 /// `not_found` if nobody of that name ever logged in, `conflict` if several did who are not known to be one.
@@ -61,20 +78,29 @@ pub(super) async fn accounts(app: &App, whose: &Whose) -> Result<Vec<Identity>, 
         return Err(Refusal::new(Code::NotFound, "nobody of that name has ever logged in; nothing was changed")
             .hint("name the verified e-mail address or the subject, as `login.opened` in the audit log has it"));
     };
-    let mut theirs = named.clone();
-    if let Some(email) = &first.email {
-        for one in app.store.known(&Known::Named(email.as_str().to_owned())).await? {
-            if !theirs.contains(&one) {
-                theirs.push(one);
-            }
-        }
-    }
-    let person = Frozen::holder(first);
-    theirs.retain(|one| named.contains(one) || person.is_of(one));
-    if let Some(other) = theirs.iter().find(|one| !person.is_of(one)) {
+    let theirs = everything_of(app, first).await?;
+    if let Some(other) = named.iter().find(|one| !theirs.iter().any(|known| policy::same_person(known, one))) {
         let (one, other) = (&first.issuer, &other.issuer);
         return Err(Refusal::new(Code::Conflict, "more than one is known by that name; nothing was changed")
             .hint(format!("say which, with `--at {one}` or `--at {other}`, or by e-mail address")));
+    }
+    Ok(theirs)
+}
+
+/// All accounts that are known to be one person's with this, this one first.
+async fn everything_of(app: &App, first: &Identity) -> Result<Vec<Identity>, Refusal> {
+    let (mut theirs, mut looked_up, mut next) = (vec![first.clone()], BTreeSet::new(), 0);
+    while let Some(one) = theirs.get(next).cloned() {
+        next += 1;
+        for address in one.addresses() {
+            if looked_up.len() >= MOST_ADDRESSES || !looked_up.insert(address.as_str().to_ascii_lowercase()) {
+                continue;
+            }
+            let known = app.store.known(&Known::Named(address.as_str().to_owned())).await?;
+            let more = known.into_iter().filter(|other| other.is_known_as(address.as_str()));
+            let more: Vec<_> = more.filter(|other| !theirs.contains(other)).collect();
+            theirs.extend(more);
+        }
     }
     Ok(theirs)
 }

@@ -30,6 +30,22 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 struct Proof;
 
+impl Caller {
+    /// The same caller, by every address that their account is known by today. An older login does not say what was learnt
+    /// since.
+    ///
+    /// # Errors
+    /// If the store cannot say.
+    pub(super) async fn known(&self, app: &App) -> Result<Self, Refusal> {
+        let mut known = self.clone();
+        let identity = &mut known.session.identity;
+        if let Some(latest) = app.store.latest_identity(&identity.issuer, &identity.subject).await? {
+            identity.remember(&latest);
+        }
+        Ok(known)
+    }
+}
+
 /// Proves who sent the request with this header and body.
 ///
 /// # Errors

@@ -19,9 +19,11 @@ const NEVER: UnixTime = UnixTime::from_secs(u64::MAX);
 
 /// A request and its facts.
 pub(super) struct Case {
-    /// The request.
+    /// The request; its requester, by every address that they are known by today.
     pub(super) request: Request,
-    /// Its digest.
+    /// Who asked, as it was filed.
+    asker: Identity,
+    /// Its digest, as it was filed.
     pub(super) digest: Digest,
     /// What happened to it; whoever approved, as they are by now.
     pub(super) steps: Vec<Step>,
@@ -57,8 +59,13 @@ impl Case {
 
     /// Without what it prolongs.
     async fn alone(app: &App, kept: KeptRequest) -> Result<Self, Refusal> {
-        let extensions = app.store.extensions_of(&kept.request.id).await?;
+        let Identity { issuer, subject, .. } = &kept.request.requester;
+        let (extensions, latest) =
+            tokio::try_join!(app.store.extensions_of(&kept.request.id), app.store.latest_identity(issuer, subject))?;
         let mut case = Self::filed(kept.request)?;
+        if let Some(latest) = latest {
+            case.request.requester.remember(&latest);
+        }
         case.steps = today(app, kept.steps, &mut case.joined).await?;
         for KeptRequest { request, steps } in extensions {
             let digest = digest(&request)?;
@@ -70,7 +77,8 @@ impl Case {
     /// The case of a request to which nothing has happened.
     pub(super) fn filed(request: Request) -> Result<Self, Refusal> {
         let (steps, extensions, prolonged, joined) = (Vec::new(), Vec::new(), None, Vec::new());
-        Ok(Self { digest: digest(&request)?, request, steps, extensions, prolonged, joined })
+        let (digest, asker) = (digest(&request)?, request.requester.clone());
+        Ok(Self { request, asker, digest, steps, extensions, prolonged, joined })
     }
 
     /// What policy judges.
@@ -118,7 +126,17 @@ impl Case {
 
     /// How the review of it stands, if it is emergency access.
     pub(super) fn reviewed(&self, now: Now) -> Option<Review> {
-        policy::reviewed(&self.request, &self.steps, now.time)
+        self.request.break_glass.as_ref()?;
+        // What was learnt since takes nothing back: it is no longer on the list of those that wait.
+        let filed = Request { requester: self.asker.clone(), ..self.request.clone() };
+        policy::reviewed(&filed, &self.steps, now.time)
+    }
+
+    /// Whether a review by `identity`, who may give one, would count by all that is known today.
+    pub(super) fn is_reviewed_by(&self, identity: &Identity, what: &What, now: Now) -> bool {
+        let mut steps = self.steps.clone();
+        steps.push(Step { at: now.time, by: identity.clone(), what: what.clone() });
+        matches!(policy::reviewed(&self.request, &steps, now.time), Some(Review::Done { .. }))
     }
 
     /// The channels that policy wants told of it: `@notify` of what grants each target, as of when it was filed.

@@ -58,10 +58,11 @@ pub async fn end(
         }
         administer::unless_frozen(app, caller, "revoke").await?;
     }
-    ended(app, caller, id, expected, end).await
+    let administers = end.why == EndReason::Revoked && administer::administers(app, caller).await?;
+    ended(app, caller, id, expected, end, administers).await
 }
 
-/// Takes a grant whose end may have come by itself meanwhile; whether this ended it.
+/// Takes a grant whose end may have come by itself meanwhile, for a caller who was found to administer; whether this ended it.
 ///
 /// # Errors
 /// If it could not be ended.
@@ -72,7 +73,7 @@ pub(super) async fn taken(
     reason: &Reason,
 ) -> Result<Option<Receipt>, Refusal> {
     let end = EndRequest { why: EndReason::Revoked, reason: Some(reason.clone()) };
-    let refusal = match ended(app, caller, id.as_str(), None, end).await {
+    let refusal = match ended(app, caller, id.as_str(), None, end, true).await {
         Ok((receipt, _etag)) => return Ok(Some(receipt)),
         Err(refusal) => refusal,
     };
@@ -88,12 +89,13 @@ async fn ended(
     id: &str,
     expected: Option<&str>,
     end: EndRequest,
+    administers: bool,
 ) -> Result<(Receipt, String), Refusal> {
     let EndRequest { why, reason } = end;
     let taken = take(app, caller, id, expected, |scene| {
         match why {
             EndReason::Done => own(caller, scene)?,
-            EndReason::Revoked => administrator(caller, scene)?,
+            EndReason::Revoked => administrator(administers)?,
         }
         match (scene.case.ending(), scene.stage) {
             (Some(step), _) if matches!(step.what, What::Ended { why: before, .. } if before == why) => Ok(None),
@@ -148,9 +150,8 @@ fn own(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
         .hint("a reviewer denies it: `jit-ssh deny ID`; security revokes it: `jit-ssh revoke --grant ID`"))
 }
 
-fn administrator(caller: &Caller, scene: &Scene<'_>) -> Result<(), Refusal> {
-    let (identity, source) = (&caller.session.identity, caller.origin.source);
-    if policy::administers(scene.policies, identity, source, scene.now) {
+fn administrator(administers: bool) -> Result<(), Refusal> {
+    if administers {
         return Ok(());
     }
     Err(Refusal::new(Code::Denied, "policy does not let you revoke grants")

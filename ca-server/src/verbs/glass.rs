@@ -4,6 +4,7 @@
 use super::{
     administer,
     authenticate::Caller,
+    case,
     issue::answer,
     refusals::on_record,
     requests::Shown,
@@ -14,12 +15,12 @@ use crate::{
     audit::{Actor, BreakGlassEvent, Entry},
     policies::Loaded,
     refusal::Refusal,
-    store::Which,
+    store::{KeptRequest, Which},
 };
 use api::{Code, Emergency, ReviewRequest};
 use policy::{
-    Ask, BreakGlass, Decision, Incident, Inventory, Now, Policies, Reason, Request, RequestId, Review, Seconds, Stage,
-    Ticket, What,
+    Ask, BreakGlass, Decision, Incident, Inventory, MayNot, Now, Policies, Reason, Request, RequestId, Review, Seconds,
+    Stage, Ticket, What,
 };
 
 /// The most of one person that wait for their review.
@@ -70,7 +71,7 @@ pub(super) async fn broken(
     };
     // A freeze first: whoever is frozen, or asks for what is, opens nothing that anybody would have to review.
     let barred = match unless_frozen(app, loaded.policies.inventory(), &ask).await {
-        Ok(()) => unless_barred(app, request, now).await?,
+        Ok(()) => unless_barred(app, caller, now).await?,
         Err(refusal) if refusal.code == Code::Frozen => Err((refusal, None)),
         Err(failure) => return Err(failure),
     };
@@ -102,15 +103,24 @@ async fn unless_frozen(app: &App, inventory: &Inventory, ask: &Ask) -> Result<()
 /// Whether what this person broke before was reviewed in time.
 async fn unless_barred(
     app: &App,
-    request: &Request,
+    caller: &Caller,
     now: Now,
 ) -> Result<Result<(), (Refusal, Option<RequestId>)>, Refusal> {
+    let me = caller.known(app).await?.session.identity;
     let (mut after, mut theirs) = (None, 0);
     loop {
-        let kept = app.store.requests(&Which::Unreviewed, after.as_ref(), PAGE).await?;
+        let mut kept = app.store.requests(&Which::Unreviewed, after.as_ref(), PAGE).await?;
         after = kept.last().map(|kept| kept.request.id.clone());
+        let due = |kept: &&mut KeptRequest| {
+            kept.request.break_glass.as_ref().is_some_and(|glass| glass.review_by <= now.time)
+        };
+        for KeptRequest { request: Request { requester, .. }, .. } in kept.iter_mut().filter(due) {
+            if let Some(latest) = app.store.latest_identity(&requester.issuer, &requester.subject).await? {
+                requester.remember(&latest);
+            }
+        }
         let opened = kept.iter().map(|kept| (&kept.request, kept.steps.as_slice()));
-        if let Some(overdue) = policy::barred(&request.requester, opened, now.time) {
+        if let Some(overdue) = policy::barred(&me, opened, now.time) {
             let id = overdue.id.clone();
             let refusal =
                 Refusal::new(Code::Denied, format!("nobody has reviewed {id} in time, which you broke the glass for"))
@@ -119,7 +129,7 @@ async fn unless_barred(
                     ));
             return Ok(Err((refusal, Some(id))));
         }
-        theirs += kept.iter().filter(|kept| super::case::same(&kept.request.requester, &request.requester)).count();
+        theirs += kept.iter().filter(|kept| case::same(&kept.request.requester, &me)).count();
         if theirs >= MOST_UNREVIEWED {
             let refusal = Refusal::new(
                 Code::RateLimited,
@@ -164,7 +174,8 @@ pub(super) fn opened<'a>(
 /// that person's next one, whatever the verdict.
 ///
 /// # Errors
-/// `denied` if policy does not let the caller approve it, or it is their own; `frozen`; `conflict` if it is no emergency access, still in
+/// `denied` if policy does not let the caller approve it, or only by a group that they joined since, or it is their own;
+/// `frozen`; `conflict` if it is no emergency access, still in
 /// use, or was reviewed before; `precondition_failed` for another version.
 pub async fn review(
     app: &App,
@@ -173,12 +184,14 @@ pub async fn review(
     expected: Option<&str>,
     review: ReviewRequest,
 ) -> Result<Shown, Refusal> {
+    let caller = &caller.known(app).await?;
     let me = &caller.session.identity;
+    let joined = case::joined(app, me).await?;
     let ReviewRequest { verdict, reason } = review;
     administer::unless_frozen(app, caller, "review").await?;
     let taken = take(app, caller, id, expected, |scene| {
         let case = scene.case;
-        policy::may_review(scene.policies, &case.request, me, scene.now).map_err(steps::denied)?;
+        policy::may_approve(scene.policies, &case.request, me, &joined, scene.now).map_err(steps::denied)?;
         let (again, reviewed) = (What::Reviewed { verdict, reason: reason.clone() }, case.reviewed(scene.now));
         match reviewed {
             None => Err(Refusal::new(Code::Conflict, "this is no emergency access")
@@ -199,6 +212,8 @@ pub async fn review(
                 Err(Refusal::new(Code::Conflict, message)
                     .hint(format!("end it first: `jit-ssh deny ID --reason '…'`; or review it when {over}")))
             }
+            // It would only take the emergency off the list.
+            Some(_) if !case.is_reviewed_by(me, &again, scene.now) => Err(steps::denied(MayNot::Own)),
             Some(_) => Ok(Some(again)),
         }
     });

@@ -11,7 +11,7 @@ use crate::{
 use api::{Code, LoginRequest, LoginResponse};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
-use policy::SessionId;
+use policy::{Identity, SessionId};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
@@ -21,10 +21,11 @@ use std::fmt::Write as _;
 /// If the proof of possession fails, the token is not believed or was used before, or nothing can be recorded.
 pub async fn login(app: &App, origin: &Origin, request: LoginRequest) -> Result<LoginResponse, Refusal> {
     let key = possessed_key(app, &request)?;
-    let verified = match app.issuers.verify(&request.token, &key).await {
+    let mut verified = match app.issuers.verify(&request.token, &key).await {
         Ok(verified) => verified,
         Err(rejected) => return Err(note_refusal(app, origin, &request.token, rejected).await),
     };
+    carry_over(app, &mut verified.identity).await?;
     let session = session(app, origin, &key, &verified)?;
     let (time_ms, token_digest) = (app.clock.now_ms(), hex(&Sha256::digest(request.token.as_bytes())));
     let event = Event::LoginOpened {
@@ -73,6 +74,17 @@ fn possessed_key(app: &App, request: &LoginRequest) -> Result<VerifyingKey, Refu
             .cause(error)
     })?;
     Ok(key)
+}
+
+/// Gives an account that logs in every address that earlier logins of it bore: what a client asks its issuer for is its own
+/// choice, and must not decide whether this is known to be one person with another account. Of two logins at once one may not
+/// know what the other brings; none forgets what was known before both.
+pub(crate) async fn carry_over(app: &App, identity: &mut Identity) -> Result<(), Refusal> {
+    if let Some(before) = app.store.latest_identity(&identity.issuer, &identity.subject).await? {
+        identity.remember(&before);
+        identity.known_as.truncate(Identity::MOST_KNOWN_AS);
+    }
+    Ok(())
 }
 
 fn session(app: &App, origin: &Origin, key: &VerifyingKey, verified: &Verified) -> Result<LoginSession, Refusal> {

@@ -25,6 +25,7 @@ pub async fn approve(
     expected: Option<&str>,
     approve: ApproveRequest,
 ) -> Result<Shown, Refusal> {
+    let caller = &caller.known(app).await?;
     let me = &caller.session.identity;
     administer::unless_frozen(app, caller, "approve").await?;
     let joined = case::joined(app, me).await?;
@@ -106,6 +107,7 @@ pub async fn deny(
     expected: Option<&str>,
     deny: DenyRequest,
 ) -> Result<Shown, Refusal> {
+    let caller = &caller.known(app).await?;
     let me = &caller.session.identity;
     administer::unless_frozen(app, caller, "deny").await?;
     let taken = take(app, caller, id, expected, |scene| {

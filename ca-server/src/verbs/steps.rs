@@ -56,6 +56,7 @@ pub(super) async fn take(
     decide: impl Fn(&Scene<'_>) -> Result<Option<What>, Refusal>,
 ) -> Result<Taken, Refusal> {
     refuse::unless_allowed(app, caller).await?;
+    let caller = &caller.known(app).await?;
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
     step(app, caller, &id, expected, decide).await.map_err(|refusal| refusal.about(&id))
 }

@@ -72,6 +72,7 @@ pub fn identity() -> Identity {
         mfa: false,
         auth_time: None,
         claims: Vec::new(),
+        known_as: Vec::new(),
     }
 }
 

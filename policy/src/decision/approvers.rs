@@ -44,5 +44,6 @@ fn somebody(facts: &Facts<'_>) -> Option<Identity> {
         mfa: true,
         auth_time: Some(facts.now.time),
         claims: Vec::new(),
+        known_as: Vec::new(),
     })
 }

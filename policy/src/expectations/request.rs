@@ -65,6 +65,7 @@ fn identity(section: &Section<'_>, now: Now) -> Result<Identity, Finding> {
         mfa: section.flag("mfa")?.unwrap_or(false),
         auth_time: auth_age.map(|age| now.time.minus(age)),
         claims: claims.into_iter().map(|(name, claim)| (name.value.to_owned(), claim.to_owned())).collect(),
+        known_as: Vec::new(),
     })
 }
 

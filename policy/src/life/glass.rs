@@ -28,31 +28,35 @@ pub enum Review {
 
 /// How the review of `request` stands at `now`; none where it is no emergency access.
 ///
-/// A review counts as of when it was given. It never counts by the person whose access it was, through whatever account, by
-/// whoever answers for the workload whose access it was, or by a machine.
+/// A review counts by what was known when it was given, so one that counts does so for good. It never counts by the person
+/// whose access it was, through whatever account, by whoever answers for the workload whose access it was, or by a machine.
 pub fn reviewed(request: &Request, steps: &[Step], now: UnixTime) -> Option<Review> {
     let due = request.break_glass.as_ref()?.review_by;
-    let everybody: Vec<&Identity> =
-        std::iter::once(&request.requester).chain(steps.iter().map(|step| &step.by)).collect();
-    let numbers = people::numbered(&everybody);
-    let concerned: Vec<usize> = everybody
-        .iter()
-        .zip(&numbers)
-        .enumerate()
-        .filter(|(at, (who, _))| *at == 0 || people::sponsors(who, &request.requester))
-        .map(|(_, (_, number))| *number)
-        .collect();
-    let counts = |(step, person): (&Step, &usize)| match step.what {
-        What::Reviewed { verdict, .. } if step.by.kind == Kind::User && !concerned.contains(person) => {
+    let counts = |(at, step): (usize, &Step)| match step.what {
+        What::Reviewed { verdict, .. } if step.by.kind == Kind::User && !is_concerned(request, steps.get(..=at)?) => {
             Some(Review::Done { at: step.at, verdict })
         }
         _ => None,
     };
-    Some(match steps.iter().zip(numbers.iter().skip(1)).find_map(counts) {
+    Some(match steps.iter().enumerate().find_map(counts) {
         Some(done) => done,
         None if due <= now => Review::Overdue { due },
         None => Review::Open { due },
     })
+}
+
+/// Whether the last of these steps is by the person whose access it was, or by whoever answers for it.
+fn is_concerned(request: &Request, steps: &[Step]) -> bool {
+    let everybody: Vec<&Identity> =
+        std::iter::once(&request.requester).chain(steps.iter().map(|step| &step.by)).collect();
+    let numbers = people::numbered(&everybody);
+    let mut concerned = everybody
+        .iter()
+        .zip(&numbers)
+        .enumerate()
+        .filter(|(at, (who, _))| *at == 0 || people::sponsors(who, &request.requester))
+        .map(|(_, (_, number))| number);
+    concerned.any(|number| Some(number) == numbers.last())
 }
 
 /// Of `opened`, the emergency access whose overdue review keeps `who` from breaking the glass again: their own, by this

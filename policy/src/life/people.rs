@@ -7,21 +7,15 @@ pub(crate) fn same_account(one: &Identity, other: &Identity) -> bool {
     (one.kind, &one.issuer, &one.subject) == (other.kind, &other.issuer, &other.subject)
 }
 
-/// Whether both are known to be one person: the same account, or the same verified e-mail address.
-pub(crate) fn same_person(one: &Identity, other: &Identity) -> bool {
-    let by_email = match (&one.email, &other.email) {
-        (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
-        _ => false,
-    };
+/// Whether both are known to be one person: the same account, or a verified e-mail address that both have or had.
+pub fn same_person(one: &Identity, other: &Identity) -> bool {
+    let by_email = one.addresses().any(|address| other.is_known_as(address.as_str()));
     by_email || (&one.issuer, &one.subject) == (&other.issuer, &other.subject)
 }
 
 /// Whether `who` answers for the workload `machine`: a claim `sponsor` of its token names them.
 pub(crate) fn sponsors(who: &Identity, machine: &Identity) -> bool {
-    let named = |name: &str| {
-        name == who.subject.as_str()
-            || who.email.as_ref().is_some_and(|email| email.as_str().eq_ignore_ascii_case(name))
-    };
+    let named = |name: &str| name == who.subject.as_str() || who.is_known_as(name);
     machine.kind == Kind::Workload && machine.claims.iter().any(|(claim, name)| claim == "sponsor" && named(name))
 }
 

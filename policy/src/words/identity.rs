@@ -36,11 +36,52 @@ pub struct Identity {
     /// Further string claims of a workload's token that its issuer's configuration names (`repository`, `ref`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<(String, String)>,
+    /// Verified addresses that earlier logins of this account bore, oldest first. What is known of an account stays known, or
+    /// whoever leaves the address out of a token, or changes it, would be somebody else. Policies do not see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_as: Vec<Email>,
 }
 
 impl Identity {
+    /// So many earlier addresses are kept. The oldest stay: else whoever may choose addresses at an issuer could push
+    /// one out that tells who they are.
+    pub const MOST_KNOWN_AS: usize = 16;
+
     /// The shortest name that people know them by: e-mail where verified, else subject.
     pub fn name(&self) -> &str {
         self.email.as_ref().map_or(self.subject.as_str(), Email::as_str)
+    }
+
+    /// Every verified address they are known by, the present one first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Email> {
+        self.email.iter().chain(&self.known_as)
+    }
+
+    /// Whether this is an address they are known by, in whatever case.
+    pub fn is_known_as(&self, address: &str) -> bool {
+        self.addresses().any(|known| known.as_str().eq_ignore_ascii_case(address))
+    }
+
+    /// Takes over the addresses by which `other`, the same account at another login, is known.
+    pub fn remember(&mut self, other: &Self) {
+        // An address that is also the present one keeps its place: it may not be the present one for long.
+        for address in &other.known_as {
+            if !self.known_as.iter().any(|known| known.as_str().eq_ignore_ascii_case(address.as_str())) {
+                self.known_as.push(address.clone());
+            }
+        }
+        if let Some(email) = other.email.as_ref().filter(|email| !self.is_known_as(email.as_str())) {
+            self.known_as.push(email.clone());
+        }
+    }
+
+    /// The same as what a later login of the account told: groups, addresses, claims. How and when they had authenticated
+    /// stays as it was.
+    #[must_use]
+    pub fn learnt(&self, latest: &Self) -> Self {
+        let Self { amr, acr, mfa, auth_time, .. } = self.clone();
+        let mut learnt = Self { amr, acr, mfa, auth_time, ..latest.clone() };
+        learnt.remember(self);
+        learnt
     }
 }

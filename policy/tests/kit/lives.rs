@@ -75,6 +75,7 @@ pub fn person(name: &str) -> Identity {
         mfa: true,
         auth_time: Some(UnixTime::from_secs(FILED)),
         claims: Vec::new(),
+        known_as: Vec::new(),
     }
 }
 

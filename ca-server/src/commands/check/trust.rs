@@ -1,7 +1,13 @@
 //! What a configuration may say and yet opens more than was meant.
 
 use super::{Report, Weight};
-use ca_server::{config::Config, config::issuer::IssuerKind, policies};
+use ca_server::{
+    config::{
+        Config,
+        issuer::{self, IssuerKind, Required},
+    },
+    policies,
+};
 use policy::{Network, Policies};
 use std::collections::BTreeSet;
 
@@ -11,6 +17,30 @@ pub(super) fn proxies(config: &Config, report: &mut Report<'_>) {
         let message = format!("listen.trusted_proxies names {network}: every machine there may claim any address");
         let hint = "name the addresses of your own proxies";
         report.add(Weight::Warning, ("listen", "trusted_proxies"), message, hint);
+    }
+}
+
+/// Several issuers for people: that two accounts are one person is known by their addresses alone.
+pub(super) fn one_person(config: &Config, report: &mut Report<'_>) {
+    let several = issuer::for_people(&config.issuer) > 1;
+    for of in config.issuer.iter().filter(|of| several && of.kind == IssuerKind::People) {
+        let (url, at) = (&of.url, ("issuer", "require_claims"));
+        if issuer::required(of, &config.issuer).contains(&Required::Email) {
+            let message =
+                format!("tokens of {url} must carry a verified e-mail address, since people log in at several issuers");
+            report.add(
+                Weight::Note,
+                at,
+                message,
+                "`require_claims` of the [[issuer]] says what else, or less: docs/ISSUERS.md",
+            );
+        } else {
+            let message = format!(
+                "tokens of {url} need no verified e-mail address, so nothing tells that an account there is a person's second"
+            );
+            let hint = "require_claims = [\"email\"], unless nobody has accounts at two of these issuers: else one person may be two approvers";
+            report.add(Weight::Warning, at, message, hint);
+        }
     }
 }
 
@@ -78,7 +108,28 @@ fn tags_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_broad, tags_in};
+    use super::{is_broad, one_person, tags_in};
+    use crate::commands::check::{Report, Weight};
+    use ca_server::config::Config;
+    use std::path::Path;
+
+    #[test]
+    fn it_is_said_what_tokens_must_carry_where_people_log_in_at_several_issuers() {
+        let issuer = |n: u8, more: &str| {
+            format!("[[issuer]]\nurl = \"https://{n}.example\"\nclient_id = \"c\"\ngroup_prefix = \"{n}:\"\n{more}\n")
+        };
+        let weights = |issuers: &str| {
+            let text = format!("audience = \"https://ca.example.com\"\n{issuers}");
+            let config = Config::parse("c.toml", &text, Path::new("/d")).unwrap();
+            let mut report = Report { file: Path::new("c.toml"), text: &text, findings: Vec::new() };
+            one_person(&config, &mut report);
+            report.findings.into_iter().map(|(weight, _)| weight).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(&issuer(1, "")), []);
+        assert_eq!(weights(&(issuer(1, "") + &issuer(2, ""))), [Weight::Note, Weight::Note]);
+        let less = issuer(2, "require_claims = [\"groups\"]");
+        assert_eq!(weights(&(issuer(1, "") + &less)), [Weight::Note, Weight::Warning]);
+    }
 
     #[test]
     fn tags_are_found_where_policies_look_at_them() {

@@ -79,8 +79,9 @@ fn check(issuer: &IssuerConfig, say: &mut impl FnMut(&str)) {
             if empty(&issuer.audience) {
                 say("audience is missing: what its tokens must be meant for; use the server's URL");
             }
-            if issuer.client_id.is_some() || issuer.device_grant || issuer.max_auth_age.is_some() {
-                say("client_id, device_grant and max_auth_age belong to an issuer of kind \"people\"");
+            let of_people = issuer.client_id.is_some() || issuer.device_grant || issuer.max_auth_age.is_some();
+            if of_people || issuer.require_claims.is_some() {
+                say("client_id, device_grant, max_auth_age and require_claims belong to an issuer of kind \"people\"");
             }
             if issuer.require.is_empty() {
                 say("it has no [[issuer.require]]: every token it signs, for anybody, would be let in");

@@ -72,7 +72,7 @@ fn the_types_write_what_is_described() {
     };
     let freeze = api::FreezeBody {
         id: policy::FreezeId::from_random([1; 12]),
-        frozen: policy::Frozen::holder(&crate::fixture::identity("ann")),
+        frozen: policy::Frozen::holder(&crate::fixture::identity("ann"), &[]),
         at: crate::fixture::NOW,
         by: Some(String::new()),
         reason: Some("r".parse().unwrap()),

@@ -270,9 +270,13 @@ async fn mix_up_of_two_issuers() {
     configs[1].group_prefix = "two:".to_owned();
     let issuers = super::Issuers::new(configs.to_vec(), one.clock.clone()).unwrap();
     let verify = async |token: String| issuers.verify(&token, &session_key()).await;
-    assert_eq!(verify(one.ec.token(&one.claims())).await.unwrap().identity.issuer.as_str(), one.server.url());
-    assert!(verify(two.ec.token(&one.claims())).await.is_err());
-    assert!(verify(one.ec.token(&two.claims())).await.is_err());
+    let claims = |world: &World| world.claims_but(json!({ "email": "ann@example.com", "email_verified": true }));
+    for world in [&one, &two] {
+        let believed = verify(world.ec.token(&claims(world))).await.unwrap();
+        assert_eq!(believed.identity.issuer.as_str(), world.server.url());
+    }
+    assert!(verify(two.ec.token(&claims(&one))).await.is_err());
+    assert!(verify(one.ec.token(&claims(&two))).await.is_err());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What honest signatures may say, claim by claim.
 
 use super::{CLIENT, NOW, World, session_key};
-use crate::config::issuer::{Condition, IssuerConfig, IssuerKind, check_all};
+use crate::config::issuer::{Condition, IssuerConfig, IssuerKind, Required, check_all, required};
 use api::Code;
 use policy::Seconds;
 use serde_json::{Value, json};
@@ -387,6 +387,51 @@ async fn workloads() {
     assert!(world.verify(&ours(json!({ "iat": null, "exp": NOW + 3600 }))).await.is_ok(), "a JWT-SVID may lack iat");
     let stranger = world.issuers.verify(&ours(json!({ "repository": "evil/shop" })), &session_key()).await.unwrap_err();
     assert!(stranger.proven.is_none(), "anybody may run a job at a public issuer");
+}
+
+/// Whoever leaves something out of a token is not better off for it, where the server asks for it.
+#[tokio::test]
+async fn what_a_token_must_carry() {
+    let email = "it has no verified e-mail address, and require_claims asks for one";
+    let groups = "it has no claim of groups, and require_claims asks for it";
+    let rows = [
+        (json!({ "email": "a@b.example", "email_verified": true, "groups": [] }), None, None),
+        (json!({ "email": "a@b.example", "email_verified": true }), None, Some(groups)),
+        (json!({ "email": "a@b.example", "email_verified": false, "groups": ["g"] }), Some(email), None),
+        (json!({ "email": "a@b.example", "groups": ["g"] }), Some(email), None),
+        (json!({ "email": "nobody", "email_verified": true, "groups": ["g"] }), Some(email), None),
+        (json!({ "groups": "g" }), Some(email), None),
+        (json!({}), Some(email), Some(groups)),
+    ];
+    let only = async |required: Vec<Required>| World::with(|config| config.require_claims = Some(required)).await;
+    let (of_email, of_groups, neither) =
+        (only(vec![Required::Email]).await, only(vec![Required::Groups]).await, only(vec![]).await);
+    for (claims, no_email, no_groups) in rows {
+        table(&of_email, &[(claims.clone(), no_email)]).await;
+        table(&of_groups, &[(claims.clone(), no_groups)]).await;
+        table(&neither, &[(claims, None)]).await;
+    }
+    let rejected = of_email.issuers.verify(&of_email.token_but(json!({})), &session_key()).await.unwrap_err();
+    assert_eq!(rejected.refusal.code, Code::TokenRefused);
+    assert!(rejected.refusal.message.contains("verified e-mail address"), "{}", rejected.refusal.message);
+    assert!(rejected.proven.is_some(), "it is on record");
+}
+
+#[test]
+fn an_address_is_asked_for_where_people_log_in_at_several_issuers() {
+    let people = |n: u8| IssuerConfig::people(format!("https://{n}.example").parse().unwrap(), "c");
+    let ci = IssuerConfig::workload("https://ci.example".parse().unwrap(), "us", Vec::new());
+    assert_eq!(required(&people(1), &[people(1), ci.clone()]), []);
+    let both = [people(1), people(2), ci.clone()];
+    assert_eq!(required(&both[0], &both), [Required::Email]);
+    assert_eq!(required(&ci, &both), []);
+    let text = "url = \"https://1.example\"\nclient_id = \"c\"\nrequire_claims = ";
+    let said = |list: &str| toml::from_str::<IssuerConfig>(&format!("{text}{list}"));
+    assert_eq!(required(&said("[]").unwrap(), &both), [], "the operator says otherwise");
+    assert_eq!(required(&said("[\"groups\"]").unwrap(), &both), [Required::Groups]);
+    assert!(said("[\"mail\"]").is_err() && said("\"email\"").is_err());
+    let rules = IssuerConfig { require_claims: Some(vec![Required::Email]), ..ci };
+    assert_eq!(check_all(&[rules]).unwrap_err().len(), 2, "of people, and without [[issuer.require]]");
 }
 
 #[test]

@@ -68,6 +68,16 @@ async fn people_are_found_by_subject_and_address(store: &dyn Store) {
     assert_eq!(known("una").await, [una.identity]);
     assert_eq!(known("UNA").await, []);
     assert_eq!(known("").await, []);
+    // By an address that an earlier login had, and by none that merely reads like one.
+    let mut ulf = session(153, "ulf");
+    ulf.identity.email = None;
+    ulf.identity.known_as = ["ulf@example.net", "Wolf@example.net"].map(|address| address.parse().unwrap()).to_vec();
+    open(store, ulf.clone(), 153).await;
+    assert_eq!(known("wolf@EXAMPLE.net").await, [ulf.identity.clone()]);
+    assert_eq!(known("olf@example.net").await, []);
+    assert_eq!(store.session(&ulf.id).await.unwrap().unwrap().identity, ulf.identity);
+    let policy::Identity { issuer, subject, .. } = &ulf.identity;
+    assert_eq!(store.latest_identity(issuer, subject).await.unwrap().as_ref(), Some(&ulf.identity));
     let of = async |issuer: &str| store.known(&Known::Of(issuer.parse().unwrap())).await.unwrap();
     assert_eq!(
         of("https://id.example.org").await.iter().map(|who| who.subject.as_str()).collect::<Vec<_>>(),

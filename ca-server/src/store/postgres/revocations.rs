@@ -68,7 +68,10 @@ WITH moved AS (UPDATE revocation_counts SET freezes = freezes + 1
     lifted AS (DELETE FROM freezes WHERE id = $2 AND $3::bytea IS NULL AND EXISTS (SELECT FROM moved)),
     told AS (UPDATE freezes SET kept = $3 WHERE id = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM moved))
 SELECT 1 FROM moved";
-const KNOWN_AS: &str = "SELECT identity FROM latest_identities WHERE subject = $1 OR email = $2";
+/// Earlier addresses have no index: few accounts have any, and whoever has is looked at.
+const KNOWN_AS: &str = "
+SELECT identity FROM latest_identities
+    WHERE subject = $1 OR email = $2 OR position('\"known_as\":'::bytea in identity) > 0";
 const KNOWN_OF: &str = "SELECT identity FROM latest_identities WHERE issuer = $1";
 /// Forgets some that expired long ago.
 pub(super) const PRUNE: &str = "

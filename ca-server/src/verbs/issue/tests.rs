@@ -332,10 +332,10 @@ async fn cve_2025_44005_no_error_of_the_store_ends_in_a_certificate() {
         for fault in [Fault::Failed, Fault::FailedButPersisted] {
             for at in 0..13 {
                 let home = tempfile::tempdir().unwrap();
-                let inner = Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap());
+                let inner: Arc<dyn Store> = Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap());
+                Stage::new(Arc::clone(&inner)).login(1, "ann").await;
                 let store = Arc::new(Faulty { inner, at, fault, calls: AtomicUsize::new(0) });
                 let stage = Stage::new(Arc::clone(&store) as _);
-                stage.login(1, "ann").await;
                 let mut released = Vec::new();
                 for proof in [Some(1), None] {
                     match whole(&stage, certificate_request(target, &user_key(3), proof)).await {

@@ -100,6 +100,31 @@ async fn a_login_is_on_record_before_it_is_answered() {
     assert_eq!((&entry["binding"], &entry["mfa"], &entry["request"]), (&json!("nonce"), &json!(true), &json!("r-1")));
 }
 
+/// What a client asks its issuer for is its own choice: an address that was seen once is not forgotten.
+#[tokio::test]
+async fn an_account_keeps_the_addresses_that_it_had() {
+    let home = tempfile::tempdir().unwrap();
+    let desk = Desk::new(Arc::new(RedbStore::open(&home.path().join("store"), &seal()).unwrap())).await;
+    let rows = [
+        (json!({}), "ann@example.com", vec![]),
+        (json!({ "jti": 2, "email": null }), "", vec!["ann@example.com"]),
+        (json!({ "jti": 3, "email": "ANN@example.com" }), "ANN@example.com", vec!["ann@example.com"]),
+        (json!({ "jti": 4, "email": "ann@new.example" }), "ann@new.example", vec!["ann@example.com"]),
+        (json!({ "jti": 5, "email_verified": false }), "", vec!["ann@example.com", "ann@new.example"]),
+        (json!({ "jti": 6, "sub": "u-2" }), "ann@example.com", vec![]),
+    ];
+    for (changes, email, known_as) in rows {
+        let response = desk.login(request(desk.token(changes.clone()))).await.unwrap();
+        let Identity { email: now, known_as: known, .. } =
+            desk.stage.app.store.session(&response.session).await.unwrap().unwrap().identity;
+        assert_eq!(now.as_ref().map_or("", |email| email.as_str()), email, "{changes}");
+        assert_eq!(known.iter().map(|email| email.as_str()).collect::<Vec<_>>(), known_as, "{changes}");
+        let told = desk.entries().await.pop().unwrap();
+        let on_record = told["identity"].get("known_as").cloned().unwrap_or_else(|| json!([]));
+        assert_eq!(on_record, json!(known_as), "{changes}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_opens_one_session_whoever_comes_and_however_it_is_signed() {
     let desk = Desk::new(Arc::new(MemoryStore::new(seal()))).await;

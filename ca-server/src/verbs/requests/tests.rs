@@ -7,6 +7,7 @@ mod frozen;
 mod glass;
 mod life;
 mod lists;
+mod people;
 mod races;
 mod revoked;
 mod terms;

@@ -83,6 +83,7 @@ pub fn identity(n: u64) -> Result<Identity> {
         mfa: true,
         auth_time: Some(SystemClock.now()),
         claims: Vec::new(),
+        known_as: Vec::new(),
     })
 }
 

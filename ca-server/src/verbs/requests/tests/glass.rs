@@ -43,7 +43,7 @@ fn found(verdict: Verdict) -> ReviewRequest {
 }
 
 impl House {
-    async fn review(&self, n: u8, body: &RequestBody, verdict: Verdict) -> Result<RequestBody, Refusal> {
+    pub(super) async fn review(&self, n: u8, body: &RequestBody, verdict: Verdict) -> Result<RequestBody, Refusal> {
         let caller = self.0.caller(n).await;
         glass::review(&self.0.app, &caller, id(body), None, found(verdict)).await.map(|shown| shown.body)
     }

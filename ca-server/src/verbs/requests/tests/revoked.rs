@@ -10,7 +10,7 @@ use api::{Receipt, RevokeRequest, Scope, Whose};
 use policy::Serial;
 
 impl House {
-    async fn revoke(&self, n: u8, scope: Scope) -> Result<Receipt, Refusal> {
+    pub(super) async fn revoke(&self, n: u8, scope: Scope) -> Result<Receipt, Refusal> {
         let asked = RevokeRequest { scope, reason: "laptop stolen".parse().unwrap() };
         revoke(&self.0.app, &self.0.caller(n).await, asked).await
     }

@@ -1,5 +1,4 @@
 use super::*;
-use std::time::Instant;
 
 async fn wait(house: &House, n: u8, body: &RequestBody, known: &str, seconds: u64) -> Result<Option<Shown>, Refusal> {
     let caller = house.0.caller(n).await;
@@ -109,11 +108,10 @@ async fn a_thousand_wait_and_all_are_told() {
     while house.0.app.waiting.len() < 1_000 {
         tokio::task::yield_now().await;
     }
-    let begun = Instant::now();
     house.approve(LEA, &body).await.unwrap();
+    // Whoever is not told waits in vain, and has nothing to unwrap.
     while let Some(told) = waiting.join_next().await {
         assert_eq!(told.unwrap().body.version, 1);
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(house.0.app.waiting.len(), 0);
 }
