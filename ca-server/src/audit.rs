@@ -7,7 +7,7 @@ pub mod witness;
 
 pub use api::proof::{checkpoint, note, tree};
 pub use event::{
-    BreakGlassEvent, ClockEvent, Event, Fact, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy,
+    BreakGlassEvent, ClockEvent, Event, Fact, Listed, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy,
 };
 
 use ::policy::{Identity, Kind};
@@ -46,6 +46,16 @@ impl Entry {
     /// An entry read back from a store.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
+    }
+
+    /// Its time, and what stands for the request that caused it; none where it is no entry of ours.
+    pub fn cause(&self) -> Option<(u64, String)> {
+        #[derive(serde::Deserialize)]
+        struct Cause {
+            time_ms: u64,
+            request: String,
+        }
+        serde_json::from_slice(&self.0).ok().map(|Cause { time_ms, request }| (time_ms, request))
     }
 
     /// The exact bytes.

@@ -286,7 +286,23 @@ pub(crate) struct AtServer {
 When it serves it prints one JSON line to standard output:
   {\"ready\":true,\"url\":…,\"ops\":…,\"issuer\":…,\"user_ca\":…,\"dir\":…}
 
-Example: ca-server dev --listen 127.0.0.1:8443 --dir /tmp/jit-ssh")]
+Whom one may be at the login page, and what the policies in DIR/policy let them do:
+  alice  engineer, on call: staging at once, prod once approved, prod at once by break-glass
+  bob    lead, and vera's sponsor: approves, on prod and appliance
+  carol  security: approves and reviews, revokes, freezes; thaws together with dan
+  dan    security too
+  vera   vendor: appliance, with a ticket, once bob has approved
+  otto   auditor: sees every request, changes nothing
+  eve    nobody
+
+To be two people at once, give each a directory and an agent of their own:
+  export JIT_SSH_SERVER=http://127.0.0.1:8400 XDG_RUNTIME_DIR=/tmp/alice; mkdir -m 700 /tmp/alice; eval \"$(ssh-agent)\"
+  jit-ssh login
+and the same with /tmp/bob in another terminal. staging, prod and appliance are one sshd, for the account that starts it:
+  /usr/sbin/sshd -D -e -f DIR/sshd/sshd_config
+README.md (\"Play it through\") has a whole life of a grant to paste: request, approve, ssh, done, revoke, bundle.
+
+Example: ca-server dev --listen 127.0.0.1:8400 --dir /tmp/jit-dev")]
 pub(crate) struct Dev {
     /// The API's address; loopback only
     #[arg(long, default_value = "127.0.0.1:0")]
@@ -294,7 +310,10 @@ pub(crate) struct Dev {
     /// Keep keys, store and policy here; a temporary directory if absent
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
-    /// Policies to use instead of the starter's
+    /// Policies to use instead of those that come with it
     #[arg(long, value_name = "DIR")]
     pub(crate) policy: Option<PathBuf>,
+    /// Where the sshd of these policies' hosts listens on 127.0.0.1; written at the first start
+    #[arg(long, value_name = "PORT", default_value_t = 2222)]
+    pub(crate) sshd_port: u16,
 }

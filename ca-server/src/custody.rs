@@ -4,7 +4,7 @@ mod file;
 mod generate;
 
 pub(crate) use file::read_passphrase;
-pub use generate::{Generated, Made, generate, generate_missing};
+pub use generate::{Generated, Made, generate, generate_host_key, generate_missing};
 
 use crate::audit::note::Sign;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};

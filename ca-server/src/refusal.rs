@@ -35,6 +35,13 @@ impl Refusal {
         self
     }
 
+    /// With this request's id in the place of `ID` in what to do next, so that it can be typed as it stands.
+    #[must_use]
+    pub fn about(mut self, id: &policy::RequestId) -> Self {
+        self.hint = self.hint.map(|hint| hint.replace(" ID", &format!(" {id}")));
+        self
+    }
+
     /// With the cause, for the log only.
     #[must_use]
     pub fn cause(mut self, cause: impl std::fmt::Display) -> Self {
@@ -72,6 +79,13 @@ impl From<getrandom::Error> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::Refusal;
+
+    #[test]
+    fn a_hint_is_about_one_request() {
+        let id = policy::RequestId::from_random([7; 12]);
+        let refusal = Refusal::internal("").hint("`jit-ssh deny ID` ends it; `jit-ssh show ID`").about(&id);
+        assert_eq!(refusal.hint.unwrap(), format!("`jit-ssh deny {id}` ends it; `jit-ssh show {id}`"));
+    }
 
     #[test]
     fn a_cause_is_cut_where_a_character_ends() {

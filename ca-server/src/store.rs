@@ -145,7 +145,10 @@ pub enum Spent {
     /// It was.
     Before,
     /// Nobody knows any more what was taken at its time.
-    Forgotten,
+    Forgotten {
+        /// What was taken is known from then on; no more than a second to come.
+        since_ms: u64,
+    },
 }
 
 /// The entry for a session that ended by itself at `at`: `cause` stands where a request's id would.

@@ -295,6 +295,11 @@ fn dev_serves_on_loopback_and_leaves_nothing_behind() {
     assert!(ready["user_ca"].as_str().unwrap().starts_with("ssh-ed25519 "), "{ready}");
     assert!(ready["issuer"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{ready}");
     assert!(Path::new(&directory).is_dir());
+    let at = |name: &str| Path::new(&directory).join(name).display().to_string();
+    let checked = text(&ran(&["policy", "check", &at("policy")]));
+    assert!(checked.contains("tests passed") && !checked.contains("failed"), "{checked}");
+    let key = text(&ran(&["audit", "key", "--config", &at("config.toml")]));
+    assert!(key.starts_with("127.0.0.1:") && key.contains('+'), "{key}");
     running.signal(Signal::INT);
     assert!(running.0.wait().unwrap().success());
     assert!(!Path::new(&directory).exists());

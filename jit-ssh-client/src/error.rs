@@ -150,7 +150,7 @@ impl Failure {
             lines.push(format!("  {} {}", terminal::bold("next:"), terminal::plain(hint)));
         }
         if let Some(id) = self.refusal.as_ref().map(|detail| &detail.request_id).filter(|id| !id.is_empty()) {
-            lines.push(format!("  request: {}", terminal::plain(id)));
+            lines.push(format!("  trace: {}", terminal::plain(id)));
         }
         lines
     }

@@ -50,6 +50,14 @@ pub fn offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
     all_of(offered(policies, ask, Action::Connect, now))
 }
 
+/// What each permit that matches and would not do for `ask` lacks. Nothing where the answer is no for another reason.
+pub fn unmet(policies: &Policies, ask: &Ask, now: Now) -> Vec<Unmet> {
+    match permits(policies, ask, Action::Connect, now) {
+        Ok((_, _, permits)) => Denied::unmet(&permits, ask).unmet,
+        Err(_) => Vec::new(),
+    }
+}
+
 /// As [`offers`], of emergency access.
 pub fn break_glass_offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
     if !policies.knows_emergencies() {
@@ -79,6 +87,22 @@ pub(crate) struct Offered<'a> {
 
 /// The permits that would do, best first; at least one.
 pub(crate) fn offered<'a>(policies: &'a Policies, ask: &Ask, action: Action, now: Now) -> Result<Offered<'a>, Denied> {
+    let (host, target, permits) = permits(policies, ask, action, now)?;
+    let mut covering: Vec<&Terms> = permits.iter().copied().filter(|terms| terms.unmet(ask).next().is_none()).collect();
+    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
+    match covering.split_first() {
+        Some((&terms, others)) => Ok(Offered { terms, others: others.to_vec(), host, target }),
+        None => Err(Denied::unmet(&permits, ask)),
+    }
+}
+
+/// The permits that match, whatever their terms; at least one.
+fn permits<'a>(
+    policies: &'a Policies,
+    ask: &Ask,
+    action: Action,
+    now: Now,
+) -> Result<(&'a Host, Target, Vec<&'a Terms>), Denied> {
     let nobody = |cause| Denied::because(cause, Vec::new());
     let (host, target) = resolve(policies, &ask.target).ok_or_else(|| nobody(Cause::UnknownTarget))?;
     let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
@@ -94,15 +118,7 @@ pub(crate) fn offered<'a>(policies: &'a Policies, ask: &Ask, action: Action, now
     // A permit of any action whatever demands neither a record nor a review, and opens no emergency door.
     verdict.permits.retain(|rule| action != Action::BreakGlass || rule.names_actions());
     let permits: Vec<&Terms> = verdict.permits.iter().filter_map(|rule: &&'a Rule| rule.terms.as_ref()).collect();
-    if permits.is_empty() {
-        return Err(nobody(Cause::NoPermit));
-    }
-    let mut covering: Vec<&Terms> = permits.iter().copied().filter(|terms| terms.unmet(ask).next().is_none()).collect();
-    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
-    match covering.split_first() {
-        Some((&terms, others)) => Ok(Offered { terms, others: others.to_vec(), host, target }),
-        None => Err(Denied::unmet(&permits, ask)),
-    }
+    if permits.is_empty() { Err(nobody(Cause::NoPermit)) } else { Ok((host, target, permits)) }
 }
 
 /// The host asked for and the target under its name in the inventory: aliases end here.

@@ -36,4 +36,5 @@ mod supply;
 mod tls;
 mod two_servers;
 mod vendor;
+mod walk;
 mod workloads;

@@ -79,7 +79,7 @@ async fn the_past_is_asked_before_a_policy_changes() -> Result<()> {
             "1 × vera@corp.example {web}: granted by web/forced for at most 10m → denied, forbidden (no-vendors); because of policy no-vendors"
         ),
         format!(
-            "alice@corp.example {db}: needs 1 approval(s) by db/approval → needs 2 approval(s) by db/approval; because of policy db/approval"
+            "alice@corp.example {db}: needs 1 approval by db/approval → needs 2 approvals by db/approval; because of policy db/approval"
         ),
         format!("vera@corp.example {db}: denied, no permit matches → denied, forbidden (no-vendors)"),
         "4 asks replayed: 1 would have another outcome, 2 the same".to_owned(),

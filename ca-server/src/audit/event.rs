@@ -211,9 +211,34 @@ pub enum Event<'a> {
         /// The request that was read; none for a list of them.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RequestId>,
+        /// What of the list was read; none for one request.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        listed: Option<Listed<'a>>,
         /// From where.
         source: IpAddr,
     },
+}
+
+/// A page of a list of requests, by what was asked for.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Listed<'a> {
+    /// Those of whoever has this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<&'a str>,
+    /// Those for this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<&'a str>,
+    /// Those under this ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<&'a str>,
+    /// Those at this stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<&'a str>,
+    /// Those that follow this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<&'a RequestId>,
+    /// At most so many.
+    pub limit: usize,
 }
 
 impl Fact for Event<'_> {

@@ -1,8 +1,10 @@
 //! `ca-server dev`: everything on loopback, with an OpenID Provider that lets anybody be anybody.
 
+mod cast;
+
 use super::{
     run::on_runtime,
-    starter::{self, make_directory, new_file},
+    starter::{make_directory, new_file},
 };
 use crate::cli::Dev;
 use anyhow::{Context as _, bail};
@@ -10,7 +12,7 @@ use ca_server::{
     clock::{SystemClock, random},
     config::{Config, Level},
     custody,
-    dev::{Person, Provider, may_run_beside},
+    dev::{Provider, may_run_beside},
     http::connections::bind,
     logging,
     start::{self, Listeners},
@@ -31,7 +33,7 @@ pub(super) fn dev(asked: &Dev) -> anyhow::Result<ExitCode> {
         bail!("the development server listens on loopback only: {} is not; use `ca-server run`", asked.listen);
     }
     logging::start(Level::Info);
-    let room = Room::prepare(asked.dir.as_deref())?;
+    let room = Room::prepare(asked)?;
     on_runtime(serve(asked, &room.directory))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -43,7 +45,7 @@ async fn serve(asked: &Dev, directory: &Path) -> anyhow::Result<()> {
         api: bind(asked.listen).with_context(|| cannot_listen(asked.listen))?,
         ops: bind(any_port).with_context(|| cannot_listen(any_port))?,
     };
-    let provider = Provider::start(any_port, people(), Arc::new(SystemClock))
+    let provider = Provider::start(any_port, cast::people(), Arc::new(SystemClock))
         .await
         .context("the development provider cannot be started")?;
     let mut config = configuration(&listeners, directory)?;
@@ -60,16 +62,8 @@ async fn serve(asked: &Dev, directory: &Path) -> anyhow::Result<()> {
     start::serve(&config, app, listeners, more).await
 }
 
-/// Whom one may be: the groups of the starter policy, so that what is tried first works.
-fn people() -> Vec<Person> {
-    vec![
-        Person::new("alice", &["engineers", "oncall"], true),
-        Person::new("bob", &["engineers"], false),
-        Person::new("eve", &[], false),
-    ]
-}
-
-/// A configuration like any other, with room for the tests and benchmarks that share one address.
+/// A configuration like any other, with room for the tests and benchmarks that share one address. It is kept for the commands
+/// that read the store of a server by its configuration; the provider, which dies with this process, is not in it.
 fn configuration(listeners: &Listeners, directory: &Path) -> anyhow::Result<Config> {
     let address = listeners.api.local_addr()?;
     let text = format!(
@@ -78,6 +72,8 @@ fn configuration(listeners: &Listeners, directory: &Path) -> anyhow::Result<Conf
          [limits]\nconnections_per_client = 4096\nrequests_per_second = 1000000\nrequest_burst = 1000000\n\
          logins_per_minute = 1000000\nlogin_burst = 1000000\n"
     );
+    let file = directory.join("config.toml");
+    fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     Config::parse("development", &text, directory).map_err(|findings| anyhow::anyhow!("{findings:?}"))
 }
 
@@ -88,20 +84,20 @@ struct Room {
 }
 
 impl Room {
-    fn prepare(named: Option<&Path>) -> anyhow::Result<Self> {
-        let room = match named {
-            Some(directory) => Self { directory: directory.to_owned(), temporary: false },
+    fn prepare(asked: &Dev) -> anyhow::Result<Self> {
+        let room = match &asked.dir {
+            Some(directory) => Self { directory: directory.clone(), temporary: false },
             None => {
                 let random: [u8; 8] = random().map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
                 let name = format!("jit-ssh-dev-{:016x}", u64::from_be_bytes(random));
                 Self { directory: std::env::temp_dir().join(name), temporary: true }
             }
         };
-        room.fill()?;
+        room.fill(asked.sshd_port)?;
         Ok(room)
     }
 
-    fn fill(&self) -> anyhow::Result<()> {
+    fn fill(&self, sshd_port: u16) -> anyhow::Result<()> {
         let Self { directory, .. } = self;
         let ours = directory.join(MARK).exists();
         let used = fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some());
@@ -114,7 +110,7 @@ impl Room {
             custody::generate(&directory.join("keys"), None)?;
         }
         if !directory.join("policy").exists() {
-            starter::write(&directory.join("policy"))?;
+            cast::write(directory, sshd_port)?;
         }
         Ok(())
     }

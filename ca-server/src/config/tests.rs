@@ -38,6 +38,7 @@ fn each_fault_is_found_at_its_line_with_what_to_do() {
         ("[[sink]]\nname = \"a\"\nkind = \"sylog\"\n", 4, "did you mean `syslog`?"),
         ("[[sink]]\nname = \"a\"\nkind = \"file\"\npaht = \"x\"\n", 5, "did you mean `path`?"),
         ("[[sink]]\nname = \"a\"\nkind = \"file\"\n", 3, "it has no path"),
+        ("[[sink]]\nname = \"a\"\nkind = \"slack\"\nurl = \"https://hunter2\"\n", 3, "url_file names a file"),
         ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\nurl = \"https://hunter2\"\n", 3, "url means nothing"),
         ("[[sink]]\nname = \"a\"\nkind = \"file\"\npath = \"x\"\ncodes = [\"Login.*\"]\n", 6, "request.*"),
         ("[[sink]]\nname = \"a\"\nkind = \"syslog\"\naddress = \"siem\"\n", 5, "host and port"),

@@ -85,6 +85,14 @@ pub fn generate_missing(directory: &Path, passphrase: Option<&str>) -> Result<Ma
     Ok(made)
 }
 
+/// Makes a host's own key, for a sshd to try things on; answers the public half in OpenSSH's form.
+///
+/// # Errors
+/// If it is there already, or cannot be written.
+pub fn generate_host_key(path: &Path) -> Result<String, CustodyError> {
+    make(path, "host key for development", None).map(|(public, _)| public)
+}
+
 fn must_be_free(keys: &[&PathBuf]) -> Result<(), CustodyError> {
     for path in keys.iter().flat_map(|path| [(*path).clone(), public_path(path)]) {
         if path.symlink_metadata().is_ok() {

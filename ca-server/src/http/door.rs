@@ -126,9 +126,9 @@ impl Shared {
         self.metrics.text(&self.app, store_ready, clients, &sinks)
     }
 
-    /// Never the client's own: it could be another request's.
+    /// Never the client's own: it could be another's. Nor is it ever taken for a request for access, `r-…`.
     fn request_id(&self) -> String {
-        format!("r-{:08x}-{:x}", self.run, self.number.fetch_add(1, Ordering::Relaxed))
+        format!("t-{:08x}-{:x}", self.run, self.number.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -158,14 +158,15 @@ pub(crate) fn given_back(step: &Step) -> bool {
     matches!(step.what, What::Cancelled | What::Ended { why: EndReason::Done, .. })
 }
 
-/// The entries about certificates that a step of their request revoked.
+/// The entries about certificates that a step of their request revoked: of the time and the cause of the step's own.
 pub(super) fn by_step(
-    step: &Step,
+    (step, told): (&Step, &Entry),
     grant: &GrantId,
     revoked: &[LiveCertificate],
     krl: u64,
 ) -> Result<Vec<Entry>, StoreError> {
     let new: Vec<u64> = revoked.iter().filter(|one| !one.revoked).map(|one| one.serial.get()).collect();
+    let (time_ms, cause) = told.cause().unwrap_or_else(|| (step.at.as_secs().saturating_mul(1000), "step".to_owned()));
     let entries = new.chunks(SERIALS_IN_ENTRY).map(|serials| {
         let (actor, grant) = (Actor::from(&step.by), Some(grant));
         let event = RevocationEvent::Revoked {
@@ -180,7 +181,7 @@ pub(super) fn by_step(
             krl,
             source: None,
         };
-        Entry::new(step.at.as_secs().saturating_mul(1000), "step", &event)
+        Entry::new(time_ms, &cause, &event)
     });
     entries.collect::<Result<_, _>>().map_err(|error| StoreError(format!("a revocation cannot be recorded: {error}")))
 }

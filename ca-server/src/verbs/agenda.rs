@@ -59,9 +59,11 @@ async fn look(app: &App, due: Due) -> Result<(), Refusal> {
     let case = Case::of(app, due.kept.clone()).await?;
     let loaded = app.policies.current();
     let now = moment(app.clock.now(), &app.zone);
-    let stage = case.stage(&loaded.policies, now);
+    // On record is what its own time and people made of it; that the grant is over which it prolongs is on record there.
+    let stage = case.stage_alone(&loaded.policies, now);
+    let moot = matches!(case.stage(&loaded.policies, now), Stage::Over { .. });
     let settled = settled(&case, &loaded.policies, now);
-    let Outcome { next, said } = outcome(&case, &stage, due.look, settled, now.time);
+    let Outcome { next, said } = outcome(&case, (&stage, moot), due.look, settled, now.time);
     let entry = said.map(|said| entry(app, &case, &stage, said));
     // Never due again at once: a look that finds nothing to do must not be taken over and over.
     let next = next.map(|next| Look { at: next.at.max(now.time.plus(Seconds::new(1))), ..next });
@@ -82,7 +84,7 @@ enum Said {
     End(Over),
 }
 
-fn outcome(case: &Case, stage: &Stage, look: Look, settled: UnixTime, now: UnixTime) -> Outcome {
+fn outcome(case: &Case, (stage, moot): (&Stage, bool), look: Look, settled: UnixTime, now: UnixTime) -> Outcome {
     let alive = |at| Outcome { next: Some(Look { at, ..look }), said: None };
     let end = |how| Outcome { next: None, said: Some(Said::End(how)) };
     let expires = case.request.expires;
@@ -90,6 +92,8 @@ fn outcome(case: &Case, stage: &Stage, look: Look, settled: UnixTime, now: UnixT
     match stage {
         // In use, and one who approved may no longer: nothing is issued until another does, or its time is up.
         Stage::Pending { .. } if used => alive(now.plus(AGAIN)),
+        // Nobody is reminded of what would add to nothing.
+        Stage::Pending { until, .. } if moot => alive(*until),
         Stage::Pending { until, .. } => match records::reminder(&case.request).filter(|_| !look.reminded) {
             Some(at) if now < at => alive(at),
             Some(_) => Outcome {

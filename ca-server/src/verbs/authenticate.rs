@@ -77,7 +77,7 @@ pub async fn authenticate(
     match app.replay.first(&session.id, &authorization.nonce, authorization.time_ms, now_ms) {
         Seen::First => {}
         Seen::Before => return Err(replayed()),
-        Seen::Forgotten => return Err(clock_skew(now_ms)),
+        Seen::Forgotten => return Err(forgotten(now_ms)),
         Seen::TooMany => return Err(too_many()),
     }
 
@@ -85,7 +85,8 @@ pub async fn authenticate(
     match app.store.spend_nonce(&session.id, &authorization.nonce.0, authorization.time_ms, now_ms).await? {
         Spent::First => {}
         Spent::Before => return Err(replayed()),
-        Spent::Forgotten => return Err(clock_skew(now_ms)),
+        // A retry by this time is known to be new, and waits until its time has come.
+        Spent::Forgotten { since_ms } => return Err(forgotten(since_ms.max(now_ms))),
     }
 
     let now = policy::UnixTime::from_secs(now_ms / 1000);
@@ -143,6 +144,17 @@ fn clock_skew(now_ms: u64) -> Refusal {
     let mut refusal = Refusal::new(Code::ClockSkew, "the time of this request is too far from the server's clock")
         .hint("sign it again with the server's time, and set this machine's clock");
     refusal.server_time_ms = Some(now_ms);
+    refusal
+}
+
+/// Nothing is wrong with anybody's clock: `known_ms` is from when on the server knows what it took.
+fn forgotten(known_ms: u64) -> Refusal {
+    let mut refusal = Refusal::new(
+        Code::ClockSkew,
+        "this request was signed before the server's memory of requests began, so it cannot tell whether it is new",
+    )
+    .hint("try again: after an outage of its database the server refuses, once, what was signed before");
+    refusal.server_time_ms = Some(known_ms);
     refusal
 }
 

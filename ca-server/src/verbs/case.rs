@@ -29,6 +29,8 @@ pub(super) struct Case {
     pub(super) steps: Vec<Step>,
     /// Requests that prolong it, likewise.
     extensions: Vec<(Request, Digest, Vec<Step>)>,
+    /// What it prolongs.
+    prolonged: Option<Box<Self>>,
     /// Since when whoever approved is in their groups.
     pub(super) joined: Vec<Joined>,
 }
@@ -44,6 +46,19 @@ impl Case {
 
     /// The case of a request that was just read.
     pub(super) async fn of(app: &App, kept: KeptRequest) -> Result<Self, Refusal> {
+        let prolonged = match &kept.request.extends {
+            Some(id) => app.store.request(id).await?,
+            None => None,
+        };
+        let mut case = Self::alone(app, kept).await?;
+        if let Some(prolonged) = prolonged {
+            case.prolonged = Some(Box::new(Self::alone(app, prolonged).await?));
+        }
+        Ok(case)
+    }
+
+    /// Without what it prolongs.
+    async fn alone(app: &App, kept: KeptRequest) -> Result<Self, Refusal> {
         let Identity { issuer, subject, .. } = &kept.request.requester;
         let (extensions, latest) =
             tokio::try_join!(app.store.extensions_of(&kept.request.id), app.store.latest_identity(issuer, subject))?;
@@ -61,9 +76,9 @@ impl Case {
 
     /// The case of a request to which nothing has happened.
     pub(super) fn filed(request: Request) -> Result<Self, Refusal> {
-        let (steps, extensions, joined) = (Vec::new(), Vec::new(), Vec::new());
+        let (steps, extensions, prolonged, joined) = (Vec::new(), Vec::new(), None, Vec::new());
         let (digest, asker) = (digest(&request)?, request.requester.clone());
-        Ok(Self { request, asker, digest, steps, extensions, joined })
+        Ok(Self { request, asker, digest, steps, extensions, prolonged, joined })
     }
 
     /// What policy judges.
@@ -72,9 +87,23 @@ impl Case {
         Life { request, digest: *digest, steps, extensions, joined }
     }
 
-    /// Where it stands.
+    /// Where it stands. What prolongs a grant is over when that is.
     pub(super) fn stage(&self, policies: &Policies, now: Now) -> Stage {
+        let stage = self.stage_alone(policies, now);
+        match self.prolonged.as_ref().map(|grant| grant.stage_alone(policies, now)) {
+            Some(over @ Stage::Over { .. }) if !matches!(stage, Stage::Over { .. }) => over,
+            _ => stage,
+        }
+    }
+
+    /// Where it stands by itself, whatever became of what it prolongs.
+    pub(super) fn stage_alone(&self, policies: &Policies, now: Now) -> Stage {
         policy::stage(policies, &self.life(), now)
+    }
+
+    /// The requests that prolong it.
+    pub(super) fn prolonged_by(&self) -> impl Iterator<Item = &RequestId> {
+        self.extensions.iter().map(|(request, ..)| &request.id)
     }
 
     /// Whether `identity` asked for it.
@@ -88,6 +117,11 @@ impl Case {
         let reviews =
             |step: &&Step| matches!(step.what, What::Approved(_) | What::Denied { .. } | What::Reviewed { .. });
         self.steps.iter().filter(reviews).any(|step| same(&step.by, identity))
+    }
+
+    /// Whether `identity` approved it.
+    pub(super) fn was_approved_by(&self, identity: &Identity) -> bool {
+        self.steps.iter().any(|step| matches!(step.what, What::Approved(_)) && same(&step.by, identity))
     }
 
     /// How the review of it stands, if it is emergency access.
@@ -164,8 +198,31 @@ impl Standing {
             Err(_) if case.was_reviewed_by(identity) => return Ok(Self::Reviewer(Vec::new())),
             Err(_) => {}
         }
-        if oversees(policies, caller, now) { Ok(Self::Overseer) } else { Err(not_found()) }
+        if oversees(policies, caller, now) {
+            return Ok(Self::Overseer);
+        }
+        Err(better_login(policies, identity, case, now).unwrap_or_else(not_found))
     }
+}
+
+/// Why `identity` may not review what another login of theirs might: they are told, for nobody else can be.
+fn better_login(policies: &Policies, identity: &Identity, case: &Case, now: Now) -> Option<Refusal> {
+    let may = |mfa: bool, auth_time: Option<UnixTime>| {
+        let login = Identity { mfa, auth_time, ..identity.clone() };
+        policy::may_review(policies, &case.request, &login, now).is_ok()
+    };
+    let fresh = Some(now.time);
+    let (lacks, next) = if !identity.mfa && may(true, identity.auth_time) {
+        ("with more than one factor", "with the second factor that your provider asks for")
+    } else if may(identity.mfa, fresh) {
+        ("lately", "once more, at the provider too")
+    } else if may(true, fresh) {
+        ("lately, with more than one factor", "once more, with the second factor that your provider asks for")
+    } else {
+        return None;
+    };
+    let message = format!("policy lets you review this request only if you logged in {lacks}");
+    Some(Refusal::new(Code::Denied, message).hint(format!("log in {next}: jit-ssh login")))
 }
 
 /// Whether policy lets `caller` see every request.

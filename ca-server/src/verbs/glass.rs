@@ -19,8 +19,8 @@ use crate::{
 };
 use api::{Code, Emergency, ReviewRequest};
 use policy::{
-    Ask, BreakGlass, Decision, Incident, MayNot, Now, Policies, Reason, Request, RequestId, Review, Seconds, Stage,
-    Ticket, What,
+    Ask, BreakGlass, Decision, Incident, Inventory, MayNot, Now, Policies, Reason, Request, RequestId, Review, Seconds,
+    Stage, Ticket, What,
 };
 
 /// The most of one person that wait for their review.
@@ -32,7 +32,7 @@ const PAGE: usize = 100;
 /// the way.
 ///
 /// # Errors
-/// `denied`, on record; `bad_request` for what is no emergency; `rate_limited` for too many that nobody has reviewed.
+/// `denied` or `frozen`, on record; `bad_request` for what is no emergency; `rate_limited` for too many that nobody has reviewed.
 pub(super) async fn broken(
     app: &App,
     caller: &Caller,
@@ -69,7 +69,13 @@ pub(super) async fn broken(
             noted(app, caller, loaded, &attempt, refusal, None, &[]).await
         });
     };
-    if let Err((refusal, overdue)) = unless_barred(app, caller, now).await? {
+    // A freeze first: whoever is frozen, or asks for what is, opens nothing that anybody would have to review.
+    let barred = match unless_frozen(app, loaded.policies.inventory(), &ask).await {
+        Ok(()) => unless_barred(app, caller, now).await?,
+        Err(refusal) if refusal.code == Code::Frozen => Err((refusal, None)),
+        Err(failure) => return Err(failure),
+    };
+    if let Err((refusal, overdue)) = barred {
         return Err(if dry_run {
             refusal
         } else {
@@ -83,6 +89,15 @@ pub(super) async fn broken(
     request.expires = now.time;
     request.break_glass = Some(BreakGlass { incident, review_by: now.time.plus(review_within) });
     Ok(())
+}
+
+/// Nothing is issued where a freeze is in force, so nothing is opened either.
+async fn unless_frozen(app: &App, inventory: &Inventory, ask: &Ask) -> Result<(), Refusal> {
+    let freezes = app.store.freezes().await?;
+    match policy::frozen(&freezes.all, &ask.identity, &ask.target, inventory) {
+        Some(freeze) => Err(answer::frozen(&freeze.what)),
+        None => Ok(()),
+    }
 }
 
 /// Whether what this person broke before was reviewed in time.
@@ -109,7 +124,9 @@ async fn unless_barred(
             let id = overdue.id.clone();
             let refusal =
                 Refusal::new(Code::Denied, format!("nobody has reviewed {id} in time, which you broke the glass for"))
-                    .hint(format!("ask somebody who may approve there: jit-ssh reviewed {id} --reason '…'"));
+                    .hint(format!(
+                        "ask somebody who may approve there: jit-ssh reviewed {id} --verdict fine --reason '…'"
+                    ));
             return Ok(Err((refusal, Some(id))));
         }
         theirs += kept.iter().filter(|kept| case::same(&kept.request.requester, &me)).count();
@@ -188,8 +205,12 @@ pub async fn review(
                 .hint("look at it again: `jit-ssh show ID`")),
             // What is yet to be done with it nobody can have looked at.
             Some(_) if !matches!(scene.stage, Stage::Over { .. }) => {
-                Err(Refusal::new(Code::Conflict, "it is still in use")
-                    .hint("end it first: `jit-ssh deny ID --reason …`; or review it when it is over"))
+                let (message, over) = match scene.stage {
+                    Stage::Active { .. } => ("it is still in use", "it is over"),
+                    _ => ("it was not used yet, and still may be", "the time for that is over"),
+                };
+                Err(Refusal::new(Code::Conflict, message)
+                    .hint(format!("end it first: `jit-ssh deny ID --reason '…'`; or review it when {over}")))
             }
             // It would only take the emergency off the list.
             Some(_) if !case.is_reviewed_by(me, &again, scene.now) => Err(steps::denied(MayNot::Own)),

@@ -35,7 +35,9 @@ pub async fn approve(
         let targets = may.map_err(denied)?;
         if case.request.break_glass.is_some() {
             return Err(Refusal::new(Code::Conflict, "emergency access takes no approval: it is reviewed afterwards")
-                .hint("`jit-ssh deny ID` ends it; `jit-ssh reviewed ID` says what you found"));
+                .hint(
+                    "`jit-ssh deny ID` ends it; `jit-ssh reviewed ID --verdict fine --reason '…'` says what you found",
+                ));
         }
         if approve.digest != case::hex(&case.digest) {
             return Err(Refusal::new(Code::PreconditionFailed, "this is not the digest of this request")

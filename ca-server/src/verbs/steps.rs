@@ -58,8 +58,18 @@ pub(super) async fn take(
     refuse::unless_allowed(app, caller).await?;
     let caller = &caller.known(app).await?;
     let id: RequestId = id.parse().map_err(|_not_an_id| not_found())?;
+    step(app, caller, &id, expected, decide).await.map_err(|refusal| refusal.about(&id))
+}
+
+async fn step(
+    app: &App,
+    caller: &Caller,
+    id: &RequestId,
+    expected: Option<&str>,
+    decide: impl Fn(&Scene<'_>) -> Result<Option<What>, Refusal>,
+) -> Result<Taken, Refusal> {
     for _ in 0..TRIES {
-        let mut case = Case::load(app, &id).await?.ok_or_else(not_found)?;
+        let mut case = Case::load(app, id).await?.ok_or_else(not_found)?;
         let loaded = app.policies.current();
         let now = moment(app.clock.now(), &app.zone);
         may_act(app, caller, &loaded.policies, &case, now).await?;
@@ -74,7 +84,7 @@ pub(super) async fn take(
                 let shown = shown(&loaded.policies, caller, &case, now)?;
                 return Ok(Taken { shown, case });
             }
-            Err(refusal) if refusal.code == Code::Denied => return Err(noted(app, caller, &id, refusal).await),
+            Err(refusal) if refusal.code == Code::Denied => return Err(noted(app, caller, id, refusal).await),
             Err(refusal) => return Err(refusal),
         };
         let entry = entry(app, caller, &case, &what, &loaded, now)?;
@@ -84,11 +94,12 @@ pub(super) async fn take(
             return Err(Refusal::new(Code::Conflict, "too much has happened to this request").hint("file a new one"));
         }
         fault::point("step.decided");
-        let stepped = app.store.add_step(&id, case.steps.len(), step.clone(), entry).await?;
+        let stepped = app.store.add_step(id, case.steps.len(), step.clone(), entry).await?;
         fault::point("step.recorded");
         match stepped {
             Stepped::Yes => {
                 wake(app, &case.request);
+                case.prolonged_by().for_each(|id| app.waiting.wake(id));
                 case.steps.push(step);
                 let shown = shown(&loaded.policies, caller, &case, now)?;
                 return Ok(Taken { shown, case });
@@ -116,6 +127,7 @@ async fn may_act(app: &App, caller: &Caller, policies: &Policies, case: &Case, n
         Err(may_not @ (MayNot::Own | MayNot::Sponsor)) => {
             Err(noted(app, caller, &case.request.id, denied(may_not)).await)
         }
+        _ if unseen.code == Code::Denied => Err(noted(app, caller, &case.request.id, unseen).await),
         _ => Err(unseen),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn bundle(asked: &cli::Bundle) -> anyhow::Result<ExitCode> {
     let Gathered { grant, wanted, certificates, .. } = &gathered;
     let (count, certificates) = (wanted.len(), certificates.len());
     let told = format!(
-        "{}: {count} entries about {grant}, {certificates} certificate(s) among them\ncheck it: jit-ssh verify-bundle {} --key \"$(cat log.vkey)\"\n",
+        "{}: {count} entries about {grant}, {certificates} of them certificates\ncheck it: jit-ssh verify-bundle {} --key \"$(cat log.vkey)\"\n",
         asked.output.display(),
         asked.output.display(),
     );

@@ -134,7 +134,10 @@ fn tell(mut replay: Replay<'_>, audit: &Path) -> anyhow::Result<Summary> {
         )?;
     }
     if *recorded_otherwise > 0 {
-        writeln!(text, "{recorded_otherwise} were not decided then as OLD decides them: another set was in force")?;
+        writeln!(
+            text,
+            "{recorded_otherwise} were decided otherwise then than OLD decides them now: another set was in force, or a request had a part in it"
+        )?;
     }
     print(&text)?;
     Ok(summary)
@@ -143,7 +146,9 @@ fn tell(mut replay: Replay<'_>, audit: &Path) -> anyhow::Result<Summary> {
 fn sentence(found: &Otherwise) -> String {
     let Otherwise { who, target, old, new, because, .. } = found;
     let because = if because.is_empty() { String::new() } else { format!("; because of {}", because.join(", ")) };
-    format!("{} {target}: {old} → {new}{because}", plain(who))
+    let terms = old.differing(new);
+    let terms = if terms.is_empty() { String::new() } else { format!(" ({})", plain(&terms.join(", "))) };
+    format!("{} {target}: {old} → {new}{terms}{because}", plain(who))
 }
 
 /// People's words in a form that no terminal obeys.

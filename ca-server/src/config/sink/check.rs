@@ -24,7 +24,13 @@ pub(in crate::config) fn check_all(sinks: &[SinkConfig]) -> Vec<(usize, String, 
 fn check(sink: &SinkConfig, say: &mut impl FnMut(&str, &'static str)) {
     let known = keys_of(sink.kind);
     for key in given(sink).into_iter().filter(|key| !known.contains(key)) {
-        say(&format!("{key} means nothing for this kind"), "docs/SINKS.md lists the keys of each kind");
+        let hint = match (sink.kind, key) {
+            (SinkKind::Slack, "url") => {
+                "the URL of a chat is a secret: url_file names a file that holds it, url_env a variable"
+            }
+            _ => "docs/SINKS.md lists the keys of each kind",
+        };
+        say(&format!("{key} means nothing for this kind"), hint);
     }
     if sink.codes.is_empty() {
         say("codes is empty, so it would take nothing", "leave it out to take everything");

@@ -273,7 +273,7 @@ async fn every_answer_is_sealed_and_numbered_by_the_server() {
         assert_eq!(answer.headers()["cache-control"], "no-store", "{path}");
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
         let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
-        assert!(id.starts_with("r-") && seen.insert(id.clone()), "{path}: {id}");
+        assert!(id.starts_with("t-") && seen.insert(id.clone()), "{path}: {id}");
     }
 }
 

@@ -109,7 +109,12 @@ fn the_types_write_what_is_described() {
         used_before: vec![before.clone()],
         filed: crate::fixture::NOW,
         stage: policy::Stage::Over { how: policy::Over::Done },
-        offers: vec![api::Offer { target: "a@b".parse().unwrap(), offers: Vec::new(), approver_groups: Vec::new() }],
+        offers: vec![api::Offer {
+            target: "a@b".parse().unwrap(),
+            offers: Vec::new(),
+            approver_groups: Vec::new(),
+            unmet: Vec::new(),
+        }],
         steps: Vec::new(),
         may_review: true,
     };

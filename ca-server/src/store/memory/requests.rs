@@ -151,10 +151,10 @@ impl Requests for MemoryStore {
             return Ok(Stepped::Over);
         }
         facts.asked.step(id, step.clone());
-        facts.append(entry);
+        facts.append(entry.clone());
         if records::ends(&step) {
             let revoked = facts.ended.revoke(&Selection::Grant(id.grant()), step.at);
-            for entry in revocations::by_step(&step, &id.grant(), &revoked, facts.ended.version)? {
+            for entry in revocations::by_step((&step, &entry), &id.grant(), &revoked, facts.ended.version)? {
                 facts.append(entry);
             }
         }

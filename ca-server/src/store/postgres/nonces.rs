@@ -40,10 +40,11 @@ impl PostgresStore {
         let row = rows.first().ok_or_else(|| StoreError("a statement has no answer".to_owned()))?;
         match column::<Option<i64>>(row, 0)? {
             None => {
-                self.rows(BEGIN, &[&big(now_ms.saturating_add(SKEW_MS))?]).await?;
-                Ok(Spent::Forgotten)
+                let since_ms = now_ms.saturating_add(SKEW_MS);
+                self.rows(BEGIN, &[&big(since_ms)?]).await?;
+                Ok(Spent::Forgotten { since_ms })
             }
-            Some(since) if time_ms < number(since)? => Ok(Spent::Forgotten),
+            Some(since) if time_ms < number(since)? => Ok(Spent::Forgotten { since_ms: number(since)? }),
             Some(_) if column(row, 1)? => Ok(Spent::First),
             Some(_) => Ok(Spent::Before),
         }

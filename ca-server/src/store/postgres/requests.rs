@@ -164,7 +164,7 @@ impl Requests for PostgresStore {
             let mut entries = vec![entry.clone()];
             if ends {
                 let (revoked, krl) = revocations::revoked(revoked)?;
-                entries.extend(told(&step, &id.grant(), &revoked, krl)?);
+                entries.extend(told((&step, &entry), &id.grant(), &revoked, krl)?);
             }
             let effect = Effect::on_record(Stepped::Yes, entries).to(&id);
             // Whoever waits for what it prolongs sees it too.

@@ -2,15 +2,18 @@
 
 use super::{PostgresStore, examine};
 use crate::{
+    clock::Clock as _,
     config::store::Postgres,
-    fixture::{database::Place, seal},
+    fixture::{AUDIENCE, Stage, database::Place, origin, seal, session_key},
     store::{
         Hint, Recorded, Spent, Store as _,
         conformance::{self, NOW, entry, open, session},
         migrate::migrate,
         redb::RedbStore,
     },
+    verbs::authenticate::authenticate,
 };
+use api::{Code, signature::Request};
 use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,8 +189,28 @@ async fn a_request_that_one_server_took_is_spent_at_the_other() {
     assert_eq!(spend(&other, 1, later).await, Spent::Before, "kept well beyond the window");
     // What a crash of the database does to tables that are not logged.
     place.psql("TRUNCATE jit_ssh.nonces, jit_ssh.nonces_known");
-    assert_eq!(spend(&other, 1, later).await, Spent::Forgotten);
-    assert_eq!(spend(&one, 1, now + 999).await, Spent::Forgotten);
+    let since_ms = now + 1_000;
+    assert_eq!(spend(&other, 1, later).await, Spent::Forgotten { since_ms });
+    assert_eq!(spend(&one, 1, now + 999).await, Spent::Forgotten { since_ms });
+    assert_eq!(spend(&other, 2, since_ms).await, Spent::First, "signed by the time that the answer names");
+}
+
+/// What a client does with that refusal, once, is enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_of_the_database_one_retry_by_the_servers_time_is_taken() {
+    let place = Place::new();
+    let stage = Stage::new(place.open().await);
+    let ann = stage.login(1, "ann").await;
+    place.psql("TRUNCATE jit_ssh.nonces, jit_ssh.nonces_known");
+    let request = Request { audience: AUDIENCE, method: "GET", path: "/v1/session", body: b"" };
+    let send = async |time_ms| {
+        let header = request.sign(&session_key(1), &ann.id, time_ms, stage.nonce()).to_string();
+        authenticate(&stage.app, &origin(), "GET", "/v1/session", Some(&header), b"").await
+    };
+    let refusal = send(stage.clock.now_ms()).await.unwrap_err();
+    assert_eq!(refusal.code, Code::ClockSkew);
+    assert!(refusal.message.contains("memory of requests") && !refusal.hint.unwrap().contains("clock"));
+    send(refusal.server_time_ms.unwrap()).await.unwrap();
 }
 
 /// Of two servers one delivers for a sink, until it is gone.

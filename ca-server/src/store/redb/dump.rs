@@ -115,7 +115,7 @@ impl Fact {
             Self::UsedKey { .. } => "idempotency keys",
             Self::Certificate(_) => "live certificates",
             Self::Freeze { .. } => "freezes",
-            Self::Counts { .. } => "counts of revocations",
+            Self::Counts { .. } => "version of the list of revoked certificates",
             Self::Policies { .. } => "recorded policy sets",
             Self::Cursor { .. } => "sinks",
             Self::Letter { .. } => "dead letters",

@@ -252,7 +252,7 @@ fn add_step(
     if records::ends(step) {
         let grant = id.grant();
         let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
-        tables.append_all(revocations::by_step(step, &grant, &revoked, krl))?;
+        tables.append_all(revocations::by_step((step, entry), &grant, &revoked, krl))?;
     }
     Ok(Stepped::Yes)
 }

@@ -22,7 +22,7 @@ pub(in crate::verbs) fn no(decision: DecisionBody) -> Refusal {
 }
 
 /// The reason stays with those who administer: it may be about whoever asks.
-pub(super) fn frozen(what: &Frozen) -> Refusal {
+pub(in crate::verbs) fn frozen(what: &Frozen) -> Refusal {
     let message = match what {
         Frozen::Holder { .. } => "you are frozen: nothing is issued to you".to_owned(),
         Frozen::Host { host } => format!("{host} is frozen: nothing is issued for it"),

@@ -13,12 +13,17 @@ use crate::{
     },
 };
 use api::{Code, FileRequest};
-use policy::{Ask, Now, Policies, Request, RequestId, Seconds, Stage, Target, Terms, UnixTime};
+use policy::{
+    Ask, Cause, Decision, Denied, Now, Policies, PolicyId, Request, RequestId, Seconds, Stage, Target, Terms, UnixTime,
+    Unmet, UnmetTerm,
+};
 
 /// How long a request waits for people, counted from its filing, or until it was to begin if that is later.
 const PATIENCE: Seconds = Seconds::new(86_400);
 /// How far ahead a request may begin.
 const FORESIGHT: Seconds = Seconds::new(30 * 86_400);
+/// How long ago a start may be that means "at once": it is written in minutes, and on the way for a while.
+const LATE: Seconds = Seconds::new(60);
 
 pub(super) async fn request(
     app: &App,
@@ -27,6 +32,9 @@ pub(super) async fn request(
     asked: FileRequest,
     now: Now,
 ) -> Result<Request, Refusal> {
+    if let Some(start) = asked.start.filter(|start| start.plus(LATE) < now.time) {
+        return Err(past(start, now.time));
+    }
     let FileRequest { targets, duration, reason, ticket, start, under, extends, dry_run, incident } = asked;
     let id = RequestId::from_random(clock::random()?);
     let mut request = Request {
@@ -48,7 +56,8 @@ pub(super) async fn request(
         return Err(Refusal::new(Code::BadRequest, format!("a request begins within {FORESIGHT}")));
     }
     if duration.is_some_and(|duration| duration.as_secs() == 0) {
-        return Err(Refusal::new(Code::BadRequest, "a duration of nothing"));
+        return Err(Refusal::new(Code::BadRequest, "a duration of nothing is no access")
+            .hint("name a duration, such as `--for 30m`; or none, for as long as policy allows"));
     }
     if request.extends.is_some() {
         prolong(app, caller, loaded, &mut request, duration, now).await?;
@@ -76,6 +85,12 @@ pub(super) async fn request(
     }
     request.duration = duration.unwrap_or(longest);
     Ok(request)
+}
+
+fn past(start: UnixTime, now: UnixTime) -> Refusal {
+    let ago = u32::try_from(now.since(start)).map_or(Seconds::MAX, Seconds::new);
+    Refusal::new(Code::BadRequest, format!("the start that was asked for was {ago} ago"))
+        .hint("leave out `--start` to begin as soon as it is approved, or name a time to come, with its time zone")
 }
 
 /// What a request that prolongs another takes over from it.
@@ -136,18 +151,48 @@ fn named(policies: &Policies, targets: Vec<Target>) -> Result<Vec<Target>, Refus
     Err(Refusal::new(Code::BadRequest, format!("a request names 1 to {} targets", Request::MOST_TARGETS)))
 }
 
-/// The permit that would grant this target; none where policy says no.
+/// The permit that would grant this target; none where policy says no, whichever permit was picked.
 fn terms(policies: &Policies, request: &Request, ask: &Ask, now: Now) -> Result<Option<Terms>, Refusal> {
-    let mut offers = policy::offers(policies, ask, now);
+    let offers = policy::offers(policies, ask, now);
     let Some(under) = &request.under else { return Ok(offers.into_iter().next()) };
-    if offers.is_empty() {
+    let nothing = offers.is_empty();
+    if let Some(terms) = offers.into_iter().find(|terms| terms.policy == *under) {
+        return Ok(Some(terms));
+    }
+    if !policies.has(under) {
+        return Err(Refusal::new(Code::Denied, format!("there is no policy {under}, which was picked")).hint(OFFERS));
+    }
+    let mut unmet = policy::unmet(policies, ask, now);
+    unmet.retain(|lacks| lacks.policy == *under);
+    if !unmet.is_empty() {
+        return Err(lacking(under, unmet));
+    }
+    if nothing {
         return Ok(None);
     }
-    offers.retain(|terms| terms.policy == *under);
-    offers.pop().map(Some).ok_or_else(|| {
-        Refusal::new(Code::Denied, "the policy that was picked does not cover every target of this request")
-            .hint("`jit-ssh request --dry-run` lists the policies that would do")
-    })
+    Err(Refusal::new(Code::Denied, format!("{under}, which was picked, does not cover {}", ask.target)).hint(OFFERS))
+}
+
+const OFFERS: &str = "`jit-ssh request --dry-run` without `--under` lists the policies that would do";
+
+/// The policy that was picked would do, for somebody who says more or asks for less.
+fn lacking(under: &PolicyId, unmet: Vec<Unmet>) -> Refusal {
+    let (mut wants, mut options) = (Vec::new(), Vec::new());
+    for Unmet { term, .. } in &unmet {
+        let (want, option) = match term {
+            UnmetTerm::Reason => ("a reason".to_owned(), "`--reason '…'`".to_owned()),
+            UnmetTerm::Ticket => ("a ticket".to_owned(), "`--ticket …`".to_owned()),
+            UnmetTerm::Duration(most) => (format!("no more than {most}"), format!("`--for {most}`")),
+        };
+        wants.push(want);
+        options.push(option);
+    }
+    let mut refusal = Refusal::new(Code::Denied, format!("{under}, which was picked, wants {}", wants.join(" and ")))
+        .hint(format!("add {}", options.join(" and ")));
+    let (policies, advice) = (vec![under.clone()], Vec::new());
+    let denied = Decision::Denied(Denied { cause: Cause::TermsUnmet, policies, advice, unmet });
+    refusal.decision = Some(Box::new((&denied).into()));
+    refusal
 }
 
 /// What is asked of policy for one target of a request.

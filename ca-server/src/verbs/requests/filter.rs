@@ -27,6 +27,11 @@ impl Wanted {
         STAGES.contains(&name).then(|| Self(name.to_owned()))
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     fn is(&self, stage: &Stage) -> bool {
         if self.0 == "open" {
             return !matches!(stage, Stage::Over { .. } | Stage::Added { .. });

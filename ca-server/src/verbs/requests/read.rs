@@ -2,12 +2,12 @@
 
 use super::{
     before,
-    filter::Filter,
+    filter::{Filter, Wanted},
     view::{self, Shown, shown},
 };
 use crate::{
     app::App,
-    audit::{Actor, Entry, Event},
+    audit::{Actor, Entry, Event, Listed},
     clock::moment,
     refusal::Refusal,
     store::Which,
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 use api::{Code, RequestsResponse};
-use policy::{Now, RequestId, Stage, UnixTime};
+use policy::{HostName, Identity, Now, RequestId, Stage, Ticket, UnixTime};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -91,7 +91,7 @@ async fn look(app: &App, caller: &Caller, id: &RequestId, first: bool) -> Result
     let loaded = app.policies.current();
     let now = moment(app.clock.now(), &app.zone);
     if Standing::of(&loaded.policies, caller, &case, now)? == Standing::Overseer && first {
-        note_reading(app, caller, Some(id)).await?;
+        note_reading(app, caller, Some(id), None).await?;
     }
     shown(&loaded.policies, caller, &case, now)
 }
@@ -101,7 +101,7 @@ async fn look(app: &App, caller: &Caller, id: &RequestId, first: bool) -> Result
 pub enum View {
     /// The caller's own.
     Mine,
-    /// Those that wait and that the caller may review.
+    /// Those that wait for the caller's word; with a stage in [`Page::only`], those at that stage that the caller may review.
     Review,
     /// Emergency access that nobody has reviewed: the caller's own, and what they may review.
     Unreviewed,
@@ -132,7 +132,7 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
         View::Review => Which::Waiting(now.time),
         View::Unreviewed => Which::Unreviewed,
         View::All if oversees(&app.policies.current().policies, caller, now) => {
-            note_reading(app, caller, None).await?;
+            note_reading(app, caller, None, Some(&page)).await?;
             page.only.words().into_iter().next().map_or(Which::All, Which::With)
         }
         View::All => {
@@ -151,7 +151,10 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
             looked_at += 1;
             if page.only.takes(&kept) {
                 let case = Case::of(app, kept).await?;
-                let row = row(app, caller, view, &case, now).filter(|row| page.only.takes_stage(&row.stage));
+                let any_stage = view != View::Review || page.only.stage.is_some();
+                let row = row(app, caller, view, &case, now)
+                    .filter(|row| page.only.takes_stage(&row.stage))
+                    .filter(|row| any_stage || waits_for(&case, &row.stage, identity));
                 listed.requests.extend(row);
             }
             if looked_at % STRIDE == 0 {
@@ -181,14 +184,34 @@ fn row(app: &App, caller: &Caller, view: View, case: &Case, now: Now) -> Option<
     (!chosen || mine || row.may_review).then_some(row)
 }
 
+/// Whether people must approve it, and `who` has not, or it was not their turn then and is now.
+fn waits_for(case: &Case, stage: &Stage, who: &Identity) -> bool {
+    let Stage::Pending { needs, .. } = stage else { return false };
+    let mut turns = needs.iter().filter_map(|need| need.turn.as_ref());
+    !case.was_approved_by(who) || turns.any(|turn| who.groups.contains(turn))
+}
+
 /// Whoever reads what is not theirs leaves a trace, before they have read it.
-async fn note_reading(app: &App, caller: &Caller, id: Option<&RequestId>) -> Result<(), Refusal> {
+async fn note_reading(app: &App, caller: &Caller, id: Option<&RequestId>, page: Option<&Page>) -> Result<(), Refusal> {
     let event = Event::RecordRead {
         actor: Actor::from(&caller.session.identity),
         session: &caller.session.id,
         id,
+        listed: page.map(listed),
         source: caller.origin.source,
     };
     let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
     Ok(app.store.append(entry).await?)
+}
+
+fn listed(page: &Page) -> Listed<'_> {
+    let Page { after, limit, only: Filter { user, host, ticket, stage } } = page;
+    Listed {
+        user: user.as_deref(),
+        host: host.as_ref().map(HostName::as_str),
+        ticket: ticket.as_ref().map(Ticket::as_str),
+        stage: stage.as_ref().map(Wanted::name),
+        after: after.as_ref(),
+        limit: (*limit).clamp(1, MOST_LISTED),
+    }
 }

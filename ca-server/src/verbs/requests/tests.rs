@@ -10,6 +10,7 @@ mod lists;
 mod people;
 mod races;
 mod revoked;
+mod terms;
 mod told;
 mod waits;
 

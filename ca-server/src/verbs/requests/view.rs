@@ -39,6 +39,10 @@ pub(super) fn dry(policies: &Policies, case: &Case, now: Now) -> Result<Shown, R
     let mut body = body(case, stage, false);
     (body.id, body.grant, body.digest) = (None, None, String::new());
     body.offers = offers(policies, case, now);
+    for offer in body.offers.iter_mut().filter(|_| case.request.break_glass.is_none()) {
+        offer.unmet = policy::unmet(policies, &policy::asked(&case.request, &offer.target, now), now);
+        offer.unmet.retain(|lacks| case.request.under.as_ref().is_none_or(|under| lacks.policy == *under));
+    }
     Ok(Shown { body, etag })
 }
 
@@ -135,6 +139,7 @@ fn offers(policies: &Policies, case: &Case, now: Now) -> Vec<Offer> {
             target: target.clone(),
             offers: case::offers(policies, request, target, now),
             approver_groups: policy::approver_groups(policies, &ask, now),
+            unmet: Vec::new(),
         }
     };
     request.targets.iter().map(offer).collect()

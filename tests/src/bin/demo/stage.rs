@@ -11,6 +11,8 @@ use tokio::process::Command;
 pub struct Stage {
     /// A person's machine.
     pub client: Client,
+    /// Another person's.
+    pub lead: Client,
     /// Stock ssh of that person.
     pub ssh: Ssh,
     /// A host that may be reached.
@@ -44,8 +46,9 @@ impl Stage {
         let web = Sshd::start(dir.path(), "web-1", &user_ca, &accounts).await?;
         let db = Sshd::start(dir.path(), "db-1", &user_ca, &accounts).await?;
         let client = Client::new(dir.path(), "alice", &url).await?;
+        let lead = Client::new(dir.path(), "bob", &url).await?;
         let ssh = Ssh::knowing(&client.home, &[&web, &db])?.agent(&client.agent.socket);
-        Ok(Self { client, ssh, web, db, url, issuer, _server: server, people, dir })
+        Ok(Self { client, lead, ssh, web, db, url, issuer, _server: server, people, dir })
     }
 }
 

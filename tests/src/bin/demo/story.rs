@@ -3,9 +3,11 @@
 use super::stage::Stage;
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
+    binaries,
     browser::Browser,
+    client::Client,
     keygen,
-    process::Finished,
+    process::{Finished, run},
     ssh::{Attempt, Ssh},
     sshd,
 };
@@ -37,7 +39,7 @@ pub async fn tell(stage: &Stage) -> Result<()> {
     println!("   and its principals file of {first} says: {target}");
 
     step(3, "alice logs in, in a browser (here it is a script)");
-    log_in(stage).await?;
+    log_in(&stage.client, "alice").await?;
 
     step(4, "She gets a certificate of 20 seconds; its private key lives in her ssh-agent and nowhere else");
     jit_ssh(stage, &["ensure", &target], 0).await?;
@@ -74,7 +76,53 @@ pub async fn tell(stage: &Stage) -> Result<()> {
     say(&format!("ssh -i kept/key {first}@web-1"));
     println!("   {}", late.ssh.err.trim());
     println!("   sshd: Certificate invalid: expired");
+    approved(stage).await
+}
+
+/// What takes somebody else's yes, from the request to the file that an auditor checks.
+async fn approved(stage: &Stage) -> Result<()> {
+    let Stage { db, people, lead, client, .. } = stage;
+    let first = &people.first;
+    let target = format!("{first}@db-1");
+
+    step(10, "The database takes somebody else's yes: she asks, for ten minutes");
+    let why = "vacuum the orders table";
+    let asked = jit_ssh(stage, &["request", &target, "--for", "10m", "--reason", why], 0).await?;
+    let id = asked.out.split_whitespace().find(|word| word.starts_with("r-")).context("no request")?.to_owned();
+
+    step(11, "bob, a lead, logs in at his machine, sees what waits for him, and approves it");
+    log_in(lead, "bob").await?;
+    by(lead, &["requests", "--review"], 0).await?;
+    by(lead, &["approve", &id, "--yes"], 0).await?;
+
+    step(12, "The door that was shut is open");
+    jit_ssh(stage, &["ensure", &target], 0).await?;
+    let inside = ssh(stage, first, db, "echo \"hello from the database, I am $(id -un)\"").await?;
+    inside.must_be_in()?;
+    println!("   {}", inside.ssh.out.trim());
+
+    step(13, "She is done before her time is up, and it is shut");
+    jit_ssh(stage, &["done", &id], 0).await?;
+    let late = ssh(stage, first, db, "id").await?;
+    ensure!(late.accepted().is_none() && late.ssh.code == Some(255), "still in: {late:#?}");
+    println!("   {}", late.ssh.err.trim());
+
+    step(14, "All of it is one file, which an auditor checks with nothing but the log's public key");
+    let at = |name: &str| stage.dir.path().join(name).display().to_string();
+    let (config, bundle) = (at("ca/config.toml"), at("case.bundle"));
+    let key = ca_server(&["audit", "key", "--config", &config]).await?;
+    say("ca-server audit bundle …");
+    ca_server(&["audit", "bundle", &id, "--config", &config, "-o", &bundle]).await?;
+    say("jit-ssh verify-bundle case.bundle --key …");
+    let checked = client.run(&["verify-bundle", &bundle, "--key", key.trim()]).await?.success()?;
+    indent(&checked);
     Ok(())
+}
+
+async fn ca_server(args: &[&str]) -> Result<String> {
+    let mut command = tokio::process::Command::new(binaries::program("ca-server")?);
+    command.args(args);
+    run("ca-server", command).await?.success()
 }
 
 /// Prints how to go on by hand.
@@ -101,18 +149,18 @@ pub fn what_to_type(stage: &Stage) -> Result<()> {
     println!("   jit-ssh ssh {target} -F {config}");
     println!("   jit-ssh explain {}@db-1", people.first);
     println!("   jit-ssh logout");
-    println!("   jit-ssh login --no-browser        be alice, bob or eve");
+    println!("   jit-ssh login --no-browser        be alice, bob or eve; `ca-server dev --help` has more");
     Ok(())
 }
 
-async fn log_in(stage: &Stage) -> Result<()> {
+async fn log_in(client: &Client, who: &str) -> Result<()> {
     say("jit-ssh login");
-    let (process, url) = stage.client.begin_login(&[]).await?;
+    let (process, url) = client.begin_login(&[]).await?;
     let mut browser = Browser::new()?;
     let page = browser.open(&url).await?;
     let request = page.hidden("request").context("the provider shows no form")?.to_owned();
     let action = page.url.join("/authorize")?;
-    browser.submit(&action, &[("request", &request), ("person", "alice")]).await?;
+    browser.submit(&action, &[("request", &request), ("person", who)]).await?;
     let told = process.finish().await?;
     ensure!(told.code == Some(0), "{told:?}");
     indent(&told.out);
@@ -141,8 +189,13 @@ fn private_key(dir: &Path) -> Result<PathBuf> {
 }
 
 async fn jit_ssh(stage: &Stage, args: &[&str], code: i32) -> Result<Finished> {
-    say(&format!("jit-ssh {}", args.join(" ")));
-    let told = stage.client.run(args).await?;
+    by(&stage.client, args, code).await
+}
+
+async fn by(client: &Client, args: &[&str], code: i32) -> Result<Finished> {
+    let typed = args.iter().map(|arg| if arg.contains(' ') { format!("'{arg}'") } else { (*arg).to_owned() });
+    say(&format!("jit-ssh {}", typed.collect::<Vec<_>>().join(" ")));
+    let told = client.run(args).await?;
     indent(&told.out);
     indent(&told.err);
     ensure!(told.code == Some(code), "exit {:?}, expected {code}: {told:?}", told.code);

@@ -127,9 +127,25 @@ fn what_would_be_decided_otherwise_names_the_policy_that_makes_the_difference() 
         told,
         [
             "2 ann deploy@web-1: granted by sre for at most 1h → granted by sre for at most 15m [\"policy sre\"]",
-            "4 bob deploy@db-1: needs 1 approval(s) by dev → denied, forbidden (no-db) [\"policy no-db\"]",
+            "4 bob deploy@db-1: needs 1 approval by dev → denied, forbidden (no-db) [\"policy no-db\"]",
         ]
     );
+}
+
+#[test]
+fn what_the_decision_does_not_show_is_told_beside_it() {
+    let new = OLD
+        .replace("@approvals(\"1\")", "@approvals(\"1\") @max_duration(\"20m\") @ticket(\"required\")")
+        .replace("@max_duration(\"1h\")", "@max_duration(\"15m\")");
+    let mut ticketless = set(&new.replace(" @ticket(\"required\")", ""), HOSTS);
+    let differing = |new: &Policies| {
+        let (found, _) = replay(&set(OLD, HOSTS), new, &log());
+        found.iter().map(|one| one.old.differing(&one.new)).collect::<Vec<_>>()
+    };
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(differing(&ticketless)[..2], [nothing.clone(), vec!["max_duration: 1h → 20m".to_owned()]]);
+    ticketless = set(&new, HOSTS);
+    assert!(differing(&ticketless)[1..].iter().all(|told| *told == nothing), "another outcome says it all");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use policy::{Cause, Decision, PolicyId, Terms};
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 
 /// A decision, in so far as one may differ from another.
@@ -46,6 +47,28 @@ impl Told {
         }
     }
 
+    /// The terms that are not the same in both beside what [`fmt::Display`] says, each as `name: old → new`; none of another outcome.
+    pub(in super::super) fn differing(&self, new: &Self) -> Vec<String> {
+        // What the decision itself shows need not be said again.
+        let (old, new, shown) = match (self, new) {
+            (Self::Granted { terms: old }, Self::Granted { terms: new }) => (old, new, "max_duration"),
+            (Self::NeedsApproval { terms: old }, Self::NeedsApproval { terms: new }) => (old, new, "approvals"),
+            _ => return Vec::new(),
+        };
+        let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
+        else {
+            return Vec::new();
+        };
+        let told = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => "none".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let apart = |name: &&String| !["policy", shown].contains(&name.as_str()) && old.get(*name) != new.get(*name);
+        let names = old.keys().filter(apart);
+        names.map(|name| format!("{name}: {} → {}", told(old.get(name)), told(new.get(name)))).collect()
+    }
+
     pub(super) fn policies(&self) -> impl Iterator<Item = &PolicyId> {
         let (one, many): (_, &[PolicyId]) = match self {
             Self::Granted { terms } | Self::NeedsApproval { terms } => (Some(&terms.policy), &[]),
@@ -69,7 +92,10 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Granted { terms } => write!(f, "granted by {} for at most {}", terms.policy, terms.max_duration),
-            Self::NeedsApproval { terms } => write!(f, "needs {} approval(s) by {}", terms.approvals, terms.policy),
+            Self::NeedsApproval { terms } => {
+                let plural = if terms.approvals == 1 { "" } else { "s" };
+                write!(f, "needs {} approval{plural} by {}", terms.approvals, terms.policy)
+            }
             Self::Denied { cause, policies } => {
                 let why = match cause {
                     Cause::Forbidden => "forbidden",

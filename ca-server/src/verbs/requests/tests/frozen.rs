@@ -21,6 +21,33 @@ impl House {
     }
 }
 
+const GLASS: &str = r#"
+@id("glass") @reason("required") @record("required") @review_within("40m") @notify("security")
+permit (principal in Group::"ops", action == Action::"break-glass", resource is Account);
+"#;
+
+#[tokio::test]
+async fn whoever_or_whatever_is_frozen_breaks_no_glass_and_nothing_is_opened() {
+    let house = House::with(GLASS).await;
+    let emergency = FileRequest { incident: Some("INC-7".parse().unwrap()), ..ask(&["deploy@web-1"]) };
+    for scope in [user("ann"), FreezeScope::Host("web-1".parse().unwrap()), FreezeScope::Everything] {
+        let freeze = house.freeze(ADA, scope).await.unwrap();
+        let question = FileRequest { dry_run: true, ..emergency.clone() };
+        let before = house.entries().await.len();
+        refused(house.file(ANN, question).await, Code::Frozen);
+        assert_eq!(house.entries().await.len(), before, "a question is no attempt");
+        let refusal = refused(house.file(ANN, emergency.clone()).await, Code::Frozen);
+        assert!(refusal.message.contains("frozen") && !refusal.message.contains("theft"), "{refusal:?}");
+        let told = house.entries().await.split_off(before);
+        let codes: Vec<_> = told.iter().map(|entry| entry["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["break-glass.refused"]);
+        assert_eq!((&told[0]["severity"], &told[0]["notify"][0]), (&"high".into(), &"security".into()), "loud");
+        house.thaw(ADA, &freeze).await.unwrap();
+        house.thaw(BEA, &freeze).await.unwrap();
+    }
+    house.file(ANN, emergency).await.unwrap();
+}
+
 fn user(name: &str) -> FreezeScope {
     FreezeScope::User(Whose { name: name.parse().unwrap(), issuer: None })
 }

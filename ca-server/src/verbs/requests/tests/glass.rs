@@ -128,7 +128,9 @@ async fn somebody_else_reviews_it_when_it_is_over() {
     assert!(house.list(LEA, View::Review).await.requests.is_empty(), "there is nothing to approve");
     refused(house.approve(LEA, &body).await, Code::Conflict);
 
-    refused(house.review(LEA, &body, Verdict::Fine).await, Code::Conflict);
+    let refusal = refused(house.review(LEA, &body, Verdict::Fine).await, Code::Conflict);
+    assert!(refusal.message.contains("still in use"), "{refusal:?}");
+    assert!(refusal.hint.unwrap().contains(&format!("jit-ssh deny {}", id(&body))), "to be typed as it stands");
     house.end(EVE, &body, EndReason::Done).await.unwrap();
     refused(house.review(EVE, &body, Verdict::Fine).await, Code::Denied);
     refused(house.review(LINKED, &body, Verdict::Fine).await, Code::Denied);
@@ -149,6 +151,11 @@ async fn somebody_else_reviews_it_when_it_is_over() {
     assert_eq!(told["notify"], serde_json::json!(["oncall", "security"]));
     let ordinary = house.filed().await;
     refused(house.review(LEA, &ordinary, Verdict::Fine).await, Code::Conflict);
+    let unused = house.file(EVE, emergency()).await.unwrap();
+    let refusal = refused(house.review(LEA, &unused, Verdict::Fine).await, Code::Conflict);
+    assert!(refusal.message.contains("was not used yet"), "{refusal:?}");
+    house.cancel(EVE, &unused).await.unwrap();
+    house.review(LEA, &unused, Verdict::Fine).await.unwrap();
 }
 
 #[tokio::test]
@@ -163,6 +170,7 @@ async fn an_overdue_review_bars_the_person_and_nobody_else() {
     for n in [EVE, LINKED] {
         let refusal = refused(house.file(n, emergency()).await, Code::Denied);
         assert!(refusal.message.contains(id(&body)), "{refusal:?}");
+        assert!(refusal.hint.unwrap().contains(&format!("jit-ssh reviewed {} --verdict fine --reason", id(&body))));
     }
     house.file(42, emergency()).await.unwrap();
     house.file(EVE, ask(&["root@web-1"])).await.unwrap();

@@ -46,6 +46,44 @@ async fn everybody_lists_what_is_theirs_to_see() {
     assert_eq!(listed(&house, JOE, View::Review, None, 50).await.requests.len(), 0);
 }
 
+/// What they approved already, and what nobody waits for any more, is not for review; it can be looked for by its stage.
+#[tokio::test]
+async fn what_waits_for_a_reviewer_is_what_their_word_is_missing_from() {
+    let house = House::new().await;
+    let review = async |n, stage: Option<&str>| {
+        let only = Filter { stage: stage.and_then(Wanted::named), ..Filter::default() };
+        let page = Page { after: None, limit: 9, only };
+        ids(&list(&house.0.app, &house.0.caller(n).await, View::Review, page).await.unwrap())
+    };
+    let body = house.filed().await;
+    let id = [body.id.clone().unwrap()];
+    house.approve(LEA, &body).await.unwrap();
+    assert_eq!((review(LEA, None).await, review(SAM, None).await), (vec![], id.to_vec()), "one approval of two");
+    assert_eq!(review(LEA, Some("open")).await, id);
+    house.approve(SAM, &body).await.unwrap();
+    assert_eq!((review(SAM, None).await, review(KIM, None).await), (vec![], vec![]), "approved");
+    assert_eq!(review(KIM, Some("claimable")).await, id, "it may still be denied");
+    house.issue(ANN, "root@web-1").await.unwrap();
+    assert_eq!((review(KIM, None).await, review(KIM, Some("active")).await), (vec![], id.to_vec()));
+}
+
+/// A turn that came after one's word is a new wait.
+#[tokio::test]
+async fn whoever_spoke_out_of_turn_is_asked_again_when_it_is_theirs() {
+    let house = House::under(
+        r#"@id("in-turn") @approvals("2") @approval_levels("leads,security")
+        permit (principal in Group::"ops", action == Action::"connect", resource is Account);
+        @id("approve") permit (principal is User, action == Action::"approve", resource is Request);"#,
+    )
+    .await;
+    house.0.login_as(50, person("sid", "security")).await;
+    let body = house.file(ANN, ask(&["deploy@web-1"])).await.unwrap();
+    house.approve(50, &body).await.unwrap();
+    assert_eq!(ids(&listed(&house, 50, View::Review, None, 9).await), []);
+    house.approve(LEA, &body).await.unwrap();
+    assert_eq!(ids(&listed(&house, 50, View::Review, None, 9).await), [body.id.clone().unwrap()]);
+}
+
 #[tokio::test]
 async fn all_are_for_those_who_audit_and_their_reading_is_on_record() {
     let house = House::new().await;
@@ -62,9 +100,15 @@ async fn all_are_for_those_who_audit_and_their_reading_is_on_record() {
     let read: Vec<_> = read.iter().map(|entry| (entry["code"].as_str(), entry["id"].as_str())).collect();
     let one = (Some("record.read"), Some(id(&body)));
     assert_eq!(read, [(Some("record.read"), None), one, one]);
+    let only = Filter { user: Some("joe".to_owned()), stage: Wanted::named("open"), ..Filter::default() };
+    let page = Page { after: body.id.clone(), limit: usize::MAX, only };
+    list(&house.0.app, &house.0.caller(AUDREY).await, View::All, page).await.unwrap();
+    let told = house.entries().await.pop().unwrap();
+    let expect = serde_json::json!({"user": "joe", "stage": "open", "after": id(&body), "limit": 100});
+    assert_eq!(told["listed"], expect, "what was read");
     house.look(ANN, &body).await.unwrap();
     house.look(LEA, &body).await.unwrap();
-    assert_eq!(house.entries().await.len(), before + 3, "what is one's own business is not");
+    assert_eq!(house.entries().await.len(), before + 4, "what is one's own business is not");
     refused(house.approve(AUDREY, &body).await, Code::Denied);
 }
 

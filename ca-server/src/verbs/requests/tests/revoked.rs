@@ -200,6 +200,51 @@ async fn a_certificate_that_only_an_extension_carried_goes_with_it() {
     assert_eq!(shorter.until.as_secs(), now() + 1_800, "what was there before goes on");
 }
 
+/// Nothing is left that prolongs what is over, whoever ended it: not in lists, not for a revocation to end once more.
+#[tokio::test]
+async fn what_prolonged_a_grant_is_over_with_it() {
+    let house = House::new().await;
+    let active = house.approved().await;
+    house.issue(ANN, "root@web-1").await.unwrap();
+    let longer = || FileRequest { duration: Some("20m".parse().unwrap()), extends: active.id.clone(), ..ask(&[]) };
+    let added = house.file(ANN, longer()).await.unwrap();
+    house.approve(LEA, &added).await.unwrap();
+    house.approve(SAM, &added).await.unwrap();
+    let waits = house.file(ANN, longer()).await.unwrap();
+    assert!(matches!(house.stage(&added).await, Where::Added { .. }));
+    house.end(ANN, &active, EndReason::Done).await.unwrap();
+    for extension in [&added, &waits] {
+        assert!(is_over(&house.stage(extension).await, Over::Done), "{:?}", house.stage(extension).await);
+        refused(house.approve(KIM, extension).await, Code::Conflict);
+    }
+    let whose = Whose { name: "ann".parse().unwrap(), issuer: None };
+    let receipt = house.revoke(ADA, Scope::User(whose)).await.unwrap();
+    assert_eq!(receipt.requests, [], "there was nothing left to end");
+    // Its own time ends on record as ever; nobody is reminded of it before.
+    house.pass(86_400);
+    crate::verbs::agenda::attend(&house.0.app).await.unwrap();
+    let entries = house.entries().await;
+    let about = |code: &str| entries.iter().filter(|entry| entry["code"] == code).count();
+    assert_eq!((about("request.reminded"), about("grant.finished")), (0, 0));
+    house.0.login_as(60, person("ann", "ops")).await;
+    assert!(is_over(&house.look(60, &added).await.unwrap().body.stage, Over::Done));
+}
+
+/// The entry that a step brings along is no earlier than the step's own, and of the same cause.
+#[tokio::test]
+async fn what_a_step_revokes_is_told_with_the_steps_time_and_cause() {
+    let house = House::new().await;
+    let active = house.approved().await;
+    house.issue(ANN, "root@web-1").await.unwrap();
+    house.0.clock.set(house.0.clock.now_ms() + 640);
+    house.end(ANN, &active, EndReason::Done).await.unwrap();
+    let entries = house.entries().await;
+    let of = |code: &str| entries.iter().find(|entry| entry["code"] == code).unwrap();
+    let (step, revoked) = (of("grant.ended"), of("certificates.revoked"));
+    assert_eq!(step["time_ms"].as_u64().unwrap() % 1_000, 640);
+    assert_eq!((&revoked["time_ms"], &revoked["request"]), (&step["time_ms"], &step["request"]));
+}
+
 #[tokio::test]
 async fn the_list_forgets_what_has_expired_and_keeps_its_bytes_till_then() {
     let house = House::new().await;
