@@ -9,6 +9,7 @@ mod certificate;
 mod cli;
 mod clock;
 mod commands;
+mod ended;
 mod error;
 mod issuance;
 mod keys;
@@ -20,6 +21,7 @@ mod settings;
 mod state;
 mod terminal;
 mod web;
+mod words;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -96,6 +96,25 @@ pub const fn ended(how: Over) -> &'static str {
     }
 }
 
+/// How it ended, by whom, and in whose words; to be escaped like all words of others.
+pub fn ending(request: &RequestBody, how: Over) -> String {
+    let by = match how {
+        Over::Denied => "denied",
+        Over::Cancelled => "cancelled",
+        Over::Done => "done",
+        Over::Revoked => "revoked",
+        Over::Forbidden | Over::Expired | Over::Unclaimed | Over::Finished => return ended(how).to_owned(),
+    };
+    let step = request.steps.iter().rev().find(|step| step.what == by);
+    step.map_or_else(
+        || ended(how).to_owned(),
+        |step| {
+            let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{} by {}{reason}", ended(how), step.by)
+        },
+    )
+}
+
 /// The name people know somebody by; to be escaped like all words of others.
 pub fn name(identity: &IdentityBody) -> &str {
     identity.email.as_ref().map_or(identity.subject.as_str(), policy::Email::as_str)

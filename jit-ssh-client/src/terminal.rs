@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     fmt::Write as _,
     io::{BufRead as _, BufReader, IsTerminal as _, Write as _, stderr, stdin, stdout},
+    str::FromStr,
     time::Duration,
 };
 
@@ -152,6 +153,16 @@ pub fn ask(question: &str) -> Option<String> {
     });
     let answer = answer.trim();
     (read.is_ok() && !answer.is_empty()).then(|| answer.to_owned())
+}
+
+/// As [`ask`], until the answer can be read or there is none: whoever mistypes is asked again.
+pub fn ask_for<T: FromStr<Err: std::fmt::Display>>(question: &str) -> Option<T> {
+    loop {
+        match ask(question)?.parse() {
+            Ok(answer) => return Some(answer),
+            Err(error) => say(&format!("  {}", plain(&error.to_string()))),
+        }
+    }
 }
 
 /// Whether the answer to `question` is yes. No answer is none.

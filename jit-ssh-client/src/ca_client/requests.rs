@@ -156,6 +156,15 @@ impl CaClient {
         self.tagged(&self.exchanged(session, &Call::new(Method::GET, &path(id, ""), Vec::new()))?)
     }
 
+    /// As [`Self::request`], of a server that answers at once.
+    ///
+    /// # Errors
+    /// As [`Self::request`], or if `patience` is over.
+    pub fn request_within(&self, session: &Session, id: &RequestId, patience: Duration) -> Result<Tagged, Failure> {
+        let call = Call::new(Method::GET, &path(id, ""), Vec::new()).patience(patience);
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
     /// The request once it no longer stands as `seen`; none if it still does after a while.
     ///
     /// # Errors
