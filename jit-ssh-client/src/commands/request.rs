@@ -57,7 +57,8 @@ pub fn told(
         let next = format!("it stays filed: jit-ssh show {id}; take it back: jit-ssh cancel {id}");
         let Tagged { body, .. } = access::wait(ca, session, &id, &next)?;
         if !globals.json && pending {
-            terminal::print(&format!("{}  {}", terminal::green("ok"), screen::stage(&body.stage, now)));
+            let now = self::now(session);
+            terminal::print(&format!("{} {id} {}", terminal::green("ok"), screen::stage(&body.stage, now)));
         }
         body
     } else {
