@@ -2,7 +2,7 @@
 
 use crate::terminal;
 use api::{DecisionBody, ErrorDetail};
-use policy::{Cause, RequestId, UnmetTerm};
+use policy::{Cause, RequestId, Unmet, UnmetTerm};
 use std::{fmt, process::ExitCode};
 
 /// How the program ends when it does not succeed.
@@ -176,7 +176,7 @@ pub fn decision_lines(decision: &DecisionBody) -> Vec<String> {
         lines.push(format!("  advice: {}", terminal::plain(advice)));
     }
     for unmet in &decision.unmet {
-        lines.push(format!("  {} {}", unmet.policy, unmet_sentence(unmet.term)));
+        lines.push(format!("  {}", unmet_sentence(unmet)));
     }
     if !decision.approver_groups.is_empty() {
         lines.push(format!("  may approve: {}", terminal::plain(&decision.approver_groups.join(", "))));
@@ -198,11 +198,13 @@ pub fn cause_sentence(cause: Cause) -> &'static str {
     }
 }
 
-fn unmet_sentence(term: UnmetTerm) -> String {
-    match term {
-        UnmetTerm::Reason => "needs a reason: --reason '…'".to_owned(),
-        UnmetTerm::Ticket => "needs a ticket: --ticket ID".to_owned(),
-        UnmetTerm::Duration(most) => format!("allows at most {most}: --for {most}"),
+/// What a policy lacks, and how it is said.
+pub fn unmet_sentence(unmet: &Unmet) -> String {
+    let policy = &unmet.policy;
+    match unmet.term {
+        UnmetTerm::Reason => format!("{policy} needs a reason: --reason '…'"),
+        UnmetTerm::Ticket => format!("{policy} needs a ticket: --ticket ID"),
+        UnmetTerm::Duration(most) => format!("{policy} allows at most {most}: --for {most}"),
     }
 }
 

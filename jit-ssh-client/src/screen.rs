@@ -260,7 +260,8 @@ fn instant(time: UnixTime, now: UnixTime) -> String {
     format!("{} ({relative})", clock::rfc3339(time))
 }
 
-fn row(label: &str, text: impl std::fmt::Display) -> String {
+/// A labelled row.
+pub fn row(label: &str, text: impl std::fmt::Display) -> String {
     format!("  {label:<11}{text}")
 }
 

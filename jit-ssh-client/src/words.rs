@@ -14,8 +14,7 @@ use policy::{PolicyId, Reason, Target, Ticket, UnmetTerm};
 
 /// What somebody has not said yet, and what the CA would answer to it.
 pub struct Lacking {
-    reason: bool,
-    ticket: bool,
+    wants: Wants,
     /// The answer to whoever says it.
     pub then: DecisionBody,
     /// Policies that would do too, and want more.
@@ -24,31 +23,30 @@ pub struct Lacking {
 
 /// Which words a policy wants beyond those that were said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Wants {
+pub struct Wants {
     ticket: bool,
     reason: bool,
 }
 
 /// What `wish` lacks, if it is words alone that are missing. The CA is asked what it would say with them, without effect.
 pub fn lacking(ca: &CaClient, session: &Session, target: &Target, wish: &Wish, no: &Failure) -> Option<Lacking> {
-    let mut wants = wanted(no.decision()?);
-    wants.sort_by_key(|(_, wants)| (u8::from(wants.ticket) + u8::from(wants.reason), *wants));
-    let first = wants.first()?.1;
-    let Wants { ticket, reason } = first;
-    // Whatever is said: what it is, the person says later.
-    let said: (Reason, Ticket) = ("to be said".parse().ok()?, "to-be-said".parse().ok()?);
-    let asked = ExplainRequest {
-        target: target.clone(),
-        duration: wish.duration,
-        reason: wish.reason.clone().or_else(|| reason.then_some(said.0)),
-        ticket: wish.ticket.clone().or_else(|| ticket.then_some(said.1)),
-    };
+    let first = least(no.decision()?)?;
+    let said = first.said(wish);
+    let asked =
+        ExplainRequest { target: target.clone(), duration: said.duration, reason: said.reason, ticket: said.ticket };
     let then = ca.explain(session, &asked).ok()?.decision;
     if then.outcome == Outcome::Denied {
         return None;
     }
-    wants.retain(|(policy, wants)| !then.policies.contains(policy) && *wants != first);
-    Some(Lacking { reason, ticket, then, others: wants })
+    let mut others = wanted(no.decision()?);
+    others.retain(|(policy, wants)| !then.policies.contains(policy) && *wants != first);
+    Some(Lacking { wants: first, then, others })
+}
+
+/// The fewest words that would satisfy one of the policies; none where words alone do not.
+pub fn least(decision: &DecisionBody) -> Option<Wants> {
+    let wants = wanted(decision).into_iter().map(|(_, wants)| wants);
+    wants.min_by_key(|wants| (u8::from(wants.ticket) + u8::from(wants.reason), *wants))
 }
 
 /// By policy, of those that words alone would satisfy.
@@ -81,8 +79,10 @@ impl Lacking {
             first(target, &self.then)
         } else {
             let policies: Vec<&str> = self.then.policies.iter().map(PolicyId::as_str).collect();
-            let wants = Wants { ticket: self.ticket, reason: self.reason };
-            vec![format!("jit-ssh: {target} takes {}", wants.words()), format!("  policy: {}", policies.join(", "))]
+            vec![
+                format!("jit-ssh: {target} takes {}", self.wants.words()),
+                format!("  policy: {}", policies.join(", ")),
+            ]
         };
         for (policy, wants) in &self.others {
             lines.push(format!("  or under {policy}, with {}: {}", wants.words(), wants.flags()));
@@ -96,11 +96,11 @@ impl Lacking {
     /// If they leave it open.
     pub fn ask(&self, wish: &Wish) -> Option<Wish> {
         let mut fuller = wish.clone();
-        if self.reason {
+        if self.wants.reason {
             let what = if self.needs_approval() { "Reason, for those who decide:" } else { "Reason for this access:" };
             fuller.reason = Some(terminal::ask_for(what)?);
         }
-        if self.ticket {
+        if self.wants.ticket {
             fuller.ticket = Some(terminal::ask_for("Ticket:")?);
         }
         Some(fuller)
@@ -108,7 +108,7 @@ impl Lacking {
 
     /// As a failure for whoever cannot be asked: the command to type.
     pub fn unsaid(&self, target: &Target, no: Failure) -> Failure {
-        let wants = Wants { ticket: self.ticket, reason: self.reason };
+        let wants = self.wants;
         if !self.needs_approval() {
             return no.hint(format!("say it: jit-ssh ensure {} {target}", wants.flags()));
         }
@@ -132,6 +132,16 @@ pub fn first(target: &Target, decision: &DecisionBody) -> Vec<String> {
 }
 
 impl Wants {
+    /// `wish` as if these had been said: to ask what would come of it. What it is, the person says later.
+    pub fn said(self, wish: &Wish) -> Wish {
+        let (reason, ticket): (Option<Reason>, Option<Ticket>) = ("to be said".parse().ok(), "to-be-said".parse().ok());
+        Wish {
+            reason: wish.reason.clone().or_else(|| reason.filter(|_| self.reason)),
+            ticket: wish.ticket.clone().or_else(|| ticket.filter(|_| self.ticket)),
+            ..wish.clone()
+        }
+    }
+
     fn words(self) -> &'static str {
         match (self.reason, self.ticket) {
             (true, true) => "a reason and a ticket",

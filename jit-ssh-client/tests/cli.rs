@@ -318,3 +318,43 @@ fn doctor_names_the_first_broken_link_and_stops() {
     assert!(checks.last().unwrap()["fix"].as_str().unwrap().contains("ssh-agent"));
     assert!(checks[..checks.len() - 1].iter().all(|check| check["ok"] == true));
 }
+
+/// What the help shows can be typed as it stands: nobody is logged in here, and that is all that is wrong with it.
+#[test]
+fn the_examples_of_the_help_can_be_typed() {
+    let home = Home::new();
+    for verb in ["request", "requests", "show", "extend", "done", "cancel", "review", "approve", "deny"] {
+        let help = String::from_utf8(home.jit_ssh(&[verb, "--help"]).stdout).unwrap();
+        let own = help.find("--help").unwrap();
+        assert!(help.find("--server").unwrap() > own, "{verb}: what is everywhere comes last: {help}");
+        let example = help.split("Example: jit-ssh ").nth(1).unwrap_or_else(|| panic!("{verb}: {help}"));
+        let words: Vec<String> =
+            example.lines().next().unwrap().split('\'').enumerate().fold(Vec::new(), |mut words, (at, part)| {
+                let quoted = at % 2 == 1;
+                if quoted {
+                    words.push(part.to_owned())
+                } else {
+                    words.extend(part.split_whitespace().map(str::to_owned))
+                }
+                words
+            });
+        assert_eq!(words[0], verb);
+        let typed: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = home.jit_ssh(&typed);
+        let unattended = String::from_utf8_lossy(&said.stderr).contains("no terminal to ask on");
+        assert!(code(&said) == 4 || unattended, "{typed:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_usage_error_asks_for_nothing_that_the_environment_says() {
+    let home = Home::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jit-ssh"));
+    command.arg("approve").env_clear().env("HOME", home.path());
+    let told = command.env("JIT_SSH_SERVER", "https://ca.example.com").output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("Usage: jit-ssh approve <ID>") && !told.contains("--server"), "{told}");
+    let nothing = home.jit_ssh(&["request", "deploy@db-1", "--for", "0m"]);
+    let told = String::from_utf8(nothing.stderr.clone()).unwrap();
+    assert!(code(&nothing) == 2 && told.contains("like 30m"), "{told}");
+}

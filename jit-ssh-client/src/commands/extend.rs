@@ -63,7 +63,8 @@ mod tests {
             { "policy": "db/approval", "term": { "duration": "1h" } },
         ]);
         let decision = json!({ "outcome": "denied", "policies": [], "cause": "terms-unmet", "unmet": unmet });
-        let error = json!({ "error": { "code": "denied", "message": "policy does not allow this", "decision": decision } });
+        let error =
+            json!({ "error": { "code": "denied", "message": "policy does not allow this", "decision": decision } });
         let grant = serde_json::to_string(&request("x")).unwrap();
         let (server, _heard) = serving(vec![
             answer_with("403 x", "", &error.to_string()),

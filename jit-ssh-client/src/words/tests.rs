@@ -42,7 +42,7 @@ fn ask_ca(outcome: &str, wish: &Wish) -> (Option<Lacking>, Value) {
 fn the_policy_that_wants_least_is_named_with_who_may_approve_before_anything_is_asked() {
     let (lacking, asked) = ask_ca("needs-approval", &Wish::default());
     let lacking = lacking.unwrap();
-    assert!((lacking.reason, lacking.ticket) == (true, false), "db/lead takes no ticket");
+    assert!(lacking.wants == Wants { reason: true, ticket: false }, "db/lead takes no ticket");
     assert!(asked["reason"].is_string() && asked.get("ticket").is_none(), "{asked}");
     let told = lacking.told(&"deploy@db-1".parse().unwrap());
     assert_eq!(
