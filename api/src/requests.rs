@@ -1,7 +1,7 @@
 use crate::IdentityBody;
 use policy::{
     EndReason, GrantId, HostName, Incident, PolicyId, Reason, RequestId, Review, Seconds, Serial, Stage, Target, Terms,
-    Ticket, UnixTime, Verdict,
+    Ticket, UnixTime, Unmet, Verdict,
 };
 
 /// What the `stage` of a list of requests may be: where they stand, `open` for all that are not over, or how they ended.
@@ -65,6 +65,9 @@ pub struct Offer {
     pub offers: Vec<Terms>,
     /// Groups whose members may approve.
     pub approver_groups: Vec<String>,
+    /// Of a dry run: what further permits would want before they would do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<Unmet>,
 }
 
 /// A request, as anybody who may see it sees it. `ETag` is its version.

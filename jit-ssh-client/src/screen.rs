@@ -4,7 +4,7 @@
 mod after;
 mod counting;
 
-use crate::{clock, terminal};
+use crate::{clock, error::unmet_sentence, terminal};
 pub use after::review;
 use api::{IdentityBody, Offer, RequestBody, StepBody};
 pub use counting::not_yet;
@@ -163,6 +163,7 @@ fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
     for other in offer.offers.iter().filter(|other| other.policy != terms.policy) {
         lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
     }
+    lines.extend(offer.unmet.iter().map(|unmet| row("or under", unmet_sentence(unmet))));
     lines
 }
 

@@ -109,7 +109,11 @@ fn told_dry(globals: &Globals, session: &Session, body: &RequestBody, missing: &
         return Ok(());
     }
     screen::full(body, now(session)).iter().for_each(|line| terminal::print(line));
-    missing.iter().for_each(|unmet| terminal::print(&screen::row("missing", unmet_sentence(unmet))));
+    // What would do too and wants more stands among the offers.
+    let elsewhere = |unmet: &&Unmet| !body.offers.iter().any(|offer| offer.unmet.contains(unmet));
+    for unmet in missing.iter().filter(elsewhere) {
+        terminal::print(&screen::row("missing", unmet_sentence(unmet)));
+    }
     Ok(())
 }
 

@@ -225,6 +225,14 @@ fn pending(approvals: u8, have: u8, from_groups: u8, turn: Option<&str>) -> Requ
 }
 
 #[test]
+fn what_would_do_for_whoever_says_more_is_offered() {
+    let mut body = request("x");
+    body.offers[0].unmet = vec![policy::Unmet { policy: "db/two".parse().unwrap(), term: policy::UnmetTerm::Ticket }];
+    let shown = full(&body, NOW);
+    assert!(shown.iter().any(|line| line == "  or under   db/two needs a ticket: --ticket ID"), "{shown:#?}");
+}
+
+#[test]
 fn an_approval_that_does_not_count_says_so_and_why() {
     let after = |approvals, have, groups, turn| RequestBody { version: 2, ..pending(approvals, have, groups, turn) };
     for (before, after, why) in [

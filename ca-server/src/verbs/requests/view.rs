@@ -135,6 +135,7 @@ fn offers(policies: &Policies, case: &Case, now: Now) -> Vec<Offer> {
             target: target.clone(),
             offers: case::offers(policies, request, target, now),
             approver_groups: policy::approver_groups(policies, &ask, now),
+            unmet: Vec::new(),
         }
     };
     request.targets.iter().map(offer).collect()
