@@ -2,7 +2,9 @@
 //! check it with nothing else. docs/AUDIT.md says what the file looks like; `ca-server audit bundle` writes it.
 
 mod certificate;
+mod conclusions;
 mod decisions;
+mod instant;
 mod policies;
 mod proofs;
 mod record;
@@ -153,7 +155,7 @@ impl Bundle {
         if !faults.0.is_empty() {
             return Err(faults.0);
         }
-        let (proven, not_proven) = timeline::conclusions(&record, &checkpoint, &witnessed, &certificates, doubts);
+        let (proven, not_proven) = conclusions::of(&record, &checkpoint, &witnessed, &certificates, doubts);
         let timeline = timeline::told(&record, &certificates);
         Ok(Verified {
             grant: self.about.clone(),

@@ -1,12 +1,18 @@
 //! Entries of the audit log as an outsider reads them: what verifiers and replays look at, of every version that ever was.
 //! docs/AUDIT.md says what each is.
 
-use policy::{
-    Approval, Email, EndReason, GrantId, Identity, Issuer, Kind, Now, PolicyId, Reason, Request, RequestId, Seconds,
-    Serial, SessionId, Subject, Target, Ticket, UnixTime, Verdict,
-};
+mod access;
+mod life;
+mod policies;
+mod revocation;
+
+pub use access::{Certificate, GlassRefused, Login, Pinned, Refused};
+pub use life::{Beside, Filed, Step};
+pub use policies::{File, Part, Set};
+pub use revocation::{FreezeSet, FreezeStopped, FreezeThawed, Revoked};
+
+use policy::{Approval, Email, EndReason, Frozen, Identity, Issuer, Kind, Reason, SessionId, Subject, Verdict};
 use serde::Deserialize;
-use std::net::IpAddr;
 
 /// What every entry has, and what says where a step belongs.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +46,16 @@ impl Who {
     /// Whether this is the account of `identity`.
     pub fn is(&self, identity: &Identity) -> bool {
         (&self.issuer, &self.subject) == (&identity.issuer, &identity.subject)
+    }
+
+    /// Whether this is how `identity` is named: the account, and what people read of it.
+    pub fn names(&self, identity: &Identity) -> bool {
+        self.is(identity) && (self.kind, &self.email) == (identity.kind, &identity.email)
+    }
+
+    /// Whether it is they who are frozen.
+    pub fn is_frozen(&self, frozen: &Frozen) -> bool {
+        frozen.is_of_account(&self.issuer, &self.subject, self.email.as_ref())
     }
 
     /// The shortest name that people know them by.
@@ -78,6 +94,9 @@ pub enum Fact {
     /// A decision that issued nothing.
     #[serde(rename = "decision.refused")]
     Refused(Box<Refused>),
+    /// Emergency access that was refused.
+    #[serde(rename = "break-glass.refused")]
+    GlassRefused(Box<GlassRefused>),
     /// A certificate.
     #[serde(rename = "certificate.issued")]
     Certificate(Box<Certificate>),
@@ -145,181 +164,21 @@ pub enum Fact {
         /// In their words.
         reason: Reason,
     },
+    /// Certificates that were revoked.
+    #[serde(rename = "certificates.revoked")]
+    Revoked(Box<Revoked>),
+    /// A freeze that was set.
+    #[serde(rename = "freeze.set")]
+    FreezeSet(Box<FreezeSet>),
+    /// A word to thaw one.
+    #[serde(rename = "freeze.thawed")]
+    FreezeThawed(Box<FreezeThawed>),
+    /// A freeze that stopped something.
+    #[serde(rename = "freeze.stopped")]
+    FreezeStopped(Box<FreezeStopped>),
     /// Anything else.
     #[serde(other)]
     Other,
-}
-
-/// A policy set by its files.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Set {
-    /// Its digest, hex.
-    pub to: String,
-    /// Its files; none in entries from before they were recorded.
-    #[serde(default)]
-    pub files: Option<Vec<File>>,
-}
-
-/// A file of a policy set.
-#[derive(Clone, Debug, Deserialize)]
-pub struct File {
-    /// Its name.
-    pub name: String,
-    /// SHA-256 of its text, hex.
-    pub sha256: String,
-}
-
-/// A part of a file's text.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Part {
-    /// SHA-256 of the whole text, hex.
-    pub sha256: String,
-    /// Which part, from 0.
-    pub part: usize,
-    /// Of how many.
-    pub parts: usize,
-    /// The part.
-    pub text: String,
-}
-
-/// A login.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Login {
-    /// Who.
-    pub actor: Who,
-    /// The session.
-    pub session: SessionId,
-    /// All that policies may ask of them; none in entries from before it was recorded.
-    #[serde(default)]
-    pub identity: Option<Identity>,
-    /// The session ends then.
-    pub expires: UnixTime,
-}
-
-/// A no.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Refused {
-    /// Who asked.
-    pub actor: Who,
-    /// Under which login session.
-    pub session: SessionId,
-    /// For what.
-    pub target: Target,
-    /// Why, in the asker's words.
-    #[serde(default)]
-    pub reason: Option<Reason>,
-    /// Under which ticket.
-    #[serde(default)]
-    pub ticket: Option<Ticket>,
-    /// For how long.
-    #[serde(default)]
-    pub duration: Option<Seconds>,
-    /// The request that was named.
-    #[serde(default)]
-    pub under: Option<RequestId>,
-    /// The moment of the decision; none in entries from before it was recorded.
-    #[serde(default)]
-    pub decided: Option<Now>,
-    /// The decision.
-    pub decision: crate::DecisionBody,
-    /// From where.
-    pub source: IpAddr,
-}
-
-/// A certificate that was issued.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Certificate {
-    /// For whom.
-    pub actor: Who,
-    /// Under which login session.
-    pub session: SessionId,
-    /// For what.
-    pub target: Target,
-    /// The grant.
-    pub grant: GrantId,
-    /// When the grant ends.
-    pub until: UnixTime,
-    /// The permit.
-    pub policy: PolicyId,
-    /// The policy set, hex.
-    pub policy_digest: String,
-    /// Why.
-    #[serde(default)]
-    pub reason: Option<Reason>,
-    /// Under which ticket.
-    #[serde(default)]
-    pub ticket: Option<Ticket>,
-    /// From where.
-    pub source: IpAddr,
-    /// The serial.
-    pub serial: Serial,
-    /// SHA-256 fingerprint of the user key.
-    pub user_key: String,
-    /// `valid_before`.
-    pub expires: UnixTime,
-    /// The request; none for standing access.
-    #[serde(default)]
-    pub under: Option<RequestId>,
-    /// For how long it was asked for.
-    #[serde(default)]
-    pub duration: Option<Seconds>,
-    /// The moment of the decision; none in entries from before it was recorded.
-    #[serde(default)]
-    pub decided: Option<Now>,
-    /// How many steps the request, and each that prolongs it, had with this.
-    #[serde(default)]
-    pub pinned: Vec<Pinned>,
-    /// The to-be-signed bytes, standard base64.
-    pub to_be_signed: String,
-}
-
-/// How many steps a request had.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Pinned {
-    /// The request.
-    pub id: RequestId,
-    /// So many.
-    pub steps: usize,
-}
-
-/// A request that was filed.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Filed {
-    /// Who asks.
-    pub actor: Who,
-    /// Under which login session.
-    pub session: SessionId,
-    /// The request.
-    pub id: RequestId,
-    /// All of it.
-    pub filed: Request,
-    /// Its digest, hex.
-    pub digest: String,
-    /// The moment of the decision; none in entries from before it was recorded.
-    #[serde(default)]
-    pub decided: Option<Now>,
-    /// The policy set, hex.
-    pub policy_digest: String,
-}
-
-/// What every step has.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Step {
-    /// Who took it.
-    pub actor: Who,
-    /// Under which login session.
-    pub session: SessionId,
-    /// Of which request.
-    pub id: RequestId,
-    /// How many came before it; none in entries from before it was recorded.
-    #[serde(default)]
-    pub step: Option<usize>,
-    /// The moment; likewise.
-    #[serde(default)]
-    pub decided: Option<Now>,
-    /// The policy set, hex, where policy was asked.
-    #[serde(default)]
-    pub policy_digest: Option<String>,
 }
 
 impl Fact {

@@ -227,4 +227,4 @@ impl Sink {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -41,15 +41,21 @@ impl Frozen {
 
     /// Whether it is about who `identity` is.
     pub fn is_of(&self, identity: &Identity) -> bool {
+        self.is_of_account(&identity.issuer, &identity.subject, identity.email.as_ref())
+    }
+
+    /// Whether it is about whoever has this account, or this verified e-mail address.
+    pub fn is_of_account(&self, of: &Issuer, who: &Subject, address: Option<&Email>) -> bool {
         let Self::Holder { issuer, subject, email, .. } = self else { return false };
-        let by_email = match (email, &identity.email) {
+        let by_email = match (email, address) {
             (Some(one), Some(other)) => one.as_str().eq_ignore_ascii_case(other.as_str()),
             _ => false,
         };
-        by_email || (issuer, subject) == (&identity.issuer, &identity.subject)
+        by_email || (issuer, subject) == (of, who)
     }
 
-    fn stops(&self, identity: &Identity, target: &Target, inventory: &Inventory) -> bool {
+    /// Whether it keeps `identity` from a certificate to reach `target`.
+    pub fn stops(&self, identity: &Identity, target: &Target, inventory: &Inventory) -> bool {
         match self {
             Self::Holder { .. } => self.is_of(identity),
             Self::Host { host } => inventory.opens(target, host),

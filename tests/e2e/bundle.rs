@@ -2,21 +2,21 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a bundle that cannot be changed as a row says fails the story")]
 
+mod emergency;
+mod ended;
+mod joined;
+mod lines;
+
 use super::auditor::json_of;
 use anyhow::{Context as _, Result, ensure};
 use api::{
-    bundle::{Bundle, Fault, Verified},
     export::text,
-    proof::{
-        checkpoint::Seal,
-        note::Verifier,
-        tree::{self, Frontier, Hash, Plan},
-    },
+    proof::{checkpoint::Seal, tree},
 };
 use e2e::kit::{client::Client, keygen, process::Finished, world::World};
-use serde_json::{Value, json};
+use lines::{Lines, digest_anew, entry, member, put, put_all};
+use serde_json::Value;
 use std::{
-    convert::Infallible,
     fs,
     path::{Path, PathBuf},
 };
@@ -46,12 +46,17 @@ async fn story() -> Result<Story> {
     Ok(Story { world, alice, id, files })
 }
 
+/// Writes the bundle about this grant or request.
+async fn bundled(world: &World, about: &str, name: &str, more: &[&str]) -> Result<PathBuf> {
+    let (store, out) = (world.server.home.path("jit-ssh.redb"), world.path().join(name));
+    let arguments = ["bundle", about, "--store", &store.to_string_lossy(), "-o", &out.to_string_lossy()];
+    world.server.home.audit(&[&arguments, more].concat()).await?.success()?;
+    Ok(out)
+}
+
 impl Story {
     async fn bundle(&self, about: &str, name: &str, more: &[&str]) -> Result<PathBuf> {
-        let (store, out) = (self.world.server.home.path("jit-ssh.redb"), self.world.path().join(name));
-        let arguments = ["bundle", about, "--store", &store.to_string_lossy(), "-o", &out.to_string_lossy()];
-        self.world.server.home.audit(&[&arguments, more].concat()).await?.success()?;
-        Ok(out)
+        bundled(&self.world, about, name, more).await
     }
 
     async fn verify(&self, file: &Path, more: &[&str]) -> Result<Finished> {
@@ -155,6 +160,27 @@ async fn a_grant_is_told_whole_to_whoever_has_only_the_key() -> Result<()> {
 }
 
 #[tokio::test]
+async fn words_of_others_get_nothing_into_a_bundle() -> Result<()> {
+    let story = story().await?;
+    let bob = story.world.person("bob").await?;
+    let grant = story.id.replacen("r-", "g-", 1);
+    let before = fs::read(story.bundle(&story.id, "before.bundle", &[]).await?)?;
+    // Somebody, or the holder, names the grant in words of their own: neither is about it.
+    for (who, words) in [(&bob, &grant), (&bob, &story.id), (&story.alice, &grant)] {
+        json_of(who, &["ensure", "--renew", "--reason", words, &story.world.target()]).await?;
+        let filed = ["request", &format!("{}@db-1", story.world.accounts.first), "--for", "5m", "--reason", words];
+        // Who may not ask at all leaves an entry with these words too.
+        let _asked = who.run(&filed).await?;
+    }
+    let bundle = story.bundle(&story.id, "after.bundle", &[]).await?;
+    let entries = |bundle: &[u8]| String::from_utf8_lossy(bundle).matches("\"entry\":").count();
+    assert_eq!(entries(&fs::read(&bundle)?), entries(&before), "the bundle has grown");
+    let told = story.verify(&bundle, &[]).await?;
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bundle_can_be_proven_against_what_a_witness_saw() -> Result<()> {
     let story = story().await?;
     let (signing, state) = (story.world.path().join("witness_key"), story.world.path().join("witness.checkpoint"));
@@ -179,76 +205,6 @@ async fn a_bundle_can_be_proven_against_what_a_witness_saw() -> Result<()> {
     let refused = story.verify(&unseen, &["--witness-key", witness.trim()]).await?;
     ensure!(refused.code == Some(7) && refused.err.contains("did not cosign"), "{refused:?}");
     Ok(())
-}
-
-/// Lines of a bundle, by what they hold.
-struct Lines(Vec<Value>);
-
-impl Lines {
-    fn read(file: &Path) -> Result<Self> {
-        Ok(Self(fs::read_to_string(file)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?))
-    }
-
-    /// The place of the first entry with this code.
-    fn at(&self, code: &str) -> usize {
-        let holds =
-            |line: &Value| line["entry"].as_str().is_some_and(|entry| entry.contains(&format!("\"code\":\"{code}\"")));
-        self.0.iter().position(holds).unwrap_or_else(|| panic!("no {code}"))
-    }
-
-    fn verify(&self, key: &Verifier) -> Result<Verified, Vec<Fault>> {
-        let text: String = self.0.iter().map(|line| format!("{line}\n")).collect();
-        let broken = |error: api::bundle::NoBundle| vec![Fault { index: None, what: error.to_string() }];
-        Bundle::read(text.as_bytes()).map_err(broken)?.verify(key, &[])
-    }
-
-    /// The same entries with their members edited, in a log of their own that the log's own key signed: what whoever took
-    /// the server with its keys can make.
-    fn forged(&self, seal: &Seal, edit: impl Fn(&mut Vec<String>)) -> Self {
-        let entries = self.0.iter().filter_map(|line| line["entry"].as_str());
-        let mut entries: Vec<String> = entries.map(str::to_owned).collect();
-        edit(&mut entries);
-        let (mut frontier, mut hashes) = (Frontier::default(), Vec::<Hash>::new());
-        for entry in &entries {
-            let Ok(()) = frontier.push(tree::leaf(entry.as_bytes()), |_place, hash| {
-                hashes.push(*hash);
-                Ok::<(), Infallible>(())
-            });
-        }
-        let mut lines = vec![self.0[0].clone()];
-        for (index, entry) in (0_u64..).zip(&entries) {
-            let plan = Plan::inclusion(index, frontier.size()).unwrap();
-            let kept: Vec<Hash> = plan.places().iter().map(|&place| hashes[usize::try_from(place).unwrap()]).collect();
-            let proof: Vec<String> = plan.proof(&kept).unwrap().iter().map(text).collect();
-            lines.push(
-                json!({"index": index, "entry": entry, "leaf": text(&tree::leaf(entry.as_bytes())), "proof": proof}),
-            );
-        }
-        lines.push(json!({"checkpoint": seal.checkpoint(frontier.size(), frontier.root())}));
-        Self(lines)
-    }
-}
-
-/// The first entry with this code.
-fn entry<'e>(entries: &'e mut [String], code: &str) -> &'e mut String {
-    let code = format!("\"code\":\"{code}\"");
-    entries.iter_mut().find(|entry| entry.contains(&code)).unwrap_or_else(|| panic!("no {code}"))
-}
-
-/// Puts `value`, JSON, in the place of the member `name`; all else stays byte for byte.
-fn put(entry: &mut String, name: &str, value: &str) {
-    let was = api::entry::member(entry, name).unwrap_or_else(|| panic!("no {name}")).to_owned();
-    *entry = entry.replacen(&format!("\"{name}\":{was}"), &format!("\"{name}\":{value}"), 1);
-}
-
-/// Puts `value` in the place of the member `name` of every entry with this code.
-fn put_all(entries: &mut [String], code: &str, name: &str, value: &str) {
-    let code = format!("\"code\":\"{code}\"");
-    entries.iter_mut().filter(|entry| entry.contains(&code)).for_each(|entry| put(entry, name, value));
-}
-
-fn member(entry: &str, name: &str) -> String {
-    api::entry::member(entry, name).unwrap_or_else(|| panic!("no {name}")).to_owned()
 }
 
 #[tokio::test]
@@ -323,7 +279,7 @@ async fn no_change_to_a_bundle_goes_unnoticed() -> Result<()> {
         .verify(&key)
         .map_err(|faults| anyhow::anyhow!("an honest forger: {faults:?}"))?;
     type Edit = fn(&mut Vec<String>);
-    let rows: [(&str, Edit); 14] = [
+    let rows: [(&str, Edit); 20] = [
         ("the approval left out", |all| all.retain(|entry| !entry.contains("\"code\":\"request.approved\""))),
         ("an approval of another digest", |all| {
             let approved = entry(all, "request.approved");
@@ -337,8 +293,7 @@ async fn no_change_to_a_bundle_goes_unnoticed() -> Result<()> {
         ("the same, with a digest of its own", |all| {
             let filed = entry(all, "request.filed");
             *filed = filed.replace("by nobody", "by me");
-            let digest = api::digest::hex(&api::digest::of_request(member(filed, "filed").as_bytes()).0);
-            put(filed, "digest", &format!("\"{digest}\""));
+            digest_anew(filed);
         }),
         ("approved by its requester", |all| {
             let own = entry(all, "request.filed").clone();
@@ -368,6 +323,37 @@ async fn no_change_to_a_bundle_goes_unnoticed() -> Result<()> {
             let bytes = member(one, "to_be_signed");
             put(one, "to_be_signed", &member(other, "to_be_signed"));
             put(other, "to_be_signed", &bytes);
+        }),
+        ("a certificate twice", |all| {
+            let issued = entry(all, "certificate.issued").clone();
+            all.push(issued);
+        }),
+        ("a certificate of a login that had ended", |all| {
+            let at = all.iter().position(|entry| entry.contains("\"code\":\"certificate.issued\"")).unwrap();
+            let issued = all[at].clone();
+            let (time, session, actor) =
+                (member(&issued, "time_ms"), member(&issued, "session"), member(&issued, "actor"));
+            let ended = format!(
+                "{{\"v\":1,\"time_ms\":{time},\"request\":\"x\",\"code\":\"login.ended\",\"actor\":{actor},\"session\":{session},\
+                 \"reason\":\"logout\"}}"
+            );
+            all.insert(at, ended);
+        }),
+        ("a login that had expired", |all| put_all(all, "login.opened", "expires", "1000")),
+        ("an approval at another time than it was recorded at", |all| {
+            let approved = entry(all, "request.approved");
+            let time: u64 = member(approved, "time_ms").parse().unwrap();
+            put(approved, "time_ms", &(time + 3_600_000).to_string());
+        }),
+        ("a name that is not theirs", |all| {
+            for entry in all.iter_mut() {
+                *entry = entry.replacen("\"email\":\"lena@corp.example\"", "\"email\":\"ceo@corp.example\"", 1);
+            }
+        }),
+        ("a login after what it was for", |all| {
+            let login = all.iter().position(|entry| entry.contains("\"code\":\"login.opened\"")).unwrap();
+            let login = all.remove(login);
+            all.push(login);
         }),
         ("another CA's key", |all| {
             let other = "\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPLj+p3dErOU9nvUIWSQMHfLD0aFqbTjPNuQbPSKuhLK\"";

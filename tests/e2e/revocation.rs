@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// A world in which leads administer, there are two of them, and nora works beside alice.
-async fn guarded() -> Result<World> {
+pub(super) async fn guarded() -> Result<World> {
     let world = World::new().await?;
     let security = "@id(\"security\")\npermit (\n  principal in Group::\"leads\",\n  action == Action::\"administer\",\n  \
                     resource == Service::\"jit-ssh\"\n);\n";

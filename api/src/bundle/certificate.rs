@@ -18,7 +18,7 @@ pub(super) struct Read {
 
 /// Checks every certificate; answers those that can be read.
 pub(super) fn check(record: &Record<'_>, about: &GrantId, faults: &mut Faults) -> Vec<Read> {
-    let mut all = Vec::new();
+    let mut all: Vec<Read> = Vec::new();
     for (at, entry) in record.certificates() {
         let bytes = STANDARD.decode(&entry.to_be_signed).unwrap_or_default();
         let Some(made) = read(&bytes) else {
@@ -30,6 +30,9 @@ pub(super) fn check(record: &Record<'_>, about: &GrantId, faults: &mut Faults) -
         }
         if entry.under.as_ref().is_some_and(|request| *request != about.request()) {
             faults.at(at.index, "the certificate is under another request than its grant came of");
+        }
+        if all.iter().any(|other| other.made.serial() == entry.serial.get()) {
+            faults.at(at.index, "another certificate has its serial");
         }
         let ca = record.user_ca(at.index);
         if let Some(field) = differs(&made, entry, ca) {

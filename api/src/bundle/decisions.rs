@@ -1,12 +1,22 @@
 //! Would the policy set on record have decided so, on the facts on record? Every decision is made anew.
 
-use super::{Faults, certificate::Read, policies::Sets, record::Record, requests};
+mod caller;
+
+use super::{
+    Faults,
+    certificate::Read,
+    policies::Sets,
+    record::{Entry, Record},
+    requests,
+};
 use crate::{
-    entry::{Certificate, Fact, Filed, Step, Who},
+    entry::{Certificate, Fact, Filed, Step},
     options,
 };
+use caller::identity;
 use policy::{
-    Ask, Decision, Digest, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, SessionId, UnixTime, What,
+    Ask, BreakGlass, Decision, Digest, Frozen, Grant, Identity, Joined, KeyId, Life, Now, Policies, Request, UnixTime,
+    What,
 };
 
 /// Decides everything anew. What the entries of an old version do not hold enough for is a doubt; anything else that is missing
@@ -19,17 +29,17 @@ pub(super) fn check(
     doubts: &mut Vec<String>,
 ) {
     for (at, filed) in record.filed() {
-        note(at.index, may_be_filed(record, sets, filed), faults, doubts);
+        note(at.index, may_be_filed(record, sets, at, filed), faults, doubts);
     }
     for (at, step) in record.steps() {
-        if matches!(at.fact, Fact::Approved { .. } | Fact::Denied { .. }) {
-            note(at.index, may_be_reviewed(record, sets, step), faults, doubts);
+        if matches!(at.fact, Fact::Approved { .. } | Fact::Denied { .. } | Fact::Reviewed { .. }) {
+            note(at.index, may_be_reviewed(record, sets, at, step), faults, doubts);
         }
     }
     for read in certificates {
         let found = record.certificates().find(|(at, _)| at.index == read.index);
-        if let Some((_, entry)) = found {
-            note(read.index, is_granted(record, sets, read, entry), faults, doubts);
+        if let Some((at, entry)) = found {
+            note(read.index, is_granted(record, sets, read, at, entry), faults, doubts);
         }
     }
 }
@@ -56,26 +66,45 @@ fn note(index: u64, outcome: Result<(), No>, faults: &mut Faults, doubts: &mut V
     }
 }
 
-fn may_be_filed(record: &Record<'_>, sets: &Sets, filed: &Filed) -> Result<(), No> {
+fn may_be_filed(record: &Record<'_>, sets: &Sets, at: &Entry<'_>, filed: &Filed) -> Result<(), No> {
     let now = filed.decided.ok_or(No::Untold)?;
     let policies = set(sets, &filed.policy_digest)?;
-    let requester = identity(record, &filed.session, &filed.actor)?;
+    let requester = identity(record, at, &filed.session, &filed.actor, now)?;
     if *requester != filed.filed.requester {
         return Err(wrong("the requester is not who logged in with that session"));
     }
+    if let Some(glass) = &filed.filed.break_glass {
+        return may_be_opened(policies, &filed.filed, glass, now);
+    }
     for target in &filed.filed.targets {
-        let decide = if filed.filed.break_glass.is_some() { policy::decide_break_glass } else { policy::decide };
-        if let Decision::Denied(_) = decide(policies, &ask_of(&filed.filed, target), now) {
+        if let Decision::Denied(_) = policy::decide(policies, &ask_of(&filed.filed, target), now) {
             return Err(wrong(format!("that policy set refuses {target} to its requester, whoever approves")));
         }
     }
     Ok(())
 }
 
-fn may_be_reviewed(record: &Record<'_>, sets: &Sets, step: &Step) -> Result<(), No> {
+/// That the permit on record gives emergency access at once, to be reviewed exactly by when the request says.
+fn may_be_opened(policies: &Policies, request: &Request, glass: &BreakGlass, now: Now) -> Result<(), No> {
+    let [target] = request.targets.as_slice() else { return Err(wrong("emergency access is for one target")) };
+    let ask = ask_of(request, target);
+    if let Decision::Denied(_) = policy::decide_break_glass(policies, &ask, now) {
+        return Err(wrong(format!("that policy set gives its requester no emergency access to {target}")));
+    }
+    // Where several permits do, the request says which it was.
+    let offers = policy::break_glass_offers(policies, &ask, now);
+    let taken = offers.into_iter().find(|terms| request.under.as_ref() == Some(&terms.policy));
+    let due = taken.and_then(|terms| terms.review_within).map(|span| now.time.plus(span));
+    if due == Some(glass.review_by) {
+        return Ok(());
+    }
+    Err(wrong("that policy set gives this emergency access by another permit, or wants it reviewed by another time"))
+}
+
+fn may_be_reviewed(record: &Record<'_>, sets: &Sets, at: &Entry<'_>, step: &Step) -> Result<(), No> {
     let now = step.decided.ok_or(No::Untold)?;
     let digest = step.policy_digest.as_deref().ok_or(No::Untold)?;
-    let reviewer = identity(record, &step.session, &step.actor)?;
+    let reviewer = identity(record, at, &step.session, &step.actor, now)?;
     // A request that is missing is told elsewhere.
     let Some((_, filed)) = record.request(&step.id) else { return Ok(()) };
     match policy::may_review(set(sets, digest)?, &filed.filed, reviewer, now) {
@@ -87,10 +116,13 @@ fn may_be_reviewed(record: &Record<'_>, sets: &Sets, step: &Step) -> Result<(), 
 }
 
 /// That the decision comes out as the same grant, and that the certificate is exactly that grant's.
-fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, entry: &Certificate) -> Result<(), No> {
+fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, at: &Entry<'_>, entry: &Certificate) -> Result<(), No> {
     let now = entry.decided.ok_or(No::Untold)?;
     let policies = set(sets, &entry.policy_digest)?;
-    let holder = identity(record, &entry.session, &entry.actor)?;
+    let holder = identity(record, at, &entry.session, &entry.actor, now)?;
+    if record.ended(&entry.session, at.index).is_some() {
+        return Err(wrong("its login session had ended before"));
+    }
     let ask = Ask {
         identity: holder.clone(),
         target: entry.target.clone(),
@@ -116,10 +148,33 @@ fn is_granted(record: &Record<'_>, sets: &Sets, read: &Read, entry: &Certificate
             grant.end().as_secs()
         )));
     }
+    if let Some(frozen) = frozen(record, read.index, holder, &grant, policies) {
+        return Err(wrong(format!("{frozen} was frozen, and that stops every certificate")));
+    }
     match differs(read, &grant, entry, holder, now) {
         None => Ok(()),
         Some(field) => Err(wrong(format!("the certificate is not within its grant: {field}"))),
     }
+}
+
+/// What was frozen when the entry `index` issued a certificate to `holder`, and should have stopped it.
+fn frozen<'r>(
+    record: &'r Record<'_>,
+    index: u64,
+    holder: &Identity,
+    grant: &Grant,
+    policies: &Policies,
+) -> Option<&'r Frozen> {
+    let mut in_force = Vec::new();
+    for entry in record.entries.iter().take_while(|entry| entry.index < index) {
+        match &entry.fact {
+            Fact::FreezeSet(set) => in_force.push((&set.id, &set.frozen)),
+            Fact::FreezeThawed(word) if word.lifted => in_force.retain(|(id, _)| **id != word.id),
+            _ => {}
+        }
+    }
+    let stops = |frozen: &&Frozen| frozen.stops(holder, grant.target(), policies.inventory());
+    in_force.into_iter().map(|(_, frozen)| frozen).find(stops)
 }
 
 fn differs(read: &Read, grant: &Grant, entry: &Certificate, holder: &Identity, now: Now) -> Option<&'static str> {
@@ -170,7 +225,7 @@ impl Facts {
             if matches!(entry.fact, Fact::Claimed { .. }) && Some(entry.head.request.as_str()) == cause {
                 continue;
             }
-            steps.push(taken(record, &entry.fact, step, index)?);
+            steps.push(taken(record, entry, step, index)?);
         }
         Ok(Self { request: filed.filed.clone(), digest, steps, extensions: Vec::new(), joined: Vec::new() })
     }
@@ -201,10 +256,10 @@ fn joined(record: &Record<'_>, index: u64) -> Vec<Joined> {
 }
 
 /// The step as policy judges it: whoever approved, as they were by their last login.
-fn taken(record: &Record<'_>, fact: &Fact, step: &Step, index: u64) -> Result<policy::Step, No> {
-    let at = step.decided.ok_or(No::Untold)?.time;
-    let by = identity(record, &step.session, &step.actor)?.clone();
-    let what = match fact {
+fn taken(record: &Record<'_>, entry: &Entry<'_>, step: &Step, index: u64) -> Result<policy::Step, No> {
+    let decided = step.decided.ok_or(No::Untold)?;
+    let by = identity(record, entry, &step.session, &step.actor, decided)?.clone();
+    let what = match &entry.fact {
         Fact::Approved { approval, .. } => What::Approved(approval.clone()),
         Fact::Denied { reason, .. } => What::Denied { reason: reason.clone() },
         Fact::Cancelled { .. } => What::Cancelled,
@@ -213,7 +268,7 @@ fn taken(record: &Record<'_>, fact: &Fact, step: &Step, index: u64) -> Result<po
         Fact::Reviewed { verdict, reason, .. } => What::Reviewed { verdict: *verdict, reason: reason.clone() },
         _ => return Err(No::Untold),
     };
-    let mut step = policy::Step { at, by, what };
+    let mut step = policy::Step { at: decided.time, by, what };
     if let (What::Approved(_), Some(latest)) = (&step.what, record.latest(&step.by, index)) {
         let latest = latest.clone();
         step.learn(&latest);
@@ -234,16 +289,4 @@ fn ask_of(request: &Request, target: &policy::Target) -> Ask {
 
 fn set<'s>(sets: &'s Sets, digest: &str) -> Result<&'s Policies, No> {
     sets.get(digest).ok_or_else(|| wrong(format!("the bundle does not hold the policy set {digest} that decided")))
-}
-
-/// Who opened the session, by its login; it must be whom the entry names.
-fn identity<'r>(record: &'r Record<'_>, session: &SessionId, actor: &Who) -> Result<&'r Identity, No> {
-    let login =
-        record.login(session).ok_or_else(|| wrong(format!("the bundle does not hold the login of {session}")))?;
-    let identity = login.identity.as_ref().ok_or(No::Untold)?;
-    if actor.is(identity) {
-        Ok(identity)
-    } else {
-        Err(wrong("it is by somebody else than who opened its login session"))
-    }
 }

@@ -62,8 +62,18 @@ impl<'b> Record<'b> {
     }
 
     /// The login that opened `session`.
-    pub(super) fn login(&self, session: &SessionId) -> Option<&Login> {
-        self.logins().map(|(_, login)| login).find(|login| login.session == *session)
+    pub(super) fn login(&self, session: &SessionId) -> Option<(&Entry<'b>, &Login)> {
+        self.logins().find(|(_, login)| login.session == *session)
+    }
+
+    /// When `session` was ended, Unix seconds, if that was before the entry `index`.
+    pub(super) fn ended(&self, session: &SessionId, index: u64) -> Option<u64> {
+        let before = self.entries.iter().take_while(|entry| entry.index < index);
+        let end = |entry: &Entry<'_>| match &entry.fact {
+            Fact::LoginEnded { session: ended, .. } if ended == session => Some(entry.head.time_ms / 1_000),
+            _ => None,
+        };
+        before.filter_map(end).next()
     }
 
     /// Every login.

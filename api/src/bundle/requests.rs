@@ -3,9 +3,12 @@
 use super::{Faults, record::Record};
 use crate::{
     digest::{hex, of_request},
-    entry::{self, Fact},
+    entry::{self, Beside, Fact},
 };
 use policy::{Digest, GrantId, RequestId};
+
+/// What emergency access is filed by.
+const OPENED: &str = "break-glass.opened";
 
 /// Checks every request and step. Answers the request that the grant came of, if it came of one.
 pub(super) fn check(
@@ -21,6 +24,9 @@ pub(super) fn check(
         }
         if filed.id != filed.filed.id || !filed.actor.is(&filed.filed.requester) {
             faults.at(at.index, "the request is not of whom the entry names, or not under its id");
+        }
+        if (at.head.code == OPENED) != filed.filed.break_glass.is_some() || filed.beside != Beside::of(&filed.filed) {
+            faults.at(at.index, "the entry says another thing than the request that it holds");
         }
         steps(record, &filed.id, digest, faults, doubts);
     }

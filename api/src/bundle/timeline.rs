@@ -1,14 +1,12 @@
-//! What happened, in words, and what all of it proves.
+//! What happened, in words.
 
 use super::{
     certificate::Read,
+    instant::instant,
     record::{Entry, Record},
 };
-use crate::{
-    entry::{Certificate, Fact, Filed, Step},
-    proof::checkpoint::Checkpoint,
-};
-use policy::{Approval, EndReason, Kind, Verdict};
+use crate::entry::{Certificate, Fact, Filed, Revoked, Step};
+use policy::{Approval, EndReason, GrantId, Kind, Verdict};
 use serde_json::{Map, Value};
 use ssh_key::HashAlg;
 use std::fmt::Display;
@@ -68,6 +66,11 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
         }
         Fact::LoginEnded { session, reason } => format!("login session {session} ended: {reason}"),
         Fact::Refused(refused) => format!("{} was refused {}", refused.actor.name(), refused.target),
+        Fact::GlassRefused(refused) => {
+            more.put("incident", &refused.incident);
+            more.all("reason", refused.reason.iter());
+            format!("{} was refused emergency access to {}", refused.actor.name(), refused.target)
+        }
         Fact::Filed(filed) => asked(filed, &mut more),
         Fact::Approved { step, approval } => approved(step, approval, &mut more),
         Fact::Denied { step, digest, reason } => {
@@ -94,6 +97,23 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
             let found = if *verdict == Verdict::Fine { "found it right" } else { "found something to look into" };
             format!("{} reviewed {}: {found}", step.actor.name(), step.id)
         }
+        Fact::Revoked(revoked) => taken(revoked, certificates, &mut more),
+        Fact::FreezeSet(set) => {
+            more.put("freeze", &set.id);
+            more.put("reason", &set.reason);
+            format!("{} froze {}: nothing more was issued", set.actor.name(), set.frozen)
+        }
+        Fact::FreezeThawed(word) => {
+            more.put("freeze", &word.id);
+            more.all("reason", word.reason.iter());
+            let enough = if word.lifted { "it was lifted" } else { "one more had to" };
+            format!("{} agreed to thaw a freeze: {enough}", word.actor.name())
+        }
+        Fact::FreezeStopped(stopped) => {
+            more.put("freeze", &stopped.id);
+            more.all("target", stopped.target.iter());
+            format!("a freeze stopped {}", stopped.actor.name())
+        }
         Fact::Other => other(entry, &mut more),
     };
     let Entry { index, head, .. } = entry;
@@ -102,12 +122,15 @@ fn tell(entry: &Entry<'_>, certificates: &[Read]) -> Option<Told> {
 
 /// An entry of a kind that has no words here: its code, who did it, and its members as they stand.
 fn other(entry: &Entry<'_>, more: &mut More) -> String {
+    const LONGEST_LABEL: usize = 24;
     const SAID: [&str; 6] = ["v", "time_ms", "request", "code", "actor", "to_be_signed"];
     let members: Map<String, Value> = serde_json::from_str(entry.text).unwrap_or_default();
     for (name, value) in members.iter().filter(|(name, _)| !SAID.contains(&name.as_str())) {
+        // Names of members are ours, and short. If not, they are not ours.
+        let label = if name.len() <= LONGEST_LABEL { name } else { "(a long name)" };
         match value {
-            Value::String(text) => more.put(name, text),
-            other => more.put(name, other),
+            Value::String(text) => more.put(label, text),
+            other => more.put(label, other),
         }
     }
     let actor = members.get("actor").and_then(|actor| actor.get("email").or_else(|| actor.get("subject")));
@@ -125,7 +148,15 @@ fn asked(filed: &Filed, more: &mut More) -> String {
     more.all("reason", request.reason.iter());
     more.all("ticket", request.ticket.iter());
     let targets: Vec<String> = request.targets.iter().map(ToString::to_string).collect();
+    if let Some(glass) = &request.break_glass {
+        more.put("incident", &glass.incident);
+        more.put("review by", instant(glass.review_by.as_secs()));
+        more.all("policy", request.under.iter());
+    }
     let what = match &request.extends {
+        _ if request.break_glass.is_some() => {
+            format!("broke the glass for {} for {}", targets.join(", "), request.duration)
+        }
         None => format!("asked for {} for {}", targets.join(", "), request.duration),
         Some(prolonged) => format!("asked to prolong {prolonged} by {}", request.duration),
     };
@@ -156,93 +187,21 @@ fn issued(certificate: &Certificate, read: Option<&Read>, more: &mut More) -> St
     format!("certificate {} for {} on {}", certificate.serial, certificate.actor.name(), certificate.target)
 }
 
-/// What a bundle without a fault proves, and what it cannot.
-pub(super) fn conclusions(
-    record: &Record<'_>,
-    checkpoint: &Checkpoint,
-    witnessed: &[(String, u64)],
-    certificates: &[Read],
-    doubts: Vec<String>,
-) -> (Vec<String>, Vec<String>) {
-    let count = record.entries.len();
-    let mut proven = vec![format!(
-        "each of these {count} entries is, byte for byte and at its number, in the log of {} whose first {} entries its key signed",
-        checkpoint.origin, checkpoint.size
-    )];
-    for (name, time) in witnessed {
-        proven.push(format!(
-            "{name} saw this log continue what it had seen before, and cosigned it at {}",
-            instant(*time)
-        ));
-    }
-    if record.filed().next().is_some() {
-        proven.push(
-            "each approval, denial and first use names the digest of exactly the request that is shown".to_owned(),
-        );
-    }
-    if !certificates.is_empty() {
-        proven.push(
-            "each certificate is what was to be signed: its principals, validity, key id and options are within its grant, and \
-             it is for the CA key that the server said was its own"
-                .to_owned(),
-        );
-    }
-    let numbered = record.certificates().any(|(_, certificate)| !certificate.pinned.is_empty());
-    if numbered {
-        proven.push("no step of the request before the last certificate that is shown is left out".to_owned());
-    }
-    if record.sets().next().is_some() && doubts.is_empty() {
-        proven.push(
-            "the policy sets are those that decided, and on these facts they decide so again, by this program's policy engine"
-                .to_owned(),
-        );
-    }
-    let mut not_proven = doubts;
-    not_proven.push(
-        "that nothing else happened: entries may be left out of a bundle, such as further certificates or an end after the last \
-         entry. Who has the whole log can tell (ca-server audit verify)"
-            .to_owned(),
-    );
-    if witnessed.is_empty() {
-        not_proven.push(
-            "that others see the same log: whoever holds its key can sign another. A witness' key (--witness-key) rules that out"
-                .to_owned(),
-        );
-    }
-    not_proven.push("what is outside the log: the server's clock, what the issuer said of people, that the certificates were released or used".to_owned());
-    (proven, not_proven)
-}
-
-/// `2026-11-22T01:02:03Z`.
-fn instant(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, in eras of 400 years (Howard Hinnant, chrono-compatible date algorithms).
-    let shifted = days + 719_468;
-    let (era, day) = (shifted / 146_097, shifted % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3_600, rest / 60 % 60, rest % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::instant;
-
-    #[test]
-    fn instants_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_767_225_600, "2026-01-01T00:00:00Z"),
-            (4_107_542_399, "2100-02-28T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(instant(seconds), text);
-        }
-    }
+/// A revocation, with those of its certificates that are told here.
+fn taken(revoked: &Revoked, certificates: &[Read], more: &mut More) -> String {
+    let here = |serial: &&u64| certificates.iter().any(|read| read.made.serial() == **serial);
+    more.all("certificate", revoked.serials.iter().filter(here));
+    more.all("reason", revoked.reason.iter());
+    more.put("KRL version", revoked.krl);
+    let named = revoked.named.as_deref().or(revoked.grant.as_ref().map(GrantId::as_str)).unwrap_or_default();
+    let what = match revoked.which.as_str() {
+        "user" => format!("all that {named} had: requests, logins and certificates"),
+        "issuer" => format!("all that {named} vouched for: requests, logins and certificates"),
+        "host" => format!("all access to {named}"),
+        "policy" => format!("all that policy {named} granted"),
+        "serial" => format!("certificate {named}"),
+        "grant" => format!("the certificates of {named}"),
+        other => format!("{other} {named}"),
+    };
+    format!("{} revoked {what}", revoked.actor.name())
 }

@@ -2,7 +2,11 @@
 
 use crate::audit::Entry;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use policy::{GrantId, RequestId};
 use serde_json::{Value, json};
+
+/// What revokes the certificates of one grant or of many.
+const REVOKED: &str = "certificates.revoked";
 
 /// An entry, read.
 pub(super) struct Letter {
@@ -40,6 +44,15 @@ impl Letter {
         self.text("/actor/email").or_else(|| self.text("/actor/subject")).or_else(|| self.text("/subject"))
     }
 
+    /// The request for access that it is about, if it is about one. `request` is another thing: the call that was the cause.
+    pub(super) fn access(&self) -> Option<RequestId> {
+        // An id of something else, a freeze, does not parse.
+        let named = ["/id", "/under", "/overdue"].iter().find_map(|pointer| self.text(pointer)?.parse().ok());
+        // A step of a request that revoked certificates names the grant alone.
+        let of_grant = || self.text("/grant").filter(|_| self.code == REVOKED)?.parse::<GrantId>().ok();
+        named.or_else(|| Some(of_grant()?.request()))
+    }
+
     /// The channels that policy wants told of it.
     pub(super) fn channels(&self) -> impl Iterator<Item = &str> {
         self.fields.get("notify").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
@@ -74,7 +87,8 @@ impl Letter {
                 line = format!("{line} {word} {}", visible(value, 200));
             }
         }
-        format!("{line} (entry {})", self.index)
+        let access = self.access().map_or_else(String::new, |id| format!("; jit-ssh show {id}"));
+        format!("{line} (entry {}{access})", self.index)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{
     deliver::{Deliver, Failure},
     letter::{Letter, Weight, visible},
-    slack::page,
 };
 use crate::config::sink::{Encryption, SinkConfig};
 use async_trait::async_trait;
@@ -74,7 +73,7 @@ impl Mail {
         for letter in letters {
             text.push_str(&letter.line());
             text.push('\n');
-            if let (Some(link), Some(id)) = (&self.link, page(letter)) {
+            if let (Some(link), Some(id)) = (&self.link, letter.access()) {
                 text.push_str(&format!("  {link}{id}\n"));
             }
         }

@@ -37,16 +37,10 @@ fn line(letter: &Letter, link: Option<&str>) -> String {
         Weight::Loud => "🚨 ",
     };
     let text = format!("{mark}{}", escaped(&letter.line()));
-    match (link, page(letter)) {
-        (Some(link), Some(id)) => format!("{text} <{}|{}>", escaped(&format!("{link}{id}")), escaped(&id)),
+    match (link, letter.access()) {
+        (Some(link), Some(id)) => format!("{text} <{}{id}|{id}>", escaped(link)),
         _ => text,
     }
-}
-
-/// The request's id, as part of a link.
-pub(super) fn page(letter: &Letter) -> Option<String> {
-    let id = letter.text("/request_id").or_else(|| letter.text("/request"))?;
-    Some(url::form_urlencoded::byte_serialize(id.as_bytes()).collect())
 }
 
 /// The three letters that mean something to Slack; with them go mentions (`<!channel>`) and links.

@@ -21,6 +21,8 @@ use std::{
 };
 use tokio::task::JoinSet;
 
+/// The request that entries of these tests are about.
+pub(super) const ID: &str = "r-00112233445566778899aabb";
 pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 pub(super) const SECRET: &str = "a secret of at least 24 bytes";
 const HEAD: &str = "audience = \"https://ca.example.com\"\n";
@@ -33,14 +35,14 @@ pub(super) fn configured(sinks: &str) -> Config {
 }
 
 /// A server's sinks, running.
-pub(super) struct Running {
+pub(crate) struct Running {
     pub(super) sinks: Sinks,
     pub(super) clock: Arc<ManualClock>,
     tasks: JoinSet<()>,
 }
 
 impl Running {
-    pub(super) async fn start(text: &str, store: &Arc<dyn Outbox>) -> Self {
+    pub(crate) async fn start(text: &str, store: &Arc<dyn Outbox>) -> Self {
         let clock = Arc::new(ManualClock::at(NOW_MS));
         let sinks =
             Sinks::new(&configured(text).sink, "ca.example.com", store, &(Arc::clone(&clock) as Arc<dyn Clock>))
@@ -64,7 +66,7 @@ impl Running {
     }
 
     /// Waits until the first sink stands as wanted.
-    pub(super) async fn until(&self, wanted: impl Fn(&SinkStatus) -> bool) -> SinkStatus {
+    pub(crate) async fn until(&self, wanted: impl Fn(&SinkStatus) -> bool) -> SinkStatus {
         let mut due = tokio::time::interval(Duration::from_millis(2));
         for _ in 0..5_000 {
             due.tick().await;
@@ -88,7 +90,7 @@ pub(super) fn memory() -> Arc<dyn Outbox> {
 
 pub(super) fn entry(code: &str, reason: &str) -> Entry {
     let value = serde_json::json!({
-        "v": 1, "time_ms": NOW_MS, "request": "r-1", "code": code,
+        "v": 1, "time_ms": NOW_MS, "request": "r-0badcafe-1", "code": code, "id": ID,
         "actor": {"kind": "user", "issuer": "https://id.example.com", "subject": "ann", "email": "ann@example.com"},
         "target": "deploy@web-1", "reason": reason, "source": "192.0.2.7", "grant": "g-1", "policy": "ops",
     });
@@ -102,7 +104,7 @@ pub(super) async fn append(store: &Arc<dyn Outbox>, codes: &[&str]) {
 }
 
 /// A file that holds a secret.
-pub(super) fn secret(directory: &Path, name: &str, text: &str) -> String {
+pub(crate) fn secret(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
     std::fs::write(&path, text).unwrap();
     // A secret that others can read is refused.
@@ -112,13 +114,13 @@ pub(super) fn secret(directory: &Path, name: &str, text: &str) -> String {
 
 /// What an HTTP receiver got.
 #[derive(Clone, Debug)]
-pub(super) struct Got {
-    pub(super) headers: axum::http::HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Got {
+    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Got {
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
@@ -136,7 +138,7 @@ pub(super) enum Answer {
 
 /// An HTTP receiver on loopback.
 #[derive(Clone, Default)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     pub(super) got: Arc<Mutex<Vec<Got>>>,
     /// What it answers next; 200 when there is nothing.
     pub(super) answers: Arc<Mutex<VecDeque<Answer>>>,
@@ -145,7 +147,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) async fn start(&self) -> String {
+    pub(crate) async fn start(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let this = self.clone();
@@ -170,7 +172,7 @@ impl Receiver {
         self.answers.lock().unwrap().extend(answers);
     }
 
-    pub(super) fn got(&self) -> Vec<Got> {
+    pub(crate) fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 }

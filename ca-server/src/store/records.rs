@@ -101,6 +101,8 @@ pub enum Which {
     Of(policy::Issuer, policy::Subject),
     /// Those that may wait for people at this instant, by anybody: not expired, and no step has ended them.
     Waiting(UnixTime),
+    /// Those that are not put away (see [`super::Agenda`]), by anybody: all under which anything can be issued yet.
+    Open,
     /// Emergency access, by anybody, that no step has reviewed. Neither time nor an end takes it from this list.
     Unreviewed,
     /// Those that have this word in the index.

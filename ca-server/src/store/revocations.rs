@@ -4,7 +4,8 @@ use super::{Stepped, StoreError};
 use crate::audit::{Actor, Entry, RevocationEvent};
 use async_trait::async_trait;
 use policy::{
-    Freeze, FreezeId, GrantId, HostName, Identity, Issuer, PolicyId, Seconds, Serial, Step, Subject, Thaw, UnixTime,
+    EndReason, Freeze, FreezeId, GrantId, HostName, Identity, Issuer, PolicyId, Seconds, Serial, Step, Subject, Thaw,
+    UnixTime, What,
 };
 use std::sync::Arc;
 
@@ -145,6 +146,11 @@ impl Known {
     }
 }
 
+/// Whether with `step` somebody laid down what was theirs.
+pub(crate) fn given_back(step: &Step) -> bool {
+    matches!(step.what, What::Cancelled | What::Ended { why: EndReason::Done, .. })
+}
+
 /// The entries about certificates that a step of their request revoked.
 pub(super) fn by_step(
     step: &Step,
@@ -156,6 +162,7 @@ pub(super) fn by_step(
     let entries = new.chunks(SERIALS_IN_ENTRY).map(|serials| {
         let (actor, grant) = (Actor::from(&step.by), Some(grant));
         let event = RevocationEvent::Revoked {
+            given_back: given_back(step),
             actor,
             session: None,
             which: "grant",

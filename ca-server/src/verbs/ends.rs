@@ -9,7 +9,12 @@ use super::{
     revoke::{account, told},
     steps::{Scene, over, take},
 };
-use crate::{app::App, clock::moment, refusal::Refusal, store::Selection};
+use crate::{
+    app::App,
+    clock::moment,
+    refusal::Refusal,
+    store::{Selection, revocations::given_back},
+};
 use api::{Code, EndRequest, Receipt};
 use policy::{EndReason, Over, Reason, RequestId, Stage, What};
 
@@ -103,8 +108,12 @@ async fn ended(
     });
     let taken = taken.await?;
     let id = &taken.case.request.id;
-    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were.
-    let revoked = app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?;
+    // Looked up after the step: no certificate can be recorded under it any more, and it has revoked those that were. Where
+    // there was none, the store would look at every certificate that lives.
+    let revoked = match taken.case.steps.iter().any(|step| step.what == What::Claimed) {
+        true => app.store.live(&Selection::Grant(id.grant()), app.clock.now()).await?,
+        false => Vec::new(),
+    };
     let krl = if revoked.is_empty() { None } else { Some(krl::list(app).await?.version) };
     let (serials, last_expiry) = told(&revoked);
     shortened(app, caller, &taken.case).await?;
@@ -124,7 +133,9 @@ pub(super) async fn shortened(app: &App, caller: &Caller, extension: &Case) -> R
     };
     let which = Selection::Grant(prolonged.grant());
     if app.store.live(&which, now.time).await?.iter().any(|one| !one.revoked && end < one.expires) {
-        app.store.revoke(which, now.time, account(app, caller, "grant", prolonged.grant().as_str(), None)).await?;
+        let given_back = extension.ending().is_some_and(given_back);
+        let account = account(app, caller, "grant", prolonged.grant().as_str(), None, given_back);
+        app.store.revoke(which, now.time, account).await?;
     }
     Ok(())
 }

@@ -64,14 +64,16 @@ pub(super) async fn broken(
         return Err(if dry_run {
             refusal
         } else {
-            noted(app, caller, loaded, &ask, &incident, refusal, None, &[]).await
+            let attempt = Attempt { ask: &ask, incident: &incident, now };
+            noted(app, caller, loaded, &attempt, refusal, None, &[]).await
         });
     };
     if let Err((refusal, overdue)) = unless_barred(app, request, now).await? {
         return Err(if dry_run {
             refusal
         } else {
-            noted(app, caller, loaded, &ask, &incident, refusal, overdue.as_ref(), &terms.notify).await
+            let attempt = Attempt { ask: &ask, incident: &incident, now };
+            noted(app, caller, loaded, &attempt, refusal, overdue.as_ref(), &terms.notify).await
         });
     }
     request.duration = duration.unwrap_or(terms.max_duration);
@@ -195,24 +197,33 @@ pub fn possible(policies: &Policies, ask: &Ask, now: Now) -> Option<Emergency> {
     })
 }
 
+/// What somebody tried.
+struct Attempt<'a> {
+    ask: &'a Ask,
+    incident: &'a Incident,
+    now: Now,
+}
+
 /// Puts on record that somebody tried to break the glass and may not.
-#[expect(clippy::too_many_arguments, reason = "the record is made of everything that led to the no")]
 async fn noted(
     app: &App,
     caller: &Caller,
     loaded: &Loaded,
-    ask: &Ask,
-    incident: &Incident,
+    attempt: &Attempt<'_>,
     refusal: Refusal,
     overdue: Option<&RequestId>,
     notify: &[String],
 ) -> Refusal {
+    let Attempt { ask, incident, now } = *attempt;
     let event = BreakGlassEvent::Refused {
         actor: Actor::from(&ask.identity),
         session: &caller.session.id,
         target: &ask.target,
         incident,
         reason: ask.reason.as_ref().map(Reason::as_str),
+        ticket: ask.ticket.as_ref().map(Ticket::as_str),
+        duration: ask.duration,
+        decided: now,
         refusal: &refusal.message,
         decision: refusal.decision.as_deref(),
         overdue,

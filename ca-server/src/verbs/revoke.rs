@@ -39,7 +39,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
             Err(refusal) => trouble = trouble.or(Some(refusal)),
         }
     }
-    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason));
+    let account = account(app, caller, wanted.kind, &wanted.named, Some(&reason), false);
     let revoked = app.store.revoke(wanted.certificates, app.clock.now(), account).await;
     let (mut serials, mut last_expiry) = revoked.as_deref().map(told).unwrap_or_default();
     trouble = trouble.or(revoked.err().map(Refusal::from));
@@ -77,6 +77,7 @@ pub(super) fn account(
     which: &'static str,
     named: &str,
     reason: Option<&Reason>,
+    given_back: bool,
 ) -> Account {
     let (time_ms, named, reason) = (app.clock.now_ms(), named.to_owned(), reason.cloned());
     let (session, origin) = (caller.session.clone(), caller.origin.clone());
@@ -84,6 +85,7 @@ pub(super) fn account(
         let new: Vec<u64> = revoked.iter().filter(|one| !one.revoked).map(|one| one.serial.get()).collect();
         let entry = |serials: &[u64]| {
             let event = RevocationEvent::Revoked {
+                given_back,
                 actor: Actor::from(&session.identity),
                 session: Some(&session.id),
                 which,

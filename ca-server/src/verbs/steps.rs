@@ -160,7 +160,7 @@ fn entry(app: &App, caller: &Caller, case: &Case, what: &What, loaded: &Loaded, 
         }
         What::Reviewed { verdict, reason } => {
             let (digest, verdict, reason) = (digest.as_str(), *verdict, reason.as_str());
-            RequestEvent::Reviewed { actor, session, id, step, digest, verdict, reason, source }
+            RequestEvent::Reviewed { actor, session, id, step, digest, verdict, reason, policy_digest, source }
         }
         What::Claimed => return Err(Refusal::internal("only issuing claims")),
     };

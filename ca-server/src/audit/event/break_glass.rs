@@ -3,7 +3,7 @@
 use super::Fact;
 use crate::audit::{Actor, Severity};
 use api::DecisionBody;
-use policy::{Incident, Now, PolicyId, Request, RequestId, SessionId, Target, UnixTime};
+use policy::{Incident, Now, PolicyId, Request, RequestId, Seconds, SessionId, Target, UnixTime};
 use std::net::IpAddr;
 
 /// What happened to emergency access.
@@ -55,6 +55,14 @@ pub enum BreakGlassEvent<'a> {
         /// Why, in the asker's words.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
+        /// Under which ticket.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ticket: Option<&'a str>,
+        /// For how long; absent where it was left open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<Seconds>,
+        /// The moment that policy was asked about.
+        decided: Now,
         /// Why not.
         refusal: &'a str,
         /// The decision, where policy made it.

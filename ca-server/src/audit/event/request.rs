@@ -159,6 +159,8 @@ pub enum RequestEvent<'a> {
         verdict: Verdict,
         /// In their words.
         reason: &'a str,
+        /// SHA-256 of the policy set that lets them, hex.
+        policy_digest: &'a str,
         /// From where.
         source: IpAddr,
     },

@@ -1,7 +1,7 @@
 //! What ends before its time: certificates that are revoked, and freezes.
 
 use super::Fact;
-use crate::audit::Actor;
+use crate::audit::{Actor, Severity};
 use policy::{FreezeId, Frozen, GrantId, SessionId, Target};
 use std::net::IpAddr;
 
@@ -12,6 +12,9 @@ pub enum RevocationEvent<'a> {
     /// Certificates that still live were revoked: the KRL holds their serials until they have expired.
     #[serde(rename = "certificates.revoked")]
     Revoked {
+        /// Whether their holder gave them back: that is what everybody should do.
+        #[serde(skip)]
+        given_back: bool,
         /// Who revoked them.
         actor: Actor<'a>,
         /// Under which login session; none where a step of their request, the entry before, did it.
@@ -102,4 +105,12 @@ pub enum RevocationEvent<'a> {
     },
 }
 
-impl Fact for RevocationEvent<'_> {}
+impl Fact for RevocationEvent<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(match self {
+            Self::Revoked { given_back: true, .. } => Severity::Info,
+            Self::Revoked { .. } | Self::Refused { .. } => Severity::Warning,
+            Self::Frozen { .. } | Self::Thawed { .. } | Self::Stopped { .. } => Severity::High,
+        })
+    }
+}

@@ -1,16 +1,19 @@
 //! Deciding once more what was asked before, under two policy sets. One entry at a time: what is kept are the logins that
 //! are alive.
 
-use api::entry::{Certificate, Fact, Filed, Head, Login, Refused, Who};
-use policy::{Ask, Cause, Changes, Decision, Identity, Now, Policies, PolicyId, SessionId, Target, Terms, UnixTime};
+mod told;
+
+use api::entry::{Certificate, Fact, Filed, GlassRefused, Head, Login, Refused, Who};
+use policy::{Ask, Changes, Decision, Identity, Now, Policies, PolicyId, SessionId, Target, UnixTime};
 use serde::Serialize;
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt,
-};
+use std::collections::{BTreeSet, HashMap};
+use told::{Then, Told};
 
 /// Logins that have run out are forgotten whenever so many more have come.
 const STRIDE: usize = 4_096;
+
+/// How something is decided: as any access, or as an emergency.
+type Decide = fn(&Policies, &Ask, Now) -> Decision;
 
 /// The walk through a log.
 pub(super) struct Replay<'p> {
@@ -66,39 +69,6 @@ pub(super) struct Otherwise {
     pub(super) because: Vec<String>,
 }
 
-/// A decision, in so far as one may differ from another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub(super) enum Told {
-    /// Yes.
-    Granted {
-        /// By this permit, on these terms.
-        terms: Box<Terms>,
-    },
-    /// Yes, once people have approved.
-    NeedsApproval {
-        /// By this permit, on these terms.
-        terms: Box<Terms>,
-    },
-    /// No.
-    Denied {
-        /// What kind of no.
-        cause: Cause,
-        /// The policies that made it.
-        policies: Vec<PolicyId>,
-    },
-}
-
-/// What was decided then.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Granted,
-    NeedsApproval,
-    Denied,
-    /// A request was filed: anything but a no.
-    NotDenied,
-}
-
 impl<'p> Replay<'p> {
     /// From `old` to `new`, between which there are these `changes`.
     pub(super) fn new(old: &'p Policies, new: &'p Policies, changes: &'p Changes) -> Self {
@@ -125,7 +95,8 @@ impl<'p> Replay<'p> {
             Ok(Fact::LoginEnded { session, .. }) => drop(self.logins.remove(&session)),
             Ok(Fact::Refused(refused)) => return self.refused(index, &refused),
             Ok(Fact::Certificate(certificate)) => return self.certificate(index, &certificate),
-            Ok(Fact::Filed(filed)) => return self.filed(index, &filed, text),
+            Ok(Fact::Filed(filed)) => return self.filed(index, &filed),
+            Ok(Fact::GlassRefused(refused)) => return self.glass_refused(index, &refused),
             Ok(_) => {}
             Err(_unreadable) => self.summary.not_replayable += 1,
         }
@@ -161,7 +132,19 @@ impl<'p> Replay<'p> {
         let (Some(now), Some(identity)) = (*decided, self.identity(session, actor)) else { return self.untold() };
         let (target, reason, ticket) = (target.clone(), reason.clone(), ticket.clone());
         let ask = Ask { identity, target, duration: *duration, reason, ticket, source: *source };
-        self.decide(index, &ask, now, then).into_iter().collect()
+        self.decide(index, &ask, now, then, policy::decide).into_iter().collect()
+    }
+
+    fn glass_refused(&mut self, index: u64, refused: &GlassRefused) -> Vec<Otherwise> {
+        // A review that is overdue is in the way whatever policy says.
+        if refused.decision.is_none() {
+            return Vec::new();
+        }
+        let GlassRefused { actor, session, target, reason, ticket, duration, decided, source, .. } = refused;
+        let (Some(now), Some(identity)) = (*decided, self.identity(session, actor)) else { return self.untold() };
+        let (target, reason, ticket) = (target.clone(), reason.clone(), ticket.clone());
+        let ask = Ask { identity, target, duration: *duration, reason, ticket, source: *source };
+        self.decide(index, &ask, now, Then::Denied, policy::decide_break_glass).into_iter().collect()
     }
 
     fn certificate(&mut self, index: u64, certificate: &Certificate) -> Vec<Otherwise> {
@@ -173,16 +156,18 @@ impl<'p> Replay<'p> {
         let (Some(now), Some(identity)) = (*decided, self.identity(session, actor)) else { return self.untold() };
         let (target, reason, ticket) = (target.clone(), reason.clone(), ticket.clone());
         let ask = Ask { identity, target, duration: *duration, reason, ticket, source: *source };
-        self.decide(index, &ask, now, Then::Granted).into_iter().collect()
+        self.decide(index, &ask, now, Then::Granted, policy::decide).into_iter().collect()
     }
 
     /// A request is as many asks as it has targets. It holds its requester as of then, so no login is needed.
-    fn filed(&mut self, index: u64, filed: &Filed, text: &str) -> Vec<Otherwise> {
-        // Emergency access is decided by permits of its own, which no ask of the usual kind looks at.
-        let Some(now) = filed.decided.filter(|_| !text.contains("\"code\":\"break-glass.")) else {
-            return self.untold();
-        };
+    fn filed(&mut self, index: u64, filed: &Filed) -> Vec<Otherwise> {
+        let Some(now) = filed.decided else { return self.untold() };
         let request = &filed.filed;
+        // Emergency access is decided by permits of its own, which no ask of the usual kind looks at.
+        let (decide, then): (Decide, _) = match request.break_glass {
+            Some(_) => (policy::decide_break_glass, Then::Granted),
+            None => (policy::decide, Then::NotDenied),
+        };
         let ask = |target: &Target| Ask {
             identity: request.requester.clone(),
             target: target.clone(),
@@ -192,7 +177,7 @@ impl<'p> Replay<'p> {
             source: request.source,
         };
         let asks: Vec<Ask> = request.targets.iter().map(ask).collect();
-        asks.iter().filter_map(|ask| self.decide(index, ask, now, Then::NotDenied)).collect()
+        asks.iter().filter_map(|ask| self.decide(index, ask, now, then, decide)).collect()
     }
 
     fn identity(&self, session: &SessionId, actor: &Who) -> Option<Identity> {
@@ -204,9 +189,9 @@ impl<'p> Replay<'p> {
         Vec::new()
     }
 
-    fn decide(&mut self, index: u64, ask: &Ask, now: Now, then: Then) -> Option<Otherwise> {
-        let old = Told::from(policy::decide(self.old, ask, now));
-        let new = Told::from(policy::decide(self.new, ask, now));
+    fn decide(&mut self, index: u64, ask: &Ask, now: Now, then: Then, decide: Decide) -> Option<Otherwise> {
+        let old = Told::from(decide(self.old, ask, now));
+        let new = Told::from(decide(self.new, ask, now));
         self.summary.asks += 1;
         let as_then = if then == Then::NotDenied { old.outcome() != Then::Denied } else { old.outcome() == then };
         self.summary.recorded_otherwise += u64::from(!as_then);
@@ -232,56 +217,6 @@ impl<'p> Replay<'p> {
         let name = hosts.into_iter().flatten().find(|name| self.hosts_changed.contains(name));
         because.extend(name.map(|name| format!("host {name}")));
         because
-    }
-}
-
-impl Told {
-    fn outcome(&self) -> Then {
-        match self {
-            Self::Granted { .. } => Then::Granted,
-            Self::NeedsApproval { .. } => Then::NeedsApproval,
-            Self::Denied { .. } => Then::Denied,
-        }
-    }
-
-    fn policies(&self) -> impl Iterator<Item = &PolicyId> {
-        let (one, many): (_, &[PolicyId]) = match self {
-            Self::Granted { terms } | Self::NeedsApproval { terms } => (Some(&terms.policy), &[]),
-            Self::Denied { policies, .. } => (None, policies),
-        };
-        one.into_iter().chain(many)
-    }
-}
-
-impl From<Decision> for Told {
-    fn from(decision: Decision) -> Self {
-        match decision {
-            Decision::Granted(grant) => Self::Granted { terms: Box::new(grant.terms().clone()) },
-            Decision::NeedsApproval(needs) => Self::NeedsApproval { terms: Box::new(needs.terms) },
-            Decision::Denied(denied) => Self::Denied { cause: denied.cause, policies: denied.policies },
-        }
-    }
-}
-
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Granted { terms } => write!(f, "granted by {} for at most {}", terms.policy, terms.max_duration),
-            Self::NeedsApproval { terms } => write!(f, "needs {} approval(s) by {}", terms.approvals, terms.policy),
-            Self::Denied { cause, policies } => {
-                let why = match cause {
-                    Cause::Forbidden => "forbidden",
-                    Cause::NoPermit => "no permit matches",
-                    Cause::TermsUnmet => "terms unmet",
-                    Cause::UnknownTarget => "no such host or account",
-                    Cause::EvaluationFailed => "not evaluable",
-                    Cause::NotRequested | Cause::NotYet | Cause::RequestOver => "the request does not cover it",
-                };
-                write!(f, "denied, {why}")?;
-                let ids: Vec<&str> = policies.iter().map(PolicyId::as_str).collect();
-                if ids.is_empty() { Ok(()) } else { write!(f, " ({})", ids.join(", ")) }
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing else that could end a field or a line gets through.
 
 use crate::sinks::letter::{Letter, Weight, is_hostile};
+use policy::RequestId;
 use std::fmt::Write as _;
 
 /// The most characters of one value; receivers cut or drop what is longer.
@@ -36,9 +37,16 @@ pub(super) fn render(letter: &Letter) -> String {
         put("dhost", Some(host));
     }
     put("reason", letter.text("/reason"));
-    let labelled = [("Grant", "/grant"), ("Policy", "/policy"), ("Ticket", "/ticket"), ("Request", "/request")];
-    for (number, (label, pointer)) in (1..).zip(labelled) {
-        if let Some(value) = letter.text(pointer) {
+    let access = letter.access();
+    let labelled = [
+        ("Grant", letter.text("/grant")),
+        ("Policy", letter.text("/policy")),
+        ("Ticket", letter.text("/ticket")),
+        ("Request", access.as_ref().map(RequestId::as_str)),
+        ("Cause", letter.text("/request")),
+    ];
+    for (number, (label, value)) in (1..).zip(labelled) {
+        if let Some(value) = value {
             put(&format!("cs{number}Label"), Some(label));
             put(&format!("cs{number}"), Some(value));
         }

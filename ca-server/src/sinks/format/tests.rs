@@ -3,6 +3,7 @@ use crate::{config::sink::Format, sinks::letter::Letter};
 fn letter(code: &str, reason: &str, source: &str) -> Letter {
     let value = serde_json::json!({
         "v": 1, "time_ms": 1_800_000_000_123_u64, "request": "r-1", "code": code, "target": "a@corp@web-1",
+        "id": "r-00112233445566778899aabb",
         "actor": {"kind": "user", "issuer": "https://id.example.com", "subject": "ann"},
         "reason": reason, "source": source, "grant": "g-1",
     });
@@ -69,6 +70,8 @@ fn cef_is_read_back_as_it_was_meant_whatever_it_holds() {
             (Some("7"), Some("1800000000123"), Some("192.0.2.7"))
         );
         assert_eq!((value("cs1Label"), value("cs1")), (Some("Grant"), Some("g-1")));
+        assert_eq!((value("cs4Label"), value("cs4")), (Some("Request"), Some("r-00112233445566778899aabb")));
+        assert_eq!((value("cs5Label"), value("cs5")), (Some("Cause"), Some("r-1")));
         assert_eq!(pairs.iter().filter(|(key, _)| key == "suser").count(), 1, "{line}");
     }
     let v6 = Format::Cef.render(&letter("x|y", "", "2001:db8::1"));

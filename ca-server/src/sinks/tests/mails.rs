@@ -1,4 +1,4 @@
-use super::{HOSTILE, Running, append, entry, memory, secret};
+use super::{HOSTILE, ID, Running, append, entry, memory, secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::sync::{Arc, Mutex};
 use tokio::{
@@ -92,7 +92,8 @@ async fn a_mail_says_what_happened_and_nobody_else_writes_its_headers() {
         _ => body.to_owned(),
     };
     assert!(text.contains("by ann@example.com for deploy@web-1 reason: a|b"), "{text}");
-    assert!(text.contains("https://wiki.example.com/r-1"), "{text}");
+    assert!(text.contains(&format!("jit-ssh show {ID}")), "{text}");
+    assert!(text.contains(&format!("  https://wiki.example.com/{ID}\n")), "{text}");
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
     let said = post.said.lock().unwrap().clone();
     let receivers: Vec<&String> = said.iter().filter(|line| line.starts_with("RCPT")).collect();

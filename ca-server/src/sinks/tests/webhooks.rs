@@ -1,4 +1,4 @@
-use super::{HOSTILE, Receiver, Running, SECRET, append, configured, entry, memory, secret};
+use super::{HOSTILE, ID, Receiver, Running, SECRET, append, configured, entry, memory, secret};
 use crate::{
     clock::{Clock, SystemClock},
     sinks::Sinks,
@@ -55,7 +55,7 @@ async fn chat_gets_text_without_markup_and_the_address_is_never_told() {
     let told = body["text"].as_str().unwrap();
     assert!(told.contains("request.denied by ann@example.com for deploy@web-1"), "{told}");
     assert!(told.contains("&lt;!channel&gt; &amp;") && !told.contains("<!"), "{told}");
-    assert!(told.ends_with("<https://wiki.example.com/ssh?id=r-1|r-1>"), "{told}");
+    assert!(told.ends_with(&format!("<https://wiki.example.com/ssh?id={ID}|{ID}>")), "{told}");
     assert!(!told.contains(['\n', '\u{1b}', '\u{202e}']), "one line for one entry: {told}");
     assert_eq!(body["mrkdwn"], false);
 

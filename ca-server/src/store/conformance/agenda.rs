@@ -16,6 +16,8 @@ const FILED: u64 = 5_000_000;
 /// All of it.
 pub(super) async fn run(store: &Arc<dyn Store>) {
     away_with_what_others_left(&**store).await;
+    what_is_open_is_listed_until_it_is_put_away(&**store).await;
+    away_with_what_others_left(&**store).await;
     a_look_is_due_when_its_time_has_come(&**store).await;
     each_step_arranges_a_look_and_an_end_none(&**store).await;
     what_is_attended_to_is_as_it_was_found(&**store).await;
@@ -58,7 +60,35 @@ async fn away_with_what_others_left(store: &dyn Store) {
         }
     }
     assert_eq!(listed(store, &Which::Waiting(NOW), None, 9).await, [], "put away is waiting for nobody");
+    assert_eq!(listed(store, &Which::Open, None, 9).await, [], "and open no more");
     assert!(!listed(store, &Which::All, None, 9).await.is_empty(), "and that is all");
+}
+
+async fn what_is_open_is_listed_until_it_is_put_away(store: &dyn Store) {
+    for (n, seconds) in [(150, 0), (151, 1), (152, 1), (153, 2)] {
+        filed(store, n, seconds).await;
+    }
+    let open = async |after: Option<u8>, most| listed(store, &Which::Open, after, most).await;
+    assert_eq!(open(None, 9).await, [153, 152, 151, 150].map(id), "newest first");
+    assert_eq!(open(None, 2).await, [153, 152].map(id));
+    assert_eq!(open(Some(152), 1).await, [id(151)]);
+    assert_eq!(
+        listed(store, &Which::Waiting(after(FILED + 700)), None, 9).await,
+        [],
+        "expired, which no one has recorded"
+    );
+    assert_eq!(open(None, 9).await.len(), 4);
+
+    let end = step(What::Ended { why: EndReason::Revoked, reason: None });
+    assert_eq!(store.add_step(&id(151), 0, approved(), entry("step")).await.unwrap(), Stepped::Yes);
+    assert_eq!(open(None, 9).await.len(), 4, "approved is open still");
+    assert_eq!(store.add_step(&id(152), 0, end, entry("end")).await.unwrap(), Stepped::Yes);
+    assert_eq!(open(None, 9).await, [153, 151, 150].map(id));
+    assert_eq!(open(Some(152), 9).await, [151, 150].map(id), "goes on after one that left the list");
+    let look = arranged(store, 150).await.unwrap();
+    let kept = store.request(&id(150)).await.unwrap().unwrap();
+    assert!(store.attend(&Due { kept, look }, None, None).await.unwrap());
+    assert_eq!(open(None, 9).await, [153, 151].map(id));
 }
 
 async fn a_look_is_due_when_its_time_has_come(store: &dyn Store) {

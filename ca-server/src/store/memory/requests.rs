@@ -127,6 +127,7 @@ impl Requests for MemoryStore {
                 kept.request.requester.issuer == *issuer && kept.request.requester.subject == *subject
             }
             Which::Waiting(now) => *now < kept.request.expires && looks.contains_key(&kept.request.id),
+            Which::Open => looks.contains_key(&kept.request.id),
             Which::Unreviewed => kept.request.break_glass.is_some() && !kept.steps.iter().any(records::reviews),
             Which::With(word) => records::words(&kept.request).contains(word),
             Which::All => true,

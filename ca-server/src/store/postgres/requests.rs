@@ -65,6 +65,7 @@ macro_rules! page {
 const ALL: [&str; 2] = page!("true");
 const OF: [&str; 2] = page!("owner = $3");
 const WITH: [&str; 2] = page!("id IN (SELECT id FROM request_words WHERE word = $3)");
+const OPEN: [&str; 2] = page!("waiting");
 const UNREVIEWED: [&str; 2] = page!("unreviewed");
 const WAITING: [&str; 2] = page!("waiting AND expires > $3");
 
@@ -129,6 +130,7 @@ impl Requests for PostgresStore {
         let (after_id, most) = (after.map(RequestId::as_str), bound(u64::try_from(most).unwrap_or(u64::MAX)));
         let rows = match which {
             Which::All => self.rows(pick(ALL), &[&after_id, &most]).await?,
+            Which::Open => self.rows(pick(OPEN), &[&after_id, &most]).await?,
             Which::Unreviewed => self.rows(pick(UNREVIEWED), &[&after_id, &most]).await?,
             Which::With(word) => self.rows(pick(WITH), &[&after_id, &most, &word.as_str().as_bytes()]).await?,
             Which::Of(issuer, subject) => {

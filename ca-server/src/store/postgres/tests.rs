@@ -402,7 +402,7 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
     let all = file.requests(&Which::All, None, 999).await.unwrap();
     assert_eq!(there.requests(&Which::All, None, 999).await.unwrap(), all);
     assert_eq!(moved.facts["requests"], u64::try_from(all.len()).unwrap());
-    for which in [Which::Unreviewed, Which::Waiting(NOW)] {
+    for which in [Which::Open, Which::Unreviewed, Which::Waiting(NOW)] {
         assert_eq!(
             there.requests(&which, None, 999).await.unwrap(),
             file.requests(&which, None, 999).await.unwrap(),

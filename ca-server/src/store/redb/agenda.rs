@@ -95,7 +95,7 @@ mod tests {
             conformance::{entry, open, requests, session},
             redb::{
                 RedbStore,
-                requests::{SINCE, WORDS},
+                requests::{SINCE, WAITING, WORDS},
             },
         },
     };
@@ -122,6 +122,7 @@ mod tests {
         write.delete_table(DUE).unwrap();
         write.delete_table(WORDS).unwrap();
         write.delete_table(SINCE).unwrap();
+        write.delete_table(WAITING).unwrap();
         write.commit().unwrap();
         drop(database);
         for _ in 0..2 {
@@ -129,6 +130,8 @@ mod tests {
             let due = store.due(UnixTime::from_secs(0), 9).await.unwrap();
             let due: Vec<_> = due.into_iter().map(|due| (due.kept.request.id, due.look.reminded)).collect();
             assert_eq!(due, [(requests::id(1), false), (requests::id(3), false)]);
+            let open = requests::listed(&store, &Which::Open, None, 9).await;
+            assert_eq!(open, [3, 1].map(requests::id));
             let found = requests::listed(&store, &Which::With(Word::user("ann")), None, 9).await;
             assert_eq!(found, [3, 2, 1].map(requests::id));
             let since = store.groups_since(&ann.identity.issuer, &ann.identity.subject).await.unwrap();

@@ -33,7 +33,7 @@ const FILED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("reques
 /// Requester, time of filing, request id: those of one identity in order.
 const OF: TableDefinition<'_, OfKey, ()> = TableDefinition::new("requests_by_requester");
 /// Time of filing, request id → when it expires: those for which a look is arranged (see [`crate::store::Agenda`]).
-const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
+pub(super) const WAITING: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("requests_waiting");
 /// Time of filing, request id: emergency access that nobody has reviewed.
 const UNREVIEWED: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("requests_unreviewed");
 /// Id of the request that is prolonged, time of filing, id of the one that prolongs it.
@@ -93,6 +93,7 @@ impl<'t> Asked<'t> {
             if !over {
                 // Whoever looks at it first arranges what is right.
                 self.looks.arrange(&id, Some(Look { at: UnixTime::from_secs(0), reminded: false }))?;
+                self.waiting.insert((request.filed.as_secs(), id.as_str()), request.expires.as_secs())?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ mod life;
 mod lists;
 mod races;
 mod revoked;
+mod told;
 mod waits;
 
 use super::{Outcome, Shown};
@@ -81,11 +82,15 @@ impl House {
     }
 
     async fn with(further: &str) -> Self {
+        Self::under(&Self::policy(further)).await
+    }
+
+    fn policy(further: &str) -> String {
         let more = r#"
             @id("auditors") permit (principal in Group::"auditors", action == Action::"audit", resource);
             @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);
         "#;
-        Self::under(&format!("{POLICY}{more}{further}")).await
+        format!("{POLICY}{more}{further}")
     }
 
     async fn under(policy: &str) -> Self {

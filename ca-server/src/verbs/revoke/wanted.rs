@@ -4,7 +4,7 @@ use crate::{
     app::App,
     clock::moment,
     refusal::Refusal,
-    store::{KeptRequest, Known, LoginSession, Selection, Which, Word},
+    store::{KeptRequest, Known, LoginSession, Selection, Which},
     verbs::{
         administer,
         case::{self, Case},
@@ -12,8 +12,8 @@ use crate::{
     },
 };
 use api::{Code, Scope};
-use policy::{HostName, Identity, Now, PolicyId, Request, RequestId, Stage};
-use std::collections::BTreeSet;
+use policy::{HostName, Identity, Issuer, Now, PolicyId, Request, RequestId, Stage, Subject};
+use std::collections::{BTreeSet, HashSet};
 
 /// So many requests are looked at between two turns of others.
 const PAGE: usize = 100;
@@ -81,18 +81,14 @@ impl Wanted {
                 let shared = hosts.len() > 1;
                 let certificates = Selection::Hosts(hosts);
                 known(app, listed.is_some(), &certificates, "there is no such host").await?;
-                let which = Which::With(Word::host(host));
-                let requests = open(app, &which, |request, _| is_on(request, host)).await?;
+                let requests = open(app, |request, _| is_on(request, host)).await?;
                 Ok(Self::new("host", host, certificates).ending(requests).but(if shared { SHARED } else { STANDING }))
             }
             Scope::Policy(policy) => {
                 let certificates = Selection::Policy(policy.clone());
                 let loaded = app.policies.current();
                 known(app, loaded.policies.has(policy), &certificates, "there is no such policy").await?;
-                let requests = open(app, &Which::All, |request, now| {
-                    is_under(&app.policies.current().policies, request, policy, now)
-                });
-                let requests = requests.await?;
+                let requests = open(app, |request, now| is_under(&loaded.policies, request, policy, now)).await?;
                 Ok(Self::new("policy", policy, certificates).ending(requests).but(STANDING))
             }
             Scope::Serial(serial) => {
@@ -119,9 +115,10 @@ impl Wanted {
 
     /// With all that these accounts asked for and all their logins.
     async fn of(mut self, app: &App, accounts: &[Identity]) -> Result<Self, Refusal> {
+        let theirs: HashSet<(&Issuer, &Subject)> = accounts.iter().map(|one| (&one.issuer, &one.subject)).collect();
+        let is_theirs = |by: &Identity| theirs.contains(&(&by.issuer, &by.subject));
+        self.requests = open(app, |request, _| is_theirs(&request.requester)).await?;
         for Identity { issuer, subject, .. } in accounts {
-            let which = Which::Of(issuer.clone(), subject.clone());
-            self.requests.append(&mut open(app, &which, |_, _| true).await?);
             self.sessions.extend(app.store.sessions_of(issuer, subject).await?);
         }
         Ok(self.but(LOGIN))
@@ -141,16 +138,13 @@ async fn known(app: &App, known: bool, which: &Selection, message: &str) -> Resu
         .hint("`ca-server audit tail` shows what was issued, with grant, policy, serial and host"))
 }
 
-/// The requests that are not over and for which `wanted` holds. A grant that was prolonged may be old, so all are looked at.
-async fn open(
-    app: &App,
-    which: &Which,
-    wanted: impl Fn(&Request, Now) -> bool,
-) -> Result<BTreeSet<RequestId>, Refusal> {
+/// The requests that are not over and for which `wanted` holds. What is put away is not looked at, however much of it there
+/// is: under that nothing is issued.
+async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTreeSet<RequestId>, Refusal> {
     let now = moment(app.clock.now(), &app.zone);
     let (mut open, mut after): (_, Option<RequestId>) = (BTreeSet::new(), None);
     loop {
-        let kept = app.store.requests(which, after.as_ref(), PAGE).await?;
+        let kept = app.store.requests(&Which::Open, after.as_ref(), PAGE).await?;
         let whole = kept.len() == PAGE;
         after = kept.last().map(|kept| kept.request.id.clone());
         for kept in kept.into_iter().filter(|kept| case::ending(&kept.steps).is_none()) {

@@ -1,11 +1,20 @@
 //! Which entries a bundle holds: all that speak of the grant, and all that is needed to judge them. Two walks through the
 //! log: what is needed stands before what needs it.
 
+mod freezes;
+mod sources;
+
 use super::super::log::Log;
-use api::entry::Fact;
-use policy::{GrantId, Issuer, RequestId, SessionId, Subject};
+use api::entry::{Fact, Head, Who};
+use freezes::Freezes;
+use policy::{EndReason, GrantId, HostName, Issuer, RequestId, SessionId, Subject};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use sources::Sources;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// What entries may rest on, as it stands in them.
+const RESTED_ON: [&str; 6] =
+    ["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy.", "\"freeze.", "\"certificates.revoked\""];
 
 /// What was found.
 #[derive(Debug)]
@@ -25,6 +34,16 @@ pub(in crate::commands::audit) struct Gathered {
     filed: Option<u64>,
     /// Who decided.
     reviewers: HashSet<(Issuer, Subject)>,
+    /// Whose it is.
+    holder: Option<Who>,
+    /// For which hosts.
+    hosts: HashSet<HostName>,
+    /// When it ends by itself, Unix seconds.
+    until: u64,
+    /// The calls that revoked it.
+    revoked_by: HashSet<String>,
+    /// Those of which an entry tells what else they revoked.
+    told: HashSet<String>,
 }
 
 /// Everything about `grant`.
@@ -60,6 +79,11 @@ impl Gathered {
             digests: HashSet::new(),
             filed: None,
             reviewers: HashSet::new(),
+            holder: None,
+            hosts: HashSet::new(),
+            until: 0,
+            revoked_by: HashSet::new(),
+            told: HashSet::new(),
         };
         gathered.know(&grant.request());
         gathered
@@ -77,57 +101,69 @@ impl Gathered {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
-        if !self.speaks(&value, false) {
+        if !self.speaks(&value) {
             return None;
         }
         self.wanted.insert(index);
         self.sessions.extend(value.get("session").and_then(Value::as_str).and_then(|id| id.parse().ok()));
         self.digests.extend(value.get("policy_digest").and_then(Value::as_str).map(str::to_owned));
         match serde_json::from_str(text).ok()? {
-            Fact::Certificate(certificate) => {
+            Fact::Certificate(certificate) if self.ids.contains(certificate.grant.as_str()) => {
                 self.certificates.insert(index);
                 self.serials.insert(certificate.serial.get());
+                self.until = self.until.max(certificate.until.as_secs());
+                self.hosts.insert(certificate.target.host().clone());
+                self.holder = Some(certificate.actor);
             }
             Fact::Filed(filed) => {
                 self.know(&filed.id);
                 self.filed = self.filed.or(Some(index));
+                self.until = self.until.max(filed.filed.expires.as_secs());
+                self.hosts.extend(filed.filed.targets.iter().map(|target| target.host().clone()));
+                self.holder = Some(filed.actor);
                 return filed.filed.extends.filter(|_| filed.id == self.grant.request());
             }
             Fact::Approved { step, .. } => {
                 self.reviewers.insert((step.actor.issuer, step.actor.subject));
             }
+            Fact::Revoked(_) => self.told.extend(cause(text)),
+            Fact::Ended { why: EndReason::Revoked, .. } => self.revoked_by.extend(cause(text)),
             _ => {}
         }
         None
     }
 
-    /// Whether one of the ids stands anywhere in it as a value of its own, or a serial among serials.
-    fn speaks(&self, value: &Value, of_serials: bool) -> bool {
-        match value {
-            Value::String(text) => self.ids.contains(text),
-            Value::Number(number) => of_serials && number.as_u64().is_some_and(|serial| self.serials.contains(&serial)),
-            Value::Array(all) => all.iter().any(|value| self.speaks(value, of_serials)),
-            Value::Object(members) => members
-                .iter()
-                .any(|(name, value)| self.speaks(value, of_serials || name == "serials" || name == "serial")),
-            Value::Null | Value::Bool(_) => false,
-        }
+    fn is_first_of_its_revocation(&mut self, text: &str) -> bool {
+        cause(text).is_some_and(|cause| self.revoked_by.contains(&cause) && self.told.insert(cause))
     }
 
-    /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts.
+    /// Whether it is about one of the ids, or one of the serials: by the members that hold ids. What people write, a reason or
+    /// a ticket, is about nothing, whatever they write.
+    fn speaks(&self, entry: &Value) -> bool {
+        const IDS: [&str; 6] = ["/id", "/grant", "/under", "/overdue", "/filed/id", "/filed/extends"];
+        let is_id = |value: &Value| value.as_str().is_some_and(|id| self.ids.contains(id));
+        let is_serial = |value: &Value| value.as_u64().is_some_and(|serial| self.serials.contains(&serial));
+        let any_of = |list: &str, is: &dyn Fn(&Value) -> bool| {
+            entry.get(list).and_then(Value::as_array).is_some_and(|all| all.iter().any(is))
+        };
+        IDS.iter().filter_map(|place| entry.pointer(place)).any(is_id)
+            || any_of("pinned", &|pinned| pinned.get("id").is_some_and(is_id))
+            || entry.get("serial").is_some_and(is_serial)
+            || any_of("serials", &is_serial)
+    }
+
+    /// Takes what the entries rest on: logins, the CA's key, the policy sets with their texts; and what was frozen.
     fn complete(&mut self, log: &Log) -> anyhow::Result<()> {
         let judged = self.filed.unwrap_or(u64::MAX)..self.certificates.last().copied().unwrap_or(0);
         let mut sources = Sources::default();
+        let mut freezes = Freezes::during(self);
         let mut started = None;
         let mut before = HashMap::new();
         log.each(|index, text| {
             if self.certificates.contains(&index) {
                 self.wanted.extend(started);
             }
-            if !["\"login.opened\"", "\"login.ended\"", "\"server.started\"", "\"policy."]
-                .iter()
-                .any(|code| text.contains(code))
-            {
+            if !RESTED_ON.iter().any(|code| text.contains(code)) {
                 return Ok(());
             }
             match serde_json::from_str(text) {
@@ -157,35 +193,24 @@ impl Gathered {
                         self.digests.insert(set.to);
                     }
                 }
+                // One that revoked a person or a host names no grant, and no serial of one whose certificates had expired.
+                Ok(Fact::Revoked(_)) if self.is_first_of_its_revocation(text) => {
+                    self.wanted.insert(index);
+                }
+                Ok(fact @ (Fact::FreezeSet(_) | Fact::FreezeThawed(_) | Fact::FreezeStopped(_))) => {
+                    freezes.look(index, text, &fact);
+                }
                 _ => {}
             }
             Ok(())
         })?;
         self.wanted.extend(before.into_values());
+        self.wanted.extend(freezes.entries());
         Ok(())
     }
 }
 
-/// Where the text of each policy file stands: the first time that it does, whole.
-#[derive(Default)]
-struct Sources {
-    whole: BTreeMap<String, std::ops::RangeInclusive<u64>>,
-    open: Option<(String, u64)>,
-}
-
-impl Sources {
-    fn add(&mut self, index: u64, sha256: String, part: usize, parts: usize) {
-        if part == 0 {
-            self.open = Some((sha256, index));
-        }
-        if part + 1 == parts
-            && let Some((sha256, first)) = self.open.take()
-        {
-            self.whole.entry(sha256).or_insert(first..=index);
-        }
-    }
-
-    fn of(&self, sha256: &str) -> impl Iterator<Item = u64> + use<> {
-        self.whole.get(sha256).cloned().into_iter().flatten()
-    }
+/// The call that was the cause of an entry.
+fn cause(text: &str) -> Option<String> {
+    serde_json::from_str(text).ok().map(|head: Head| head.request)
 }

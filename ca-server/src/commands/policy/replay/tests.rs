@@ -143,6 +143,68 @@ fn a_host_that_goes_makes_a_difference_too_and_another_old_set_is_noticed() {
     assert_eq!(summary.recorded_otherwise, 1, "ann's certificate was issued, and this set asks for approval");
 }
 
+const GLASS: &str = r#"
+@id("glass") @reason("required") @record("required") @review_within("1h") @max_duration("30m")
+permit (principal in Group::"sre", action == Action::"break-glass", resource);
+"#;
+
+fn opened(n: u64, name: &str, with_decided: bool) -> String {
+    let id = "r-0011223344556677889900cc";
+    let request = json!({"id": id, "requester": identity(name, "sre", true), "targets": ["deploy@db-1"],
+        "duration": "30m", "reason": "down", "ticket": null, "start": null, "under": "glass", "source": "192.0.2.1",
+        "filed": n, "expires": n, "extends": null, "break_glass": {"incident": "INC-7", "review_by": n + 3_600}});
+    let mut more = json!({"actor": who(name), "session": session(n), "id": id, "filed": request, "digest": "",
+        "target": "deploy@db-1", "policy": "glass", "incident": "INC-7", "reason": "down", "review_by": n + 3_600,
+        "policy_digest": "", "source": "192.0.2.1"});
+    if with_decided {
+        more["decided"] = decided(n);
+    }
+    line(n, "break-glass.opened", more)
+}
+
+fn glass_refused(n: u64, name: &str, by_policy: bool) -> String {
+    let mut more = json!({"actor": who(name), "session": session(n), "target": "deploy@web-1", "incident": "INC-7",
+        "reason": "down", "decided": decided(n), "refusal": "no", "policy_digest": "", "source": "192.0.2.1"});
+    if by_policy {
+        more["decision"] = json!({"outcome": "denied", "policies": []});
+    }
+    line(n, "break-glass.refused", more)
+}
+
+/// By permits of its own: what grants it otherwise takes approval, and what else grants at once says nothing about it.
+#[test]
+fn emergencies_are_replayed_as_emergencies() {
+    let old = format!("{OLD}{GLASS}");
+    let log = [
+        login(1, "ann", "sre", true),
+        login(2, "bob", "dev", false),
+        opened(1, "ann", true),
+        glass_refused(2, "bob", true),
+        // A review that was overdue, which no policy is asked about; and an entry that does not say when.
+        glass_refused(2, "bob", false),
+        opened(1, "ann", false),
+    ];
+    let (found, summary) = replay(&set(&old, HOSTS), &set(&old, HOSTS), &log);
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(summary, Summary { asks: 2, not_replayable: 1, ..Summary::default() });
+
+    let wider =
+        old.replace("principal in Group::\"sre\", action == Action::\"break", "principal, action == Action::\"break");
+    let told = |new: &str| -> Vec<String> {
+        let (found, summary) = replay(&set(&old, HOSTS), &set(new, HOSTS), &log);
+        assert_eq!(summary.recorded_otherwise, 0);
+        found
+            .iter()
+            .map(|one| format!("{} {}: {} → {} {:?}", one.index, one.who, one.old, one.new, one.because))
+            .collect()
+    };
+    assert_eq!(told(OLD), ["2 ann: granted by glass for at most 30m → denied, no permit matches [\"policy glass\"]"]);
+    assert_eq!(
+        told(&wider),
+        ["3 bob: denied, no permit matches → granted by glass for at most 30m [\"policy glass\"]"]
+    );
+}
+
 #[test]
 fn logins_that_ran_out_are_forgotten() {
     let set = set(OLD, HOSTS);

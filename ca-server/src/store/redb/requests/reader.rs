@@ -51,6 +51,12 @@ impl Reader {
                     listed.extend(self.request(row.map_err(failed)?.0.value().2)?);
                 }
             }
+            Which::Open => {
+                let table = read.open_table(WAITING).map_err(failed)?;
+                for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {
+                    listed.extend(self.request(row.map_err(failed)?.0.value().1)?);
+                }
+            }
             Which::Unreviewed => {
                 let table = read.open_table(UNREVIEWED).map_err(failed)?;
                 for row in table.range((0, "")..before).map_err(failed)?.rev().take(most) {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     ca::krl::Krl,
-    store::Selection,
-    verbs::{krl, revoke::revoke},
+    store::{Selection, Which},
+    verbs::{agenda, krl, revoke::revoke},
 };
 use api::{Receipt, RevokeRequest, Scope, Whose};
 use policy::Serial;
@@ -251,6 +251,37 @@ async fn many_serials_are_all_on_record() {
         told.flat_map(|entry| entry["serials"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap())).collect();
     assert_eq!(serials, (1..=1_100).collect::<Vec<_>>());
     assert!(entries.iter().all(|entry| entry["serials"].as_array().is_none_or(|serials| serials.len() <= 500)));
+}
+
+/// An extension whose approvals count no longer wait for anybody is put away, while the grant that it prolongs goes on.
+#[tokio::test]
+async fn what_was_put_away_is_in_no_revocations_way() {
+    for scope in [user("ann"), Scope::Policy("root-by-two".parse().unwrap()), Scope::Host("web-1".parse().unwrap())] {
+        let house = House::new().await;
+        let active = house.approved().await;
+        let longer = FileRequest {
+            targets: Vec::new(),
+            duration: Some("30m".parse().unwrap()),
+            extends: active.id.clone(),
+            ..ask(&[])
+        };
+        let under = house.issue(ANN, "root@web-1").await.unwrap();
+        house.pass(1_000);
+        let longer = house.file(ANN, longer).await.unwrap();
+        house.approve(LEA, &longer).await.unwrap();
+        house.approve(SAM, &longer).await.unwrap();
+        house.pass(900);
+        let carried = house.issue(ANN, "root@web-1").await.unwrap();
+        assert!(carried.until > under.until, "it goes on for longer");
+        agenda::attend(&house.0.app).await.unwrap();
+        let store = &house.0.app.store;
+        let open = store.requests(&Which::Open, None, 9).await.unwrap();
+        assert_eq!(open.len(), 1, "{open:?}");
+        let receipt = house.revoke(ADA, scope.clone()).await.unwrap();
+        assert_eq!(receipt.requests, [active.id.clone().unwrap()], "{scope:?}");
+        assert!(receipt.serials.contains(&carried.serial), "{scope:?}");
+        assert!(is_over(&house.look(LEA, &active).await.unwrap().body.stage, Over::Revoked), "{scope:?}");
+    }
 }
 
 /// One reviewer narrows it by a second until nothing more may happen to it: nothing but its end.
