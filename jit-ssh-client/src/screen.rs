@@ -75,7 +75,7 @@ pub fn stage(stage: &Stage, now: UnixTime) -> String {
         Stage::Pending { needs, until } => {
             let missing = |need: &&Need| (need.approvals.saturating_sub(need.have), need.approvals);
             let most = needs.iter().max_by_key(missing);
-            format!("waits for {}, {} left", most.map_or_else(|| "people".to_owned(), wanted), left(until))
+            format!("waits for people: {}, {} left", most.map_or_else(|| "a word".to_owned(), wanted), left(until))
         }
         Stage::Scheduled { from } => format!("approved, begins in {}", left(from)),
         Stage::Claimable { until } => format!("approved, to be used within {}", left(until)),

@@ -99,7 +99,7 @@ async fn a_denial_after_the_approval_ends_it() -> Result<()> {
     let filed = json(&olga, &["request", &target, "--reason", "look at it"]).await?;
     let id = filed["id"].as_str().context("no id")?;
     let waits = done(&lena, &["show", id]).await?.out;
-    assert!(waits.contains("waits for 1 approval, "), "{waits}");
+    assert!(waits.contains("waits for people: 1 approval, "), "{waits}");
     done(&lena, &["approve", id, "--yes"]).await?;
     done(&olga, &["ensure", &target]).await?;
     let ssh = world.ssh(&olga)?;

@@ -45,7 +45,7 @@ fn a_reviewer_sees_everything_that_is_to_be_decided() {
     let shown = full(&request("roll back 4.2"), NOW).join("\n");
     for word in [
         "r-00112233445566778899aabb",
-        "waits for 1 more of 2 approvals, 1h left",
+        "waits for people: 1 more of 2 approvals, 1h left",
         "alice@corp.example, a person",
         "subject alice",
         "issuer https://idp.example",
@@ -173,7 +173,7 @@ fn what_is_lacking_never_reads_as_done() {
             0,
             0,
             None,
-            "waits for 1 approval, 1h left",
+            "waits for people: 1 approval, 1h left",
             "1 approval for deploy@db-1 (db/approval), from leads, security",
         ),
         (
@@ -181,7 +181,7 @@ fn what_is_lacking_never_reads_as_done() {
             0,
             2,
             None,
-            "waits for 2 approvals, 1h left",
+            "waits for people: 2 approvals, 1h left",
             "2 approvals for deploy@db-1 (db/approval), from 2 of the groups leads, security",
         ),
         (
@@ -189,7 +189,7 @@ fn what_is_lacking_never_reads_as_done() {
             1,
             0,
             Some("leads"),
-            "waits for 1 more of 2 approvals, 1h left",
+            "waits for people: 1 more of 2 approvals, 1h left",
             "1 more of 2 approvals for deploy@db-1 (db/approval), now from leads",
         ),
         (
@@ -197,7 +197,7 @@ fn what_is_lacking_never_reads_as_done() {
             2,
             2,
             None,
-            "waits for an approval by another group, 1h left",
+            "waits for people: an approval by another group, 1h left",
             "an approval by another group for deploy@db-1 (db/approval), from leads, security",
         ),
         (
@@ -205,7 +205,7 @@ fn what_is_lacking_never_reads_as_done() {
             1,
             0,
             Some("security"),
-            "waits for one more approval, in turn, 1h left",
+            "waits for people: one more approval, in turn, 1h left",
             "one more approval, in turn for deploy@db-1 (db/approval), now from security",
         ),
     ] {
