@@ -1,4 +1,4 @@
-use super::*;
+use super::{waiting::less, *};
 use crate::{
     ca_client::tests::{answer_with, serving, session},
     screen::tests::request,
