@@ -1,5 +1,7 @@
 //! What the tests of several rooms stand on: a policy set, a login session and an app around any store.
 
+pub(crate) mod database;
+
 use crate::{
     app::{App, Origin, SessionRules},
     audit::checkpoint::Seal,
@@ -119,7 +121,7 @@ pub(crate) fn user_key(seed: u8) -> PrivateKey {
 pub(crate) struct Stage {
     pub(crate) app: App,
     pub(crate) clock: Arc<ManualClock>,
-    nonces: AtomicU64,
+    nonces: Arc<AtomicU64>,
 }
 
 impl Stage {
@@ -128,8 +130,16 @@ impl Stage {
     }
 
     pub(crate) fn with(store: Arc<dyn Store>, policy: &str) -> Self {
+        Self::around(store, policy, Arc::new(ManualClock::at(NOW.as_secs() * 1000)), Arc::default())
+    }
+
+    /// Another server of the same house, with the same clock; `store` leads to the same facts.
+    pub(crate) fn beside(&self, store: Arc<dyn Store>, policy: &str) -> Self {
+        Self::around(store, policy, Arc::clone(&self.clock), Arc::clone(&self.nonces))
+    }
+
+    fn around(store: Arc<dyn Store>, policy: &str, clock: Arc<ManualClock>, nonces: Arc<AtomicU64>) -> Self {
         let now_ms = NOW.as_secs() * 1000;
-        let clock = Arc::new(ManualClock::at(now_ms));
         let app = App {
             audience: AUDIENCE.to_owned(),
             zone: jiff::tz::TimeZone::UTC,
@@ -146,7 +156,7 @@ impl Stage {
             waiting: Waiting::default(),
             refusals: Refusals::default(),
         };
-        Self { app, clock, nonces: AtomicU64::new(0) }
+        Self { app, clock, nonces }
     }
 
     /// Opens session number `n` for `subject`.

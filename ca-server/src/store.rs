@@ -26,7 +26,7 @@ pub use records::{
     Which, Word,
 };
 pub use requests::Requests;
-pub use revocations::{Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection};
+pub use revocations::{Edition, Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection};
 use tokio::sync::broadcast;
 
 /// The store could not do what it was asked. The state is as before, or (only if the commit itself failed) unknown; no

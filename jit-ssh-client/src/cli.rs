@@ -9,11 +9,13 @@ mod bundle;
 mod endings;
 mod glass;
 mod requests;
+mod setup;
 
 pub use bundle::VerifyBundle;
 pub use endings::{Freeze, Revoke, Thaw};
 pub use glass::{BreakGlass, Reviewed};
 pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show, Sought};
+pub use setup::Setup;
 
 /// SSH access that exists only while it is needed.
 #[derive(Debug, Parser)]
@@ -265,26 +267,6 @@ pub struct Explain {
     /// For which target
     #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
     pub target: String,
-}
-
-/// `setup`
-#[derive(Debug, Args)]
-pub struct Setup {
-    /// Do it without asking
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Show what would change, change nothing
-    #[arg(long, conflicts_with_all = ["yes", "print"])]
-    pub dry_run: bool,
-    /// Print the file that would be included, change nothing
-    #[arg(long, conflicts_with = "undo")]
-    pub print: bool,
-    /// Remove exactly what setup added
-    #[arg(long)]
-    pub undo: bool,
-    /// Name of the included file in ~/.ssh
-    #[arg(long, value_name = "NAME", default_value = "jit-ssh.conf")]
-    pub name: String,
 }
 
 /// `doctor`

@@ -60,6 +60,11 @@ impl Route {
         told
     }
 
+    /// The address, where the name is not it.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     /// To another port than the inventory's, which the caller says elsewhere.
     #[must_use]
     pub fn without_port(self) -> Self {

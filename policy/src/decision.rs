@@ -1,5 +1,5 @@
-//! The decision, as a value that is proof. Only [`decide`], [`decide_under`] and [`decide_break_glass`] can make a
-//! [`Grant`]: its fields are private to this room.
+//! The decision, as a value that is proof. Only [`decide`], [`standing`], [`decide_under`] and [`decide_break_glass`] can
+//! make a [`Grant`]: its fields are private to this room.
 
 mod answer;
 pub(crate) mod approvers;
@@ -25,15 +25,22 @@ pub use under::decide_under;
 pub fn decide(policies: &Policies, ask: &Ask, now: Now) -> Decision {
     match offered(policies, ask, Action::Connect, now) {
         Ok(offered) if offered.terms.approvals > 0 => needs_approval(policies, ask, &offered, now),
-        Ok(offered) => granted(ask, &offered, now),
+        Ok(offered) => Decision::Granted(at_once(ask, &offered, now)),
         Err(denied) => Decision::Denied(denied),
     }
+}
+
+/// The grant that policy gives at once, without anybody's approval, if it does: what [`decide`] would answer, without a word about
+/// what else would have to be.
+pub fn standing(policies: &Policies, ask: &Ask, now: Now) -> Option<Box<Grant>> {
+    let offered = offered(policies, ask, Action::Connect, now).ok().filter(|offered| offered.terms.approvals == 0)?;
+    Some(at_once(ask, &offered, now))
 }
 
 /// Decides on emergency access: granted at once, by a permit of `Action::"break-glass"` alone, or not at all.
 pub fn decide_break_glass(policies: &Policies, ask: &Ask, now: Now) -> Decision {
     match offered(policies, ask, Action::BreakGlass, now) {
-        Ok(offered) => granted(ask, &offered, now),
+        Ok(offered) => Decision::Granted(at_once(ask, &offered, now)),
         Err(denied) => Decision::Denied(denied),
     }
 }
@@ -116,9 +123,9 @@ fn needs_approval(policies: &Policies, ask: &Ask, offered: &Offered<'_>, now: No
     }))
 }
 
-fn granted(ask: &Ask, offered: &Offered<'_>, now: Now) -> Decision {
+fn at_once(ask: &Ask, offered: &Offered<'_>, now: Now) -> Box<Grant> {
     let end = now.time.plus(ask.duration.unwrap_or(offered.terms.max_duration));
-    Decision::Granted(Box::new(Grant::of(ask, offered, now.time, end, None)))
+    Box::new(Grant::of(ask, offered, now.time, end, None))
 }
 
 impl<'a> Offered<'a> {

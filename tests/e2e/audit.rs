@@ -44,12 +44,18 @@ async fn an_outsider_checks_a_server_that_runs() -> Result<()> {
     let proof = ask(&format!("{}?from=2&to={size}", paths::CONSISTENCY)).await?.json::<ConsistencyResponse>().await?;
     ensure!(!proof.proof.is_empty());
     let too_much = format!("from=1&to={}", size + 1);
-    for query in
-        ["", "from=1", "from=3&to=2", "from=-1&to=2", "from=1&to=+2", "to=2&from=1", "from=1&to=2&x=3", &too_much]
-    {
-        let answer = ask(&format!("{}?{query}", paths::CONSISTENCY)).await?;
+    let sizes = ["", "from=1", "from=3&to=2", "from=-1&to=2", "from=1&to=+2", "to=2&from=1", "from=1&to=2&x=3"];
+    let spelled = ["from=01&to=2", "from=1&to=02", "from=00&to=1", "from=&to=1", "from=0x1&to=2", "from=1&to=2&"];
+    let places = ["", "index=00&size=1", "index=0&size=01", "index=+0&size=1", "size=1&index=0", "index=1&size=1"];
+    let sizes = sizes.into_iter().chain(spelled).chain([too_much.as_str()]).map(|query| (paths::CONSISTENCY, query));
+    for (path, query) in sizes.chain(places.map(|query| (paths::INCLUSION, query))) {
+        let answer = ask(&format!("{path}?{query}")).await?;
+        ensure!(!answer.status().is_success(), "{query}");
         let body = answer.json::<api::ErrorBody>().await?;
         assert_eq!(body.error.code, Code::BadRequest, "{query}");
+    }
+    for good in [format!("{}?index=0&size=1", paths::INCLUSION), format!("{}?from=1&to=2", paths::CONSISTENCY)] {
+        ensure!(ask(&good).await?.status().is_success(), "{good}");
     }
     Ok(())
 }

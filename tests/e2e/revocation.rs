@@ -34,7 +34,7 @@ pub(super) async fn guarded() -> Result<World> {
     world.restart_server().await
 }
 
-async fn said(person: &Client, args: &[&str]) -> Result<Value> {
+pub(super) async fn said(person: &Client, args: &[&str]) -> Result<Value> {
     let said = person.run(&[&["--json"], args].concat()).await?;
     ensure!(said.code == Some(0), "{args:?}: {said:#?}");
     serde_json::from_str(&said.out).with_context(|| format!("{args:?}: {said:?}"))
@@ -49,7 +49,7 @@ async fn again(world: &World, name: &str) -> Result<Client> {
 }
 
 /// The line that `ca-server init` printed for hosts.
-fn signers(world: &World) -> Result<String> {
+pub(super) fn signers(world: &World) -> Result<String> {
     let key = fs::read_to_string(world.server.home.path("keys/krl.pub"))?;
     Ok(format!("krl namespaces=\"krl@jit-ssh\" {}", key.trim()))
 }
@@ -128,7 +128,7 @@ async fn impostor(statement: Vec<u8>, list: Vec<u8>) -> Result<String> {
     Ok(url)
 }
 
-async fn get(world: &World, path: &str) -> Result<Vec<u8>> {
+pub(super) async fn get(world: &World, path: &str) -> Result<Vec<u8>> {
     Ok(reqwest::get(format!("{}{path}", world.server.url)).await?.error_for_status()?.bytes().await?.to_vec())
 }
 

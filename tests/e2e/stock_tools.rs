@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
+    browser::Person,
     client::Client,
     process::{Finished, run},
     world::World,
@@ -226,5 +227,58 @@ async fn setup_is_undone_to_the_byte() -> Result<()> {
     assert_eq!(fs::read_to_string(&config)?, before);
     let left: Vec<_> = fs::read_dir(alice.home.join(".ssh"))?.collect::<Result<Vec<_>, _>>()?;
     assert_eq!(left.len(), 1, "{left:?}");
+    Ok(())
+}
+
+/// Where stock ssh would go, by alice's own configuration.
+async fn goes_to(alice: &Client, name: &str) -> Result<String> {
+    let mut command = Command::new("ssh");
+    command.arg("-G").arg("-F").arg(alice.home.join(".ssh/config")).arg(name);
+    alice.dress(&mut command);
+    let told = run("ssh -G", command).await?.success()?;
+    let line = told.lines().find_map(|line| line.strip_prefix("hostname "));
+    Ok(line.context("no hostname")?.to_owned())
+}
+
+/// Whoever edits the inventory could otherwise take any name from under ssh and git, and nobody would see it.
+#[tokio::test]
+async fn a_login_adds_hosts_and_takes_no_name_of_others_before_its_user_agrees() -> Result<()> {
+    let world = World::new().await?;
+    let alice = world.person("alice").await?;
+    fs::write(alice.home.join(".ssh/config"), "Host bastion\n  HostName 192.0.2.7\n")?;
+    let set_up = alice.run(&["setup", "--yes"]).await?;
+    ensure!(set_up.code == Some(0), "{set_up:?}");
+    let hosts = world.server.home.path("policy/hosts.toml");
+    let host = |name: &str, aliases: &str| {
+        format!(
+            "\n[[host]]\nname = \"{name}\"\naliases = [{aliases}]\naddress = \"203.0.113.66\"\ngroups = [\"web\"]\n\
+             accounts = [\"{}\"]\n",
+            world.accounts.first
+        )
+    };
+    let more = host("web-2", "\"shop\"") + &host("evil", "\"github.com\", \"bastion\"");
+    fs::write(&hosts, fs::read_to_string(&hosts)? + &more)?;
+    let mark = world.server.process.err.mark();
+    world.server.process.signal(rustix::process::Signal::HUP);
+    world.server.process.err.wait_for(mark, |line| line.contains("polic") && line.contains("INFO")).await?;
+
+    let (login, page) = alice.login(Person::LogsIn("alice")).await?;
+    ensure!(login.code == Some(0), "{login:#?} {page:#?}");
+    for name in ["web-2", "shop"] {
+        assert_eq!(goes_to(&alice, name).await?, "203.0.113.66", "a host that came: {}", login.err);
+    }
+    assert_eq!(goes_to(&alice, "git@github.com").await?, "github.com");
+    assert_eq!(goes_to(&alice, "bastion").await?, "192.0.2.7");
+    let said = "2 new host names are not in ~/.ssh/jit-ssh.conf (bastion, github.com): `jit-ssh setup` shows";
+    assert!(login.err.contains(said), "{login:?}");
+    let shown = alice.run(&["setup", "--dry-run"]).await?;
+    assert!(shown.err.contains("github.com goes to 203.0.113.66"), "{shown:?}");
+    assert!(shown.err.contains("your own configuration says 192.0.2.7"), "{shown:?}");
+
+    let agreed = alice.run(&["setup", "--yes"]).await?;
+    ensure!(agreed.code == Some(0), "{agreed:?}");
+    let (login, page) = alice.login(Person::LogsIn("alice")).await?;
+    ensure!(login.code == Some(0) && !login.err.contains("new host name"), "{login:#?} {page:#?}");
+    assert_eq!(goes_to(&alice, "git@github.com").await?, "203.0.113.66", "who agreed has it");
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Two servers on one PostgreSQL database: the life of a request goes on at either, is counted once, and leaves one log;
 //! wherever one of them dies, nothing is lost.
 
-use crate::crashes::check;
+use crate::{
+    crashes::check,
+    pair::{Database, Pair, certificate, verify},
+};
 use anyhow::{Context as _, Result, ensure};
 use api::{ApproveRequest, CertificateResponse, Code, RequestBody, paths};
 use e2e::kit::{
@@ -20,76 +23,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 use tokio::process::Command;
-
-/// What two people must approve, beside the policy of the other stories.
-const TWO: &str = r#"
-@id("db/two")
-@max_duration("10m")
-@cert_ttl("1m")
-@approvals("2")
-permit (principal in Group::"pairs", action == Action::"connect", resource in HostGroup::"db");
-"#;
-
-/// A database, and two machines with the same keys and policies.
-struct Pair {
-    a: Server,
-    b: Server,
-    idp: Idp,
-    account: String,
-    database: String,
-    _dir: TempDir,
-}
-
-impl Pair {
-    async fn new() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("jit-ssh-story-").tempdir()?;
-        let (idp, accounts) = (Idp::start(dir.path()).await?, Accounts::ready()?);
-        for (name, group) in [("alice", "sre"), ("carl", "pairs"), ("lena", "leads"), ("nina", "leads")] {
-            let email = format!("{name}@corp.example");
-            let claims = json!({ "email": email, "email_verified": true, "groups": [group], "amr": ["pwd", "otp"] });
-            idp.account(name, &claims).await?;
-        }
-        let mut policy = world::policy(&accounts);
-        policy.push(("two.cedar", TWO.to_owned()));
-        let home = Home::init(&dir.path().join("a"), &policy, "").await?;
-        let database = Cluster::shared()?.database()?;
-        home.configure(&(people(&idp.issuer) + &store(&database)?), LOOSE)?;
-        let mut copy = Command::new("cp");
-        copy.arg("-a").arg(dir.path().join("a")).arg(dir.path().join("b"));
-        run("cp", copy).await?.success()?;
-        let other = Home::at(&dir.path().join("b"));
-        let (a, b) = tokio::try_join!(home.start(), other.start())?;
-        Ok(Self { a, b, idp, account: accounts.first, database, _dir: dir })
-    }
-
-    fn target(&self, host: &str) -> String {
-        format!("{}@{host}", self.account)
-    }
-}
-
-/// Every entry of the log.
-fn entries(database: &str) -> Result<Vec<Vec<u8>>> {
-    let sql = "SELECT convert_from(entry, 'UTF8') FROM jit_ssh.audit ORDER BY idx";
-    let all = Cluster::shared()?.psql(database, sql)?;
-    Ok(all.lines().map(|line| line.as_bytes().to_vec()).collect())
-}
-
-/// The log as a verifier finds it: one chain, signed.
-async fn verify(home: &Home) -> Result<()> {
-    let (config, key) = (home.path("config.toml"), home.log_key().await?);
-    let arguments = ["verify", "--config", &config.to_string_lossy(), "--key", &key];
-    home.audit(&arguments).await?.success().map(drop)
-}
-
-fn store(database: &str) -> Result<String> {
-    let Cluster { home, port, .. } = Cluster::shared()?;
-    let socket = home.display();
-    Ok(format!(
-        "[store]\nkind = \"postgres\"\nhost = \"{socket}\"\nport = {port}\nuser = \"postgres\"\ndatabase = \"{database}\"\n"
-    ))
-}
 
 #[tokio::test]
 async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Result<()> {
@@ -157,7 +91,9 @@ async fn a_requests_life_goes_on_at_either_server_and_is_counted_once() -> Resul
 
     verify(&a.home).await?;
     verify(&b.home).await?;
-    let codes = entries(&pair.database)?
+    let codes = pair
+        .database
+        .entries()?
         .iter()
         .map(|entry| serde_json::from_slice(entry))
         .collect::<Result<Vec<Value>, _>>()?;
@@ -206,7 +142,7 @@ async fn whichever_server_dies_wherever_nothing_that_left_is_lost() -> Result<()
         released.extend([one, two, three, four].concat());
         let home = pair.a.died().await.with_context(|| format!("{point} was never reached"))?;
         verify(&home).await.with_context(|| point)?;
-        let entries = entries(&pair.database)?;
+        let entries = pair.database.entries()?;
         ensure!(entries.starts_with(&former), "{point}: an entry was changed or lost");
         check(&home, &entries, &released, &target).with_context(|| point)?;
         former = entries;
@@ -259,14 +195,15 @@ async fn without_its_database_a_server_issues_nothing_and_comes_back_by_itself()
     let target = pair.target("web-1");
     certificate(&pair.a, &alice, &target).await.context("at first")?;
     let cluster = Cluster::shared()?;
-    cluster.psql("postgres", &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", pair.database))?;
-    let ends = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", pair.database);
+    cluster.psql("postgres", &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", pair.database.name))?;
+    let ends =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", pair.database.name);
     cluster.psql("postgres", &ends)?;
     for server in [&pair.a, &pair.b] {
         let refused = alice.ask(server, "POST", paths::CERTIFICATES, &alice.certificate_body(&target)?).await?;
         assert_eq!(refused.code(), Some(Code::StoreUnavailable), "{refused:?}");
     }
-    cluster.psql("postgres", &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", pair.database))?;
+    cluster.psql("postgres", &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", pair.database.name))?;
     for server in [&pair.a, &pair.b] {
         certificate(server, &alice, &target).await.context("afterwards")?;
     }
@@ -288,9 +225,9 @@ async fn a_server_moves_from_its_file_to_a_database() -> Result<()> {
     let body = serde_json::to_vec(&json!({ "targets": [format!("{}@db-1", accounts.first)], "reason": "moving" }))?;
     ensure!((200..300).contains(&alice.ask(&server, "POST", paths::REQUESTS, &body).await?.status));
 
-    let database = Cluster::shared()?.database()?;
+    let database = Database::new(Cluster::shared()?)?;
     std::fs::rename(home.path("config.toml"), home.path("file.toml"))?;
-    home.configure(&(people(&idp.issuer) + &store(&database)?), LOOSE)?;
+    home.configure(&(people(&idp.issuer) + &database.section()), LOOSE)?;
     let (old, new) = (home.path("file.toml"), home.path("config.toml"));
     let served = migrate(&old, &new).await?;
     ensure!(served.code == Some(1) && served.err.contains("stop the other ca-server first"), "{served:?}");
@@ -330,13 +267,6 @@ async fn migrate(old: &Path, new: &Path) -> Result<e2e::kit::process::Finished> 
     let mut command = Command::new(binaries::program("ca-server")?);
     command.arg("migrate-store").arg("--config").arg(old).arg("--to").arg(new);
     run("ca-server migrate-store", command).await
-}
-
-/// A certificate, if the server lived to answer.
-async fn certificate(server: &Server, caller: &Caller, target: &str) -> Option<String> {
-    let body = caller.certificate_body(target).ok()?;
-    let answer = caller.ask(server, "POST", paths::CERTIFICATES, &body).await.ok()?;
-    Some(answer.good::<CertificateResponse>().ok()?.certificate)
 }
 
 async fn approve(caller: &Caller, server: &Server, path: &str) -> Result<Answer> {

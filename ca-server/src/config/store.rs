@@ -3,6 +3,7 @@
 use super::{Count, Passphrase, Span};
 use policy::Seconds;
 use std::{
+    env::VarError,
     io,
     path::{Path, PathBuf},
 };
@@ -48,11 +49,16 @@ impl Postgres {
     /// The password, if one is configured.
     ///
     /// # Errors
-    /// If the file cannot be read, or others can.
+    /// If the file cannot be read, or others can; if the environment's is not UTF-8.
     pub fn password(&self) -> io::Result<Option<Passphrase>> {
         match &self.password_file {
             Some(file) => Passphrase::read(file).map(Some),
-            None => Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Passphrase::new)),
+            None => match std::env::var(PASSWORD_VARIABLE) {
+                Ok(password) => Ok(Some(Passphrase::new(password))),
+                Err(VarError::NotPresent) => Ok(None),
+                // What it holds is not shown, nor is another one tried in its place.
+                Err(VarError::NotUnicode(_)) => Err(io::Error::other(format!("{PASSWORD_VARIABLE} is not UTF-8"))),
+            },
         }
     }
 }

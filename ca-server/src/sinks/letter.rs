@@ -78,13 +78,18 @@ impl Letter {
 
     /// One line for people.
     pub(super) fn line(&self) -> String {
+        self.line_with(|text| text)
+    }
+
+    /// The same, with what others than this server wrote passed through `quoted`.
+    pub(super) fn line_with(&self, quoted: impl Fn(String) -> String) -> String {
         let mut line = format!("{} {}", time(self.time_ms), visible(&self.code, 60));
         let target = self.text("/target").or_else(|| self.text("/decision/target"));
         let reason = self.text("/reason").or_else(|| self.text("/filed/reason"));
         let told = [("by", self.who()), ("for", target), ("incident", self.text("/incident")), ("reason:", reason)];
         for (word, value) in told {
             if let Some(value) = value {
-                line = format!("{line} {word} {}", visible(value, 200));
+                line = format!("{line} {word} {}", quoted(visible(value, 200)));
             }
         }
         let access = self.access().map_or_else(String::new, |id| format!("; jit-ssh show {id}"));

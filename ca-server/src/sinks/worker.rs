@@ -11,6 +11,7 @@ use crate::{
     store::{StoreError, outbox::DeadLetter},
 };
 use std::{
+    convert::Infallible,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -21,6 +22,8 @@ const READ: usize = 500;
 const MOST_BYTES: usize = 256 * 1024;
 /// So many entries that it does not take may a sink pass before the store is told. They are passed again after a crash.
 const UNTOLD: u64 = 1_000;
+/// So often a server says that it delivers: well within the time after which it counts as gone.
+const RENEWAL: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(sink: Arc<Sink>, pace: Pace) {
     let next = sink.next.load(Relaxed);
@@ -81,6 +84,10 @@ impl Worker {
             self.retry_dead_letters().await?;
         }
         if !self.holds().await? {
+            // What it could not deliver is the other's now.
+            self.sink.oldest_ms.store(0, Relaxed);
+            self.sink.note(None);
+            self.failures = 0;
             return Ok(After::Idle);
         }
         let (letters, next) = self.read().await?;
@@ -114,13 +121,25 @@ impl Worker {
 
     /// Whether this server delivers for the sink just now. Where another did before, it goes on where that one stopped.
     async fn holds(&mut self) -> Result<bool, StoreError> {
-        let held = std::mem::replace(&mut self.held, self.sink.store.hold_sink(self.sink.name()).await?);
+        // Where the store cannot say, it may be another's by the time it can.
+        let held = std::mem::take(&mut self.held);
+        self.held = self.sink.store.hold_sink(self.sink.name()).await?;
         if !held {
             let next = self.sink.store.sink_cursor(self.sink.name()).await?.unwrap_or(self.next).max(self.next);
             self.sink.next.store(next, Relaxed);
             (self.next, self.told) = (next, next);
         }
         Ok(self.held)
+    }
+
+    /// Says again and again that this server delivers, while it does: a receiver that is slow is no server that is gone.
+    async fn hold_on(&self) -> Infallible {
+        let mut due = tokio::time::interval(RENEWAL);
+        loop {
+            due.tick().await;
+            // What it says is asked for before the next delivery; this one is under way in any case.
+            let _held = self.sink.store.hold_sink(self.sink.name()).await;
+        }
     }
 
     /// What is to be delivered next, and where the cursor stands after it.
@@ -144,8 +163,11 @@ impl Worker {
     async fn deliver(&self, letters: &[Letter]) -> Result<(), Failure> {
         let patience = self.sink.config.timeout.duration();
         let mut way = self.sink.way.lock().await;
-        let delivered = tokio::time::timeout(patience, way.deliver(letters)).await;
-        let outcome = delivered.unwrap_or_else(|_late| Err(Failure::later("it took too long")));
+        let delivered = tokio::time::timeout(patience, way.deliver(letters));
+        let outcome = tokio::select! {
+            delivered = delivered => delivered.unwrap_or_else(|_late| Err(Failure::later("it took too long"))),
+            never = self.hold_on() => match never {},
+        };
         match &outcome {
             Ok(()) => self.sink.note(None),
             Err(Failure::Later(why) | Failure::Refused(why)) => {

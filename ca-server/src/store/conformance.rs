@@ -1,7 +1,10 @@
 //! What every store promises, as one suite that runs on each.
 
 mod agenda;
+mod claims;
+mod freezes;
 pub(crate) mod outbox;
+mod people;
 pub(crate) mod policies;
 pub(in crate::store) mod requests;
 pub(crate) mod revocations;
@@ -36,8 +39,11 @@ pub(super) async fn run(store: Arc<dyn Store>) {
     pruning_forgets_what_is_over_and_nothing_else(&*store).await;
     policies::run(&store).await;
     requests::run(&store).await;
+    claims::run(&store).await;
+    people::run(&store).await;
     agenda::run(&store).await;
     revocations::run(&store).await;
+    freezes::run(&store).await;
     what_ends_by_itself_is_on_record(&*store).await;
     the_tree_is_over_the_entries_and_signed(&*store).await;
     store.ready().await.unwrap();

@@ -4,6 +4,8 @@
 mod agenda;
 mod change;
 mod connect;
+mod exchange;
+mod failure;
 mod head;
 mod hints;
 pub(in crate::store) mod load;
@@ -75,10 +77,14 @@ impl PostgresStore {
         Ok(Self { pool, connector, writer, used: LastUse::default(), hints, held })
     }
 
-    /// The rows that one statement answers. A connection that turns out to be dead is replaced once.
+    /// The rows that one statement answers. Where its connection turns out to be dead it is asked once more, by a new one:
+    /// what ended one ended those that are idle too.
     async fn rows(&self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         match self.rows_once(sql, values).await {
-            Err((true, _dead)) => self.rows_once(sql, values).await.map_err(|(_, error)| error),
+            Err((true, _dead)) => {
+                self.pool.retain(|_idle, _metrics| false);
+                self.rows_once(sql, values).await.map_err(|(_, error)| error)
+            }
             answer => answer.map_err(|(_, error)| error),
         }
     }
@@ -104,8 +110,8 @@ impl PostgresStore {
         let failure = match tokio::time::timeout(self.connector.patience, query).await {
             Ok(Ok(rows)) => return Ok(rows),
             Ok(Err(error)) => {
-                let stale = error.code().is_some_and(|code| code.code().starts_with("0A000"));
-                (error.is_closed() || connection.is_closed() || stale, StoreError(told(&error)))
+                let ended = error.is_closed() || connection.is_closed() || error.code().is_some_and(failure::ended);
+                (ended, StoreError(told(&error)))
             }
             Err(_late) => {
                 (false, StoreError(format!("the database did not answer within {:?}", self.connector.patience)))

@@ -74,11 +74,21 @@ pub struct LiveCertificate {
     pub revoked: bool,
 }
 
+/// Which list it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edition {
+    /// How often it had changed.
+    pub version: u64,
+    /// What no other change has. A store that lost its last changes, as a standby that took over may have, goes through
+    /// their numbers again, with other lists. Empty where changes are not lost under a running server.
+    pub mark: String,
+}
+
 /// What the KRL holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// How often this changed. It only ever grows.
-    pub version: u64,
+    /// Which one this is. Its version grows with each change.
+    pub edition: Edition,
     /// When it last changed; 0 where it never did.
     pub changed: UnixTime,
     /// The serials, in order, each once.
@@ -114,8 +124,8 @@ pub trait Revocations {
         account: Account,
     ) -> Result<Vec<LiveCertificate>, StoreError>;
 
-    /// What the KRL holds now; none where it is still version `known`. The same version always holds the same.
-    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError>;
+    /// What the KRL holds now; none where it is still `known`. The same edition always holds the same.
+    async fn revoked(&self, known: Option<&Edition>) -> Result<Option<Revoked>, StoreError>;
 
     /// The freezes in force.
     async fn freezes(&self) -> Result<Arc<Freezes>, StoreError>;

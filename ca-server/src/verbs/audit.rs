@@ -63,12 +63,13 @@ async fn proof(app: &App, plan: &Plan) -> Result<Vec<String>, Refusal> {
     Ok(proof.iter().map(|hash| STANDARD.encode(hash)).collect())
 }
 
-/// Two numbers under exactly these names, in this order.
+/// Two numbers under exactly these names, in this order, each in its one spelling.
 fn numbers(query: &str, first: &str, second: &str) -> Option<(u64, u64)> {
     let (one, other) = query.split_once('&')?;
     let number = |text: &str, name: &str| {
         let digits = text.strip_prefix(name)?.strip_prefix('=')?;
-        digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+        let plain = digits.bytes().all(|digit| digit.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+        plain.then(|| digits.parse().ok())?
     };
     Some((number(one, first)?, number(other, second)?))
 }

@@ -11,6 +11,7 @@ use crate::{
     app::App,
     audit::{Actor, Entry, RevocationEvent},
     clock::{self, moment},
+    fault,
     refusal::Refusal,
     store::{Selection, Stepped},
 };
@@ -51,7 +52,9 @@ pub async fn freeze(app: &App, caller: &Caller, asked: FreezeRequest) -> Result<
             source: caller.origin.source,
         };
         let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
+        fault::point("freeze.decided");
         if app.store.freeze(freezes.version, freeze.clone(), entry).await? == Stepped::Yes {
+            fault::point("freeze.recorded");
             // Looked at afterwards: no further certificate can be recorded.
             let live = app.store.live(&certificates, now).await?;
             let alive: Vec<_> = live.into_iter().filter(|one| !one.revoked).collect();
@@ -117,7 +120,9 @@ pub async fn thaw(app: &App, caller: &Caller, id: &str, asked: ThawRequest) -> R
         let entry = Entry::new(app.clock.now_ms(), &caller.origin.request_id, &event).map_err(Refusal::internal)?;
         let mut after = freeze.clone();
         after.thaws.push(word.clone());
+        fault::point("thaw.decided");
         if app.store.thaw(&id, freezes.version, word, lifted, entry).await? == Stepped::Yes {
+            fault::point("thaw.recorded");
             return Ok(FreezeBody { thawed: lifted, ..shown(&after) });
         }
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 use api::{CertificateRequest, CertificateResponse, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Ask, Decision, Grant, GrantId, RequestId, Serial, UnixTime};
+use policy::{Ask, Grant, GrantId, RequestId, Serial, UnixTime};
 use under::{Found, Under};
 
 /// How often it is decided anew because something happened to the request in between.
@@ -137,9 +137,9 @@ async fn decide(
 ) -> Result<Access, Refusal> {
     let found = match named {
         Some(id) => under::named(app, caller, loaded, ask, id, now).await?,
-        None => match policy::decide(&loaded.policies, ask, now) {
-            Decision::Granted(grant) => return Ok(Access::Standing(grant)),
-            no => under::any(app, caller, loaded, ask, no, now).await?,
+        None => match policy::standing(&loaded.policies, ask, now) {
+            Some(grant) => return Ok(Access::Standing(grant)),
+            None => under::any(app, caller, loaded, ask, now).await?,
         },
     };
     match found {

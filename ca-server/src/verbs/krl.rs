@@ -5,11 +5,12 @@ use crate::{
     ca::krl::{Krl, stated_at},
     custody::CaKey,
     refusal::Refusal,
+    store::Edition,
 };
 use ssh_key::PublicKey;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is fetched often and changes seldom: made once for each version, stated once a minute.
+/// What is fetched often and changes seldom: made once for each edition, stated once a minute.
 #[derive(Debug)]
 pub struct Lists {
     ca: PublicKey,
@@ -19,9 +20,9 @@ pub struct Lists {
 
 #[derive(Debug, Default)]
 struct Latest {
-    list: Option<Arc<Krl>>,
-    /// Of which version, of which time, what.
-    stated: Option<(u64, u64, Arc<str>)>,
+    list: Option<(Edition, Arc<Krl>)>,
+    /// Of which list, of which time, what.
+    stated: Option<(Arc<Krl>, u64, Arc<str>)>,
 }
 
 impl Lists {
@@ -42,17 +43,19 @@ impl Lists {
 pub async fn list(app: &App) -> Result<Arc<Krl>, Refusal> {
     let lists = &app.krl;
     let before = lists.latest().list.clone();
-    let found = app.store.revoked(before.as_ref().map(|list| list.version)).await?;
-    let list = match (found, before) {
-        (None, Some(same)) => return Ok(same),
-        (None, None) => return Err(Refusal::internal("the store has no list of revoked certificates")),
-        (Some(revoked), _) => Krl::new(&lists.ca, revoked.version, revoked.changed, &revoked.serials),
+    let found = app.store.revoked(before.as_ref().map(|(edition, _)| edition)).await?;
+    let Some(revoked) = found else {
+        let same = before.map(|(_, list)| list);
+        return same.ok_or_else(|| Refusal::internal("the store has no list of revoked certificates"));
     };
+    let list = Krl::new(&lists.ca, revoked.edition.version, revoked.changed, &revoked.serials);
     let list = Arc::new(list.map_err(Refusal::internal)?);
     let mut latest = lists.latest();
-    // Another may have read a newer one in the meantime. It is answered as it was read, and the newer one is kept.
-    if latest.list.as_ref().is_none_or(|kept| kept.version < list.version) {
-        latest.list = Some(Arc::clone(&list));
+    // Another may have read a newer one in the meantime. It is answered as it was read, and the newer one is kept. But what
+    // was known before is not what the store has, whatever its number: the store may have lost its last changes.
+    let kept = latest.list.as_ref().map(|(edition, _)| edition);
+    if kept == before.as_ref().map(|(edition, _)| edition) || kept.is_none_or(|kept| kept.version < list.version) {
+        latest.list = Some((revoked.edition, Arc::clone(&list)));
     }
     Ok(list)
 }
@@ -64,12 +67,12 @@ pub async fn list(app: &App) -> Result<Arc<Krl>, Refusal> {
 pub async fn stated(app: &App) -> Result<Arc<str>, Refusal> {
     let (list, now) = (list(app).await?, app.clock.now());
     let lists = &app.krl;
-    if let Some((version, at, text)) = &lists.latest().stated
-        && (*version, *at) == (list.version, stated_at(now))
+    if let Some((of, at, text)) = &lists.latest().stated
+        && (&of.sha256, *at) == (&list.sha256, stated_at(now))
     {
         return Ok(Arc::clone(text));
     }
     let text: Arc<str> = list.stated(&lists.key, now).map_err(Refusal::internal)?.into();
-    lists.latest().stated = Some((list.version, stated_at(now), Arc::clone(&text)));
+    lists.latest().stated = Some((Arc::clone(&list), stated_at(now), Arc::clone(&text)));
     Ok(text)
 }

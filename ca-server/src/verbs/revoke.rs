@@ -6,6 +6,7 @@ use super::{administer::only_administrators, authenticate::Caller, ends, session
 use crate::{
     app::App,
     audit::{Actor, Entry, RevocationEvent},
+    fault,
     refusal::Refusal,
     store::{
         LiveCertificate, StoreError,
@@ -28,6 +29,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     only_administrators(app, caller, "revoke").await?;
     let RevokeRequest { scope, reason } = asked;
     let wanted = Wanted::find(app, &scope).await?;
+    fault::point("revoke.decided");
 
     // In this order: what is recorded after its session has ended is refused, and a request that ends revokes what was
     // recorded under it, so nothing slips in between. What cannot be ended keeps nothing else from being ended: whoever is
@@ -43,6 +45,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     let revoked = app.store.revoke(wanted.certificates, app.clock.now(), account).await;
     let (mut serials, mut last_expiry) = revoked.as_deref().map(told).unwrap_or_default();
     trouble = trouble.or(revoked.err().map(Refusal::from));
+    fault::point("revoke.recorded");
     let mut ended = Vec::new();
     for id in wanted.requests {
         match ends::taken(app, caller, &id, &reason).await {
@@ -58,6 +61,7 @@ pub async fn revoke(app: &App, caller: &Caller, asked: RevokeRequest) -> Result<
     if let Some(refusal) = trouble {
         return Err(refusal.hint("some of it may be done: do it again; it ends what is left"));
     }
+    fault::point("revoke.ended");
     serials.sort_unstable();
     serials.dedup();
     let krl = if serials.is_empty() { None } else { Some(super::krl::list(app).await?.version) };

@@ -18,8 +18,10 @@ use std::{
 };
 
 /// Ends the server, and its directory with it, once standard input closes: when the test process is gone, however it went.
-const WATCH: &str = r#"home=$1; shift; "$@" </dev/null & server=$!
-read -r _never; kill -QUIT "$server"; wait "$server"; rm -rf "$home""#;
+/// Which process that is by then, the directory says: a test may have stopped the first one.
+const WATCH: &str = r#"home=$1; shift; "$@" </dev/null &
+read -r _never; server=$(head -n 1 "$home/data/postmaster.pid") && kill -QUIT "$server"; wait
+while [ -n "$server" ] && kill -0 "$server" 2>/dev/null; do sleep 0.1; done; rm -rf "$home""#;
 
 /// A server that runs.
 pub struct Cluster {
@@ -27,7 +29,7 @@ pub struct Cluster {
     pub home: PathBuf,
     /// Its port, on 127.0.0.1 and of the socket.
     pub port: u16,
-    bin: PathBuf,
+    pub(super) bin: PathBuf,
 }
 
 impl Cluster {
@@ -50,23 +52,14 @@ impl Cluster {
     pub fn start(under: &Path, durable: bool) -> Result<Self> {
         let bin = programs()?;
         let home = tempfile::Builder::new().prefix("jit-ssh-pg-").tempdir_in(under)?.keep();
-        let account = account()?;
-        if let Some((user, group)) = account {
+        if let Some((user, group)) = account()? {
             chown(&home, Some(user), Some(group))?;
         }
-        let program = |name: &Path| {
-            let mut command = Command::new(name);
-            command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
-            if let Some((user, group)) = account {
-                command.uid(user).gid(group);
-            }
-            command
-        };
         let data = home.join("data");
-        let mut made = program(&bin.join("initdb"));
+        let mut made = program(&bin.join("initdb"))?;
         made.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
         done(&mut made)?;
-        let mut certified = program(Path::new("openssl"));
+        let mut certified = program(Path::new("openssl"))?;
         certified.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
         certified.args(["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]);
         certified.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
@@ -74,24 +67,19 @@ impl Cluster {
         done(&mut certified)?;
         fs::write(
             data.join("pg_hba.conf"),
-            "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+            "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
         )?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut server = program(Path::new("sh"));
+        let durable = if durable { "on" } else { "off" };
+        let settings = format!(
+            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{here}'\nmax_connections = 300\n\
+             fsync = {durable}\nfull_page_writes = {durable}\nlog_min_messages = warning\nssl = on\n\
+             ssl_cert_file = '{here}/server.crt'\nssl_key_file = '{here}/server.key'\n",
+            here = home.display()
+        );
+        fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?.write_all(settings.as_bytes())?;
+        let mut server = program(Path::new("sh"))?;
         server.args(["-c", WATCH, "sh"]).arg(&home).arg(bin.join("postgres")).arg("-D").arg(&data);
-        server.arg("-p").arg(port.to_string()).arg("-k").arg(&home).args(["-h", "127.0.0.1"]);
-        let (crt, key) = (home.join("server.crt"), home.join("server.key"));
-        for setting in [
-            format!("fsync={}", if durable { "on" } else { "off" }),
-            format!("full_page_writes={}", if durable { "on" } else { "off" }),
-            "max_connections=300".to_owned(),
-            "log_min_messages=warning".to_owned(),
-            "ssl=on".to_owned(),
-            format!("ssl_cert_file={}", crt.display()),
-            format!("ssl_key_file={}", key.display()),
-        ] {
-            server.arg("-c").arg(setting);
-        }
         // A process group of its own: Ctrl-C at the tests must not race with the end of the watch.
         let mut child = server.process_group(0).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         // Held open for as long as this process lives.
@@ -141,6 +129,16 @@ impl Cluster {
     }
 }
 
+/// A program that runs as the server's account.
+pub(super) fn program(name: &Path) -> Result<Command> {
+    let mut command = Command::new(name);
+    command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
+    if let Some((user, group)) = account()? {
+        command.uid(user).gid(group);
+    }
+    Ok(command)
+}
+
 /// Where the newest PostgreSQL's programs are: Debian keeps them out of the path.
 fn programs() -> Result<PathBuf> {
     let version = |path: &PathBuf| {
@@ -171,7 +169,8 @@ fn account() -> Result<Option<(u32, u32)>> {
     found.map(Some).context("there is neither an account postgres nor nobody")
 }
 
-fn done(command: &mut Command) -> Result<()> {
+/// Runs it to its good end.
+pub(super) fn done(command: &mut Command) -> Result<()> {
     let ended = command.output().with_context(|| format!("{command:?}"))?;
     ensure!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
     Ok(())

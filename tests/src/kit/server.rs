@@ -155,7 +155,7 @@ impl Home {
         let script = "trap '' XFSZ; ulimit -f \"$1\"; exec \"$2\" run --config \"$3\"";
         command.args(["-c", script, "sh"]).arg(bytes.div_ceil(512).to_string());
         command.arg(binaries::program("ca-server")?).arg(self.path("config.toml"));
-        self.ready(command).await
+        self.serve(command).await
     }
 
     /// Starts the server to die at the point `fault`, as `kill -9` would end it there, once [`Self::strike`] said so.
@@ -169,10 +169,14 @@ impl Home {
             let _absent = fs::remove_file(self.path("strike"));
             command.env("JIT_SSH_FAULT", fault).env("JIT_SSH_FAULT_WHEN", self.path("strike"));
         }
-        self.ready(command).await
+        self.serve(command).await
     }
 
-    async fn ready(&self, command: Command) -> Result<Server> {
+    /// The server that `command` starts.
+    ///
+    /// # Errors
+    /// If it does not serve.
+    pub async fn serve(&self, command: Command) -> Result<Server> {
         let process = Process::start("ca-server", command)?;
         let ready = process.out.wait_for(0, |line| line.contains("\"ready\":true")).await;
         let ready = ready.with_context(|| process.err.text())?;

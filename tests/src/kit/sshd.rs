@@ -1,12 +1,13 @@
 //! A stock sshd on loopback that trusts a CA and nothing else: what an operator gets with three lines of configuration.
 
-use super::process::{Finished, Lines, Process, run};
+use super::process::{Finished, Lines, Process};
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::{
     fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 use tokio::process::Command;
 
@@ -82,14 +83,22 @@ impl Sshd {
     /// # Errors
     /// If it cannot be run; how it ended is in the answer.
     pub async fn fetch_krl(&self, url: &str, signers: &str) -> Result<Finished> {
+        self.start_krl_fetch(url, signers)?.finish().await
+    }
+
+    /// Starts the same.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_krl_fetch(&self, url: &str, signers: &str) -> Result<Process> {
         let page = include_str!("../../../docs/REVOCATION.md");
         let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).context("no script")?;
         let path = self.dir.join("jit-ssh-krl");
         fs::write(&path, script)?;
         fs::write(self.dir.join("krl_signers"), format!("{signers}\n"))?;
         let mut command = Command::new("sh");
-        command.arg(&path).arg(url).arg(&self.dir);
-        run("jit-ssh-krl", command).await
+        command.arg(&path).arg(url).arg(&self.dir).stdin(Stdio::null());
+        Process::start("jit-ssh-krl", command)
     }
 
     /// The `Host` block by which a stock ssh finds it.

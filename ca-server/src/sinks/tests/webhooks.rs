@@ -57,7 +57,18 @@ async fn chat_gets_text_without_markup_and_the_address_is_never_told() {
     assert!(told.contains("&lt;!channel&gt; &amp;") && !told.contains("<!"), "{told}");
     assert!(told.ends_with(&format!("<https://wiki.example.com/ssh?id={ID}|{ID}>")), "{told}");
     assert!(!told.contains(['\n', '\u{1b}', '\u{202e}']), "one line for one entry: {told}");
-    assert_eq!(body["mrkdwn"], false);
+    assert_eq!(
+        (&body["mrkdwn"], &body["unfurl_links"], &body["unfurl_media"]),
+        (&false.into(), &false.into(), &false.into())
+    );
+    store.append(entry("request.denied", "see https://evil.example/x @channel")).await.unwrap();
+    running.until(|sink| sink.delivered == 2).await;
+    let told = receiver.got()[1].json()["text"].as_str().unwrap().to_owned();
+    assert!(told.contains("reason: see https[:]//evil[.]example/x [@]channel"), "{told}");
+    assert!(
+        told.contains("by ann@example.com for deploy@web-1") && told.contains("<https://wiki.example.com/"),
+        "{told}"
+    );
 
     let gone = secret(home.path(), "gone", "http://127.0.0.1:1/T0/very-secret");
     let text = format!("[[sink]]\nname = \"chat2\"\nkind = \"slack\"\nurl_file = \"{gone}\"\n");

@@ -1,8 +1,8 @@
 //! What every store promises about what the clock does to requests.
 
 use super::{
-    NOW, entry, open,
-    requests::{approved, claim, file, id, listed, request, step},
+    NOW, claims, entry, open,
+    requests::{approved, file, id, listed, request, step},
     revocations::issued,
     session,
 };
@@ -108,7 +108,7 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     store.add_step(&id(200), 0, at(20, approved()), entry("step")).await.unwrap();
     assert_eq!(arranged(store, 200).await, Some(look(20, false)));
     open(store, session(200, "agnes"), 200).await;
-    let mut claim = claim(200, 1);
+    let mut claim = claims::claim(200, 1);
     claim.step = claim.step.map(|(step, entry)| (at(30, step), entry));
     let outcome = store
         .record_issue(&session(200, "agnes").id, None, Some(claim), issued(900, "x", "x"), entry("issued"))
@@ -131,9 +131,9 @@ async fn each_step_arranges_a_look_and_an_end_none(store: &dyn Store) {
     }
     assert_eq!(store.add_step(&id(202), 1, approved(), entry("late")).await.unwrap(), Stepped::Changed);
     let agnes = session(200, "agnes").id;
-    let mut renewed = super::requests::claim(202, 0);
+    let mut renewed = claims::claim(202, 0);
     renewed.step = None;
-    for claim in [super::requests::claim(202, 0), renewed] {
+    for claim in [claims::claim(202, 0), renewed] {
         let outcome =
             store.record_issue(&agnes, None, Some(claim), issued(901, "x", "x"), entry("late")).await.unwrap();
         assert_eq!(outcome, Recorded::RequestChanged, "nothing is issued after an end");

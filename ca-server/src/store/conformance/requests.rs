@@ -1,7 +1,7 @@
 //! What every store promises about requests.
 
-use super::{NOW, entry, open, revocations::issued, session};
-use crate::store::{Claim, Filed, Idempotency, KeptRequest, KeyBinding, Recorded, Stepped, Store, Which, Word};
+use super::{NOW, entry, session};
+use crate::store::{Filed, Idempotency, KeptRequest, Stepped, Store, Which, Word};
 use policy::{Approval, BreakGlass, Digest, EndReason, Request, RequestId, Seconds, Step, UnixTime, Verdict, What};
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,12 +14,7 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     steps_are_taken_in_order_and_one_at_a_time(&**store).await;
     one_of_many_racing_steps_wins(store).await;
     what_has_ended_or_expired_does_not_wait(&**store).await;
-    a_claim_is_recorded_with_its_certificate_or_not_at_all(&**store).await;
-    a_claim_and_an_end_never_both_win(store).await;
-    what_prolongs_is_found_and_pinned(&**store).await;
     emergency_access_stays_listed_until_it_is_reviewed(&**store).await;
-    the_latest_login_says_who_somebody_is(&**store).await;
-    a_group_is_known_since_the_first_login_that_had_it(&**store).await;
     requests_are_found_by_their_words(&**store).await;
 }
 
@@ -207,98 +202,6 @@ async fn what_has_ended_or_expired_does_not_wait(store: &dyn Store) {
     assert_eq!(listed(store, &at(1_636), None, 99).await, []);
 }
 
-pub(super) fn claim(n: u8, seen: usize) -> Claim {
-    Claim {
-        request: id(n),
-        seen,
-        step: Some((step(What::Claimed), entry("claimed"))),
-        expires: NOW,
-        extensions: Vec::new(),
-    }
-}
-
-async fn a_claim_is_recorded_with_its_certificate_or_not_at_all(store: &dyn Store) {
-    open(store, session(60, "cleo"), 60).await;
-    let cleo = session(60, "cleo").id;
-    file(store, request(40, "cleo", 40)).await;
-    store.add_step(&id(40), 0, approved(), entry("step")).await.unwrap();
-    let before = store.entry_count().await.unwrap();
-    let key = Some(KeyBinding { key: [60; 32], at: NOW });
-    let issue = async |key, claim| {
-        store.record_issue(&cleo, key, Some(claim), issued(9, "x", "x"), entry("issued")).await.unwrap()
-    };
-    for seen in [0, 2] {
-        assert_eq!(issue(key, claim(40, seen)).await, Recorded::RequestChanged);
-    }
-    assert_eq!(issue(key, claim(99, 0)).await, Recorded::RequestChanged, "there is no such request");
-    assert!(!store.key_proven(&cleo, &[60; 32]).await.unwrap(), "refused means nothing changed");
-    assert_eq!(store.last_expiry(&id(40)).await.unwrap(), None);
-    assert_eq!(store.entry_count().await.unwrap(), before);
-    assert_eq!(issue(key, claim(40, 1)).await, Recorded::Yes);
-    assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps, [approved(), step(What::Claimed)]);
-    assert_eq!(store.last_expiry(&id(40)).await.unwrap(), Some(NOW));
-    for (after, latest) in [(60, 60), (30, 60)] {
-        let again = Claim { step: None, expires: NOW.plus(Seconds::new(after)), ..claim(40, 2) };
-        assert_eq!(issue(None, again).await, Recorded::Yes);
-        assert_eq!(store.last_expiry(&id(40)).await.unwrap(), Some(NOW.plus(Seconds::new(latest))));
-    }
-    let again = Claim { step: None, ..claim(40, 2) };
-    assert_eq!(issue(None, again.clone()).await, Recorded::Yes);
-    assert_eq!(store.request(&id(40)).await.unwrap().unwrap().steps.len(), 2, "claimed once");
-    let entries = store.entries(before, 9).await.unwrap();
-    assert_eq!(entries, ["claimed", "issued", "issued", "issued", "issued"].map(entry));
-    let done = step(What::Ended { why: EndReason::Done, reason: None });
-    assert_eq!(store.add_step(&id(40), 2, done, entry("end")).await.unwrap(), Stepped::Yes);
-    assert_eq!(issue(None, again).await, Recorded::RequestChanged, "nothing is issued after an end");
-}
-
-async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
-    let cleo = session(60, "cleo").id;
-    for n in 41..57 {
-        file(&**store, request(n, "cleo", 41)).await;
-        let racers: Vec<_> = (0..8)
-            .map(|racer| {
-                let (store, cleo) = (Arc::clone(store), cleo.clone());
-                tokio::spawn(async move {
-                    if racer % 2 == 0 {
-                        let recorded = store
-                            .record_issue(&cleo, None, Some(claim(n, 0)), issued(13, "x", "x"), entry("issued"))
-                            .await;
-                        recorded.unwrap() == Recorded::Yes
-                    } else {
-                        store.add_step(&id(n), 0, step(What::Cancelled), entry("end")).await.unwrap() == Stepped::Yes
-                    }
-                })
-            })
-            .collect();
-        let mut won = 0;
-        for racer in racers {
-            won += usize::from(racer.await.unwrap());
-        }
-        assert_eq!(won, 1);
-        assert_eq!(store.request(&id(n)).await.unwrap().unwrap().steps.len(), 1);
-    }
-}
-
-async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {
-    file(store, request(70, "cleo", 70)).await;
-    for n in [72, 71] {
-        let longer = Request { extends: Some(id(70)), ..request(n, "cleo", u64::from(n)) };
-        file(store, longer).await;
-    }
-    let found = store.extensions_of(&id(70)).await.unwrap();
-    assert_eq!(found.into_iter().map(|kept| kept.request.id).collect::<Vec<_>>(), [71, 72].map(id), "oldest first");
-    assert_eq!(store.extensions_of(&id(71)).await.unwrap(), []);
-    store.add_step(&id(71), 0, approved(), entry("step")).await.unwrap();
-    let cleo = session(60, "cleo").id;
-    let pinned = |seen| Claim { extensions: vec![(id(71), seen), (id(72), 0)], ..claim(70, 0) };
-    let issue = async |claim| {
-        store.record_issue(&cleo, None, Some(claim), issued(10, "x", "x"), entry("issued")).await.unwrap()
-    };
-    assert_eq!(issue(pinned(0)).await, Recorded::RequestChanged);
-    assert_eq!(issue(pinned(1)).await, Recorded::Yes);
-}
-
 /// The lists of two requests, one broken glass each, whatever else ends or expires.
 async fn emergency_access_stays_listed_until_it_is_reviewed(store: &dyn Store) {
     assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, []);
@@ -333,49 +236,6 @@ async fn emergency_access_stays_listed_until_it_is_reviewed(store: &dyn Store) {
         assert_eq!(store.add_step(&id(n), 0, reviewed(), entry("review")).await.unwrap(), Stepped::Yes);
     }
     assert_eq!(listed(store, &Which::Unreviewed, None, 9).await, []);
-}
-
-async fn the_latest_login_says_who_somebody_is(store: &dyn Store) {
-    let mut rita = session(80, "rita");
-    let latest = async || store.latest_identity(&rita.identity.issuer, &"rita".parse().unwrap()).await.unwrap();
-    assert_eq!(latest().await, None);
-    open(store, rita.clone(), 80).await;
-    assert_eq!(latest().await.as_ref(), Some(&rita.identity));
-    let mut later = session(81, "rita");
-    later.identity.groups.clear();
-    open(store, later.clone(), 81).await;
-    assert_eq!(latest().await, Some(later.identity.clone()), "a group that was lost is lost");
-    rita.id = session(82, "rita").id;
-    open(store, rita.clone(), 81).await;
-    assert_eq!(latest().await, Some(later.identity.clone()), "a login that was refused taught nothing");
-    store.end_session(&later.id, entry("ended")).await.unwrap();
-    assert_eq!(latest().await, Some(later.identity), "and it outlives the session");
-}
-
-async fn a_group_is_known_since_the_first_login_that_had_it(store: &dyn Store) {
-    let who = session(1, "gina").identity;
-    let login = async |n: u8, groups: &[&str], after: u32| {
-        let mut session = session(n, "gina");
-        session.identity.groups = groups.iter().map(|group| group.parse().unwrap()).collect();
-        session.started = NOW.plus(Seconds::new(after));
-        open(store, session, n).await
-    };
-    let known = async || {
-        let known = store.groups_since(&who.issuer, &who.subject).await.unwrap();
-        known.into_iter().map(|(group, since)| (group.to_string(), since.since(NOW))).collect::<Vec<_>>()
-    };
-    let row = |group: &str, since| (group.to_owned(), since);
-    assert_eq!(known().await, []);
-    login(83, &["ops"], 1).await;
-    login(84, &["leads", "ops"], 10).await;
-    assert_eq!(known().await, [row("leads", 10), row("ops", 1)]);
-    login(85, &["leads", "ops"], 20).await;
-    assert_eq!(known().await, [row("leads", 10), row("ops", 1)], "another login changes nothing");
-    login(86, &["ops"], 30).await;
-    login(87, &["ops", "leads"], 40).await;
-    assert_eq!(known().await, [row("ops", 1), row("leads", 40)], "who left and came back is new");
-    assert_eq!(open(store, session(88, "gina"), 87).await, crate::store::Opened::TokenUsed);
-    assert_eq!(known().await, [row("ops", 1), row("leads", 40)], "a login that was refused taught nothing");
 }
 
 async fn requests_are_found_by_their_words(store: &dyn Store) {

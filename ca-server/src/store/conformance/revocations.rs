@@ -1,16 +1,14 @@
-//! What every store promises about live certificates, revoked ones and freezes.
+//! What every store promises about live certificates and revoked ones.
 
 use super::{NOW, entry, open, session};
 use crate::store::{
-    Claim, Freezes, Issued, Known, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
+    Claim, Issued, LiveCertificate, Recorded, Revoked, Selection, Stepped, Store, StoreError,
     revocations::{AFTER_EXPIRY, Account},
 };
-use policy::{
-    EndReason, Freeze, FreezeId, Frozen, GrantId, Request, RequestId, Seconds, Serial, Step, Thaw, UnixTime, What,
-};
+use policy::{EndReason, GrantId, Request, RequestId, Seconds, Serial, Step, UnixTime, What};
 use std::sync::{Arc, Mutex};
 
-fn host(name: &str) -> Selection {
+pub(super) fn host(name: &str) -> Selection {
     Selection::Hosts(vec!["elsewhere".parse().unwrap(), name.parse().unwrap()])
 }
 
@@ -22,10 +20,6 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     an_end_revokes_what_was_recorded_under_it(&**store).await;
     what_has_long_expired_leaves(&**store).await;
     of_an_issue_and_an_end_the_certificate_is_dead_either_way(store).await;
-    a_freeze_in_between_stops_an_issue(&**store).await;
-    freezes_are_set_and_lifted_one_change_at_a_time(&**store).await;
-    one_of_many_racing_freezes_wins(store).await;
-    people_are_found_by_subject_and_address(&**store).await;
 }
 
 /// A certificate of `subject` for `host` that lives for an hour from [`NOW`], if nothing is frozen.
@@ -48,7 +42,7 @@ async fn issue(store: &dyn Store, n: u8, issued: Issued) -> Recorded {
     store.record_issue(&id, None, None, issued, entry("issued")).await.unwrap()
 }
 
-async fn live(store: &dyn Store, which: Selection, now: UnixTime) -> Vec<u64> {
+pub(super) async fn live(store: &dyn Store, which: Selection, now: UnixTime) -> Vec<u64> {
     store.live(&which, now).await.unwrap().iter().map(|one| one.serial.get()).collect()
 }
 
@@ -107,9 +101,10 @@ async fn what_lives_is_found_by_each_selection(store: &dyn Store) {
 }
 
 async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Store) {
-    let Revoked { version, serials, .. } = krl(store).await;
+    let Revoked { edition, serials, .. } = krl(store).await;
+    let version = edition.version;
     assert_eq!(serials, []);
-    assert_eq!(store.revoked(Some(version)).await.unwrap(), None);
+    assert_eq!(store.revoked(Some(&edition)).await.unwrap(), None);
     let before = store.entry_count().await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let account: Account = {
@@ -129,14 +124,14 @@ async fn what_is_revoked_is_in_the_list_from_the_next_version_on(store: &dyn Sto
     );
     assert_eq!(store.entries(before, 9).await.unwrap(), ["revoked 1", "revoked 2"].map(entry));
     let now = krl(store).await;
-    assert_eq!((now.version, now.changed, numbers(&now.serials)), (version + 1, at, vec![1_001, 1_003]));
-    assert_eq!(store.revoked(Some(version)).await.unwrap().as_ref(), Some(&now));
+    assert_eq!((now.edition.version, now.changed, numbers(&now.serials)), (version + 1, at, vec![1_001, 1_003]));
+    assert_eq!(store.revoked(Some(&edition)).await.unwrap().as_ref(), Some(&now));
 
     assert_eq!(revoke(store, which, at).await, [(1_001, true), (1_003, true)], "again");
     assert_eq!(krl(store).await, now, "changes nothing");
     assert_eq!(revoke(store, Selection::Serial(Serial::try_from(1_002).unwrap()), NOW).await, [(1_002, false)]);
     assert_eq!(numbers(&krl(store).await.serials), [1_001, 1_002, 1_003], "in order");
-    assert_eq!(krl(store).await.version, version + 2);
+    assert_eq!(krl(store).await.edition.version, version + 2);
 }
 
 async fn an_entry_that_cannot_be_made_revokes_nothing(store: &dyn Store) {
@@ -195,12 +190,16 @@ async fn an_end_revokes_what_was_recorded_under_it(store: &dyn Store) {
     let after = krl(store).await;
     let grown: Vec<u64> =
         numbers(&after.serials).into_iter().filter(|n| !numbers(&before.1.serials).contains(n)).collect();
-    assert_eq!((grown, after.version), (vec![2_310], before.1.version + 1), "what lived then, and nobody else's");
+    assert_eq!(
+        (grown, after.edition.version),
+        (vec![2_310], before.1.edition.version + 1),
+        "what lived then, and nobody else's"
+    );
     let entries = store.entries(before.0, 9).await.unwrap();
     assert_eq!(entries[..2], ["approved", "denied"].map(entry));
     let told: serde_json::Value = serde_json::from_slice(entries[2].as_bytes()).unwrap();
     assert_eq!((&told["code"], &told["serials"]), (&"certificates.revoked".into(), &serde_json::json!([2_310])));
-    assert_eq!((&told["grant"], &told["krl"]), (&id(231).grant().as_str().into(), &after.version.into()));
+    assert_eq!((&told["grant"], &told["krl"]), (&id(231).grant().as_str().into(), &after.edition.version.into()));
     assert_eq!((&told["actor"]["subject"], entries.len()), (&"rita".into(), 3));
     let done = What::Ended { why: EndReason::Done, reason: None };
     assert_eq!(store.add_step(&id(232), 0, step(done, 60), entry("done")).await.unwrap(), Stepped::Yes);
@@ -214,11 +213,11 @@ async fn what_has_long_expired_leaves(store: &dyn Store) {
     let gone = NOW.plus(Seconds::new(60)).plus(AFTER_EXPIRY);
     store.prune(gone.minus(Seconds::new(1))).await.unwrap();
     assert_eq!(krl(store).await.serials, before.serials, "for hosts whose clocks are behind");
-    let version = krl(store).await.version;
+    let version = krl(store).await.edition.version;
     store.prune(gone).await.unwrap();
     let after = krl(store).await;
     assert!(!numbers(&after.serials).contains(&1_002) && numbers(&after.serials).contains(&1_001));
-    assert_eq!((after.version, after.changed), (version + 1, gone));
+    assert_eq!((after.edition.version, after.changed), (version + 1, gone));
     store.prune(gone).await.unwrap();
     assert_eq!(krl(store).await, after);
     assert_eq!(live(store, Selection::Serial(Serial::try_from(1_002).unwrap()), NOW).await, [0; 0]);
@@ -250,92 +249,4 @@ async fn of_an_issue_and_an_end_the_certificate_is_dead_either_way(store: &Arc<d
         let under = store.live(&Selection::Grant(id(n).grant()), NOW).await.unwrap();
         assert!(under.iter().all(|one| one.revoked), "recorded before the end, so revoked by it: {under:?}");
     }
-}
-
-fn freeze(n: u8, what: Frozen) -> Freeze {
-    let (by, reason) = (session(1, "ada").identity, "theft".parse().unwrap());
-    let at = NOW.plus(Seconds::new(u32::from(n)));
-    Freeze { id: FreezeId::from_random([n; 12]), what, by, reason, at, thaws: Vec::new() }
-}
-
-fn word(by: &str) -> Thaw {
-    Thaw { by: session(1, by).identity, at: NOW, source: [192, 0, 2, 9].into(), reason: Some("found".parse().unwrap()) }
-}
-
-async fn a_freeze_in_between_stops_an_issue(store: &dyn Store) {
-    let rex = session(150, "rex").id;
-    let seen = store.freezes().await.unwrap().version;
-    let issued = Issued { freezes: seen, ..issued(3_001, "rex", "r-7") };
-    assert_eq!(store.freeze(seen, freeze(1, Frozen::Everything), entry("frozen")).await.unwrap(), Stepped::Yes);
-    let before = store.entry_count().await.unwrap();
-    let record = async |issued| store.record_issue(&rex, None, None, issued, entry("issued")).await.unwrap();
-    assert_eq!(record(issued.clone()).await, Recorded::FreezesChanged);
-    assert_eq!(store.entry_count().await.unwrap(), before, "refused means nothing changed");
-    assert_eq!(live(store, host("r-7"), NOW).await, [0; 0]);
-    assert_eq!(record(Issued { freezes: seen + 1, ..issued }).await, Recorded::Yes, "decided with it in sight");
-    let id = FreezeId::from_random([1; 12]);
-    assert_eq!(store.thaw(&id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap(), Stepped::Yes);
-}
-
-async fn freezes_are_set_and_lifted_one_change_at_a_time(store: &dyn Store) {
-    let Freezes { version: v, all } = (*store.freezes().await.unwrap()).clone();
-    assert_eq!(all, []);
-    let (one, two) = (freeze(4, Frozen::Everything), freeze(3, Frozen::Host { host: "r-1".parse().unwrap() }));
-    let before = store.entry_count().await.unwrap();
-    let set = async |seen, freeze: &Freeze| store.freeze(seen, freeze.clone(), entry("frozen")).await.unwrap();
-    assert_eq!(set(v + 1, &one).await, Stepped::Changed);
-    assert_eq!(set(v, &one).await, Stepped::Yes);
-    assert_eq!(set(v, &two).await, Stepped::Changed);
-    assert_eq!(set(v + 1, &two).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 2, all: vec![two.clone(), one.clone()] });
-    let thaw =
-        async |id: &FreezeId, seen, by, lift| store.thaw(id, seen, word(by), lift, entry("thawed")).await.unwrap();
-    assert_eq!(thaw(&two.id, v, "ada", false).await, Stepped::Changed);
-    assert_eq!(thaw(&FreezeId::from_random([9; 12]), v + 2, "ada", false).await, Stepped::Changed);
-    assert_eq!(thaw(&two.id, v + 2, "ada", false).await, Stepped::Yes);
-    let half = Freeze { thaws: vec![word("ada")], ..two.clone() };
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 3, all: vec![half, one.clone()] });
-    assert_eq!(thaw(&two.id, v + 3, "bea", true).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 4, all: vec![one.clone()] });
-    assert_eq!(thaw(&one.id, v + 4, "bea", true).await, Stepped::Yes);
-    assert_eq!(*store.freezes().await.unwrap(), Freezes { version: v + 5, all: vec![] });
-    assert_eq!(store.entry_count().await.unwrap(), before + 5, "one entry a change");
-}
-
-async fn one_of_many_racing_freezes_wins(store: &Arc<dyn Store>) {
-    let seen = store.freezes().await.unwrap().version;
-    let racers: Vec<_> = (10..26)
-        .map(|n| {
-            let store = Arc::clone(store);
-            tokio::spawn(async move { store.freeze(seen, freeze(n, Frozen::Everything), entry("f")).await.unwrap() })
-        })
-        .collect();
-    let mut set = 0;
-    for racer in racers {
-        set += usize::from(racer.await.unwrap() == Stepped::Yes);
-    }
-    let freezes = store.freezes().await.unwrap();
-    assert_eq!((set, freezes.all.len(), freezes.version), (1, 1, seen + 1));
-    store.thaw(&freezes.all[0].id, seen + 1, word("ada"), true, entry("thawed")).await.unwrap();
-}
-
-async fn people_are_found_by_subject_and_address(store: &dyn Store) {
-    let mut una = session(151, "una");
-    una.identity.email = Some("Una@Example.net".parse().unwrap());
-    let mut elsewhere = session(152, "una-2");
-    elsewhere.identity.issuer = "https://id.example.org".parse().unwrap();
-    elsewhere.identity.email = Some("una@example.net".parse().unwrap());
-    open(store, elsewhere.clone(), 152).await;
-    open(store, una.clone(), 151).await;
-    let known = async |name: &str| store.known(&Known::Named(name.to_owned())).await.unwrap();
-    assert_eq!(known("una@example.NET").await, [una.identity.clone(), elsewhere.identity]);
-    assert_eq!(known("una").await, [una.identity]);
-    assert_eq!(known("UNA").await, []);
-    assert_eq!(known("").await, []);
-    let of = async |issuer: &str| store.known(&Known::Of(issuer.parse().unwrap())).await.unwrap();
-    assert_eq!(
-        of("https://id.example.org").await.iter().map(|who| who.subject.as_str()).collect::<Vec<_>>(),
-        ["una-2"]
-    );
-    assert_eq!(of("https://id.example.net").await, []);
 }

@@ -4,7 +4,7 @@ use super::MemoryStore;
 use crate::{
     audit::Entry,
     store::{
-        Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError,
+        Edition, Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError,
         revocations::{AFTER_EXPIRY, Account},
     },
 };
@@ -97,16 +97,17 @@ impl Revocations for MemoryStore {
         Ok(live)
     }
 
-    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+    async fn revoked(&self, known: Option<&Edition>) -> Result<Option<Revoked>, StoreError> {
         let facts = self.facts()?;
         let Ended { revoked, version, changed, .. } = &facts.ended;
-        if known == Some(*version) {
+        let edition = Edition { version: *version, ..Edition::default() };
+        if known == Some(&edition) {
             return Ok(None);
         }
         let mut serials: Vec<Serial> = revoked.iter().map(|(_, serial)| *serial).collect();
         serials.sort_unstable();
         let changed = changed.unwrap_or(UnixTime::from_secs(0));
-        Ok(Some(Revoked { version: *version, changed, serials }))
+        Ok(Some(Revoked { edition, changed, serials }))
     }
 
     async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {

@@ -46,7 +46,9 @@ impl Connector {
             config.host(host);
         }
         config.port(settings.port).dbname(&settings.database).user(&settings.user);
-        let password = settings.password().map_err(|error| format!("store.password_file cannot be used: {error}"))?;
+        let password = settings.password().map_err(|error| {
+            format!("the password (store.password_file or JIT_SSH_STORE_PASSWORD) cannot be used: {error}")
+        })?;
         if let Some(password) = password {
             config.password(password.reveal());
         }

@@ -3,8 +3,8 @@
 use super::{
     change::{bound, column, number},
     connect::{Connection, Connector, told},
+    exchange::frontier,
     schema::OpenError,
-    writer::frontier,
 };
 use crate::{
     audit::{

@@ -3,9 +3,9 @@
 use super::{
     change::{Statement, big, bound, column, decode, number, say},
     connect::{Connector, told},
+    exchange::{APPEND, Open, PLANT, in_order},
     log, records, revocations, schema,
     sessions::place,
-    writer::{APPEND, Open, PLANT, in_order},
 };
 use crate::{
     audit::tree::{Frontier, Hash},

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     audit::Entry,
     store::{
-        Freezes, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
+        Edition, Freezes, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
         revocations::Account,
     },
 };
@@ -30,7 +30,8 @@ macro_rules! selection {
                 "WITH new AS (UPDATE certificates SET revoked = true WHERE NOT revoked AND expires > $1 AND ",
                 $condition,
                 " RETURNING 1)
-                UPDATE revocation_counts SET krl = krl + 1, krl_changed = $1 WHERE EXISTS (SELECT FROM new)"
+                UPDATE revocation_counts SET krl = krl + 1, krl_changed = $1, krl_mark = gen_random_uuid()
+    WHERE EXISTS (SELECT FROM new)"
             ),
         )
     };
@@ -49,12 +50,13 @@ const EVERY: Found = selection!("$2::boolean");
 const BY_STEP: &str = "
 WITH new AS (UPDATE certificates SET revoked = true WHERE NOT revoked AND expires > $1 AND under = $2::text
         AND EXISTS (SELECT FROM request_steps WHERE request = $3 AND place = $4 AND step = $5) RETURNING 1)
-UPDATE revocation_counts SET krl = krl + 1, krl_changed = $1 WHERE EXISTS (SELECT FROM new)";
+UPDATE revocation_counts SET krl = krl + 1, krl_changed = $1, krl_mark = gen_random_uuid()
+    WHERE EXISTS (SELECT FROM new)";
 const VERSION: &str = "SELECT krl FROM revocation_counts";
 
 const REVOKED: &str = "
-SELECT krl, krl_changed,
-    CASE WHEN krl = $1::bigint THEN NULL ELSE ARRAY(SELECT serial FROM certificates WHERE revoked ORDER BY serial) END
+SELECT krl, krl_changed, krl_mark::text,
+    CASE WHEN (krl, krl_mark::text) = ($1::bigint, $2::text) THEN NULL ELSE ARRAY(SELECT serial FROM certificates WHERE revoked ORDER BY serial) END
 FROM revocation_counts";
 const FREEZES: &str = "SELECT freezes, ARRAY(SELECT kept FROM freezes) FROM revocation_counts";
 const FREEZE: &str = "
@@ -73,7 +75,8 @@ pub(super) const PRUNE: &str = "
 WITH over AS (SELECT expires, serial FROM certificates WHERE expires <= $1 ORDER BY expires LIMIT $2),
     gone AS (DELETE FROM certificates USING over
         WHERE certificates.expires = over.expires AND certificates.serial = over.serial RETURNING revoked),
-    changed AS (UPDATE revocation_counts SET krl = krl + 1, krl_changed = $3 WHERE EXISTS (SELECT FROM gone WHERE revoked))
+    changed AS (UPDATE revocation_counts SET krl = krl + 1, krl_changed = $3, krl_mark = gen_random_uuid()
+        WHERE EXISTS (SELECT FROM gone WHERE revoked))
 SELECT 1 FROM gone";
 
 /// The statements of a selection and the value that they compare with.
@@ -154,14 +157,16 @@ impl Revocations for PostgresStore {
         revoked.await
     }
 
-    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError> {
-        let row = self.row(REVOKED, &[&known.map(bound)]).await?;
-        let Some(serials) = column::<Option<Vec<i64>>>(&row, 2)? else { return Ok(None) };
+    async fn revoked(&self, known: Option<&Edition>) -> Result<Option<Revoked>, StoreError> {
+        let (version, mark) = known.map(|known| (bound(known.version), known.mark.as_str())).unzip();
+        let row = self.row(REVOKED, &[&version, &mark]).await?;
+        let Some(serials) = column::<Option<Vec<i64>>>(&row, 3)? else { return Ok(None) };
         let serial = |kept| Serial::try_from(number(kept)?).map_err(|error| StoreError(error.to_string()));
         let mut serials: Vec<Serial> = serials.into_iter().map(serial).collect::<Result<_, _>>()?;
         serials.dedup();
-        let (version, changed) = (number(column(&row, 0)?)?, UnixTime::from_secs(number(column(&row, 1)?)?));
-        Ok(Some(Revoked { version, changed, serials }))
+        let edition = Edition { version: number(column(&row, 0)?)?, mark: column(&row, 2)? };
+        let changed = UnixTime::from_secs(number(column(&row, 1)?)?);
+        Ok(Some(Revoked { edition, changed, serials }))
     }
 
     async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {

@@ -1,12 +1,9 @@
 //! The promises, on a real PostgreSQL server that the tests start themselves.
 
-#[path = "../../../../tests/src/kit/postgres.rs"]
-mod cluster;
-
 use super::{PostgresStore, examine};
 use crate::{
-    config::{Config, StoreConfig, store::Postgres},
-    fixture::seal,
+    config::store::Postgres,
+    fixture::{database::Place, seal},
     store::{
         Hint, Recorded, Spent, Store as _,
         conformance::{self, NOW, entry, open, session},
@@ -14,49 +11,7 @@ use crate::{
         redb::RedbStore,
     },
 };
-use cluster::Cluster;
-use std::{path::Path, sync::Arc};
-
-/// A database of a test.
-struct Place {
-    cluster: &'static Cluster,
-    name: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        let cluster = Cluster::shared().unwrap();
-        Self { cluster, name: cluster.database().unwrap() }
-    }
-
-    fn settings(&self) -> Postgres {
-        self.with(&format!("host = \"{}\"", self.cluster.home.display()))
-    }
-
-    fn with(&self, more: &str) -> Postgres {
-        let text = format!(
-            "audience = \"https://ca.example.com\"\n[store]\nkind = \"postgres\"\nuser = \"postgres\"\nport = {}\n\
-             database = \"{}\"\n{more}\n",
-            self.cluster.port, self.name
-        );
-        match Config::parse("c", &text, Path::new("/")).unwrap().store {
-            StoreConfig::Postgres(settings) => settings,
-            StoreConfig::Redb(_) => panic!("{text}"),
-        }
-    }
-
-    async fn open(&self) -> Arc<PostgresStore> {
-        Arc::new(PostgresStore::open(&self.settings(), &seal()).await.unwrap())
-    }
-
-    fn psql(&self, sql: &str) -> String {
-        self.cluster.psql(&self.name, sql).unwrap()
-    }
-
-    async fn refusal(&self) -> String {
-        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
-    }
-}
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promises_hold() {
@@ -75,6 +30,8 @@ async fn a_role_that_may_only_append_to_the_log_is_enough() {
     place.psql(&super::script(0));
     let refused = PostgresStore::open(&restricted(), &seal()).await.err().unwrap().to_string();
     assert!(refused.contains("docs/OPERATIONS.md"), "{refused}");
+    // What an earlier version granted beyond that is taken back.
+    place.psql(&format!("GRANT ALL ON ALL TABLES IN SCHEMA jit_ssh TO {role}"));
     place.psql(&super::grants(&role));
     conformance::run(Arc::new(PostgresStore::open(&restricted(), &seal()).await.unwrap())).await;
     conformance::outbox::run(Arc::new(PostgresStore::open(&restricted(), &seal()).await.unwrap())).await;
@@ -87,10 +44,76 @@ async fn a_role_that_may_only_append_to_the_log_is_enough() {
         "UPDATE jit_ssh.requests SET request = ''",
         "UPDATE jit_ssh.request_steps SET step = ''",
         "DELETE FROM jit_ssh.audit_head",
+        "DELETE FROM jit_ssh.request_steps",
+        "UPDATE jit_ssh.audit_tree SET hash = ''",
+        "DELETE FROM jit_ssh.request_words",
+        "DELETE FROM jit_ssh.request_keys",
+        "UPDATE jit_ssh.sessions SET session = ''",
+        "UPDATE jit_ssh.sessions SET owner = ''",
+        "UPDATE jit_ssh.sessions SET expires = 0",
+        "UPDATE jit_ssh.keys SET owner = ''",
+        "UPDATE jit_ssh.tokens SET forget = 0",
+        "UPDATE jit_ssh.memberships SET since = 0",
+        "UPDATE jit_ssh.latest_identities SET subject = ''",
+        "DELETE FROM jit_ssh.latest_identities",
+        "UPDATE jit_ssh.certificates SET serial = 1",
+        "UPDATE jit_ssh.freezes SET id = ''",
+        "DELETE FROM jit_ssh.revocation_counts",
+        "DELETE FROM jit_ssh.policy_set",
+        "UPDATE jit_ssh.schema_version SET version = 9",
+        "CREATE TABLE jit_ssh.mine ()",
     ] {
         let refused = place.cluster.psql(&place.name, &format!("SET ROLE {role}; {sql}")).unwrap_err().to_string();
         assert!(refused.contains("permission denied"), "{sql}: {refused}");
     }
+}
+
+/// What rights in the database cannot keep: who has the server's password can write approvals that nobody gave. The log, to
+/// which the same role can only append, then lacks them: a certificate's entry says how many steps there were.
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_that_were_written_past_the_server_are_missing_in_the_log() {
+    use crate::{
+        fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
+        verbs::{issue, requests},
+    };
+    let place = Place::new();
+    let store = place.open().await;
+    let role = format!("role_{}", place.name);
+    place.psql(&format!("CREATE ROLE {role} LOGIN"));
+    place.psql(&super::grants(&role));
+    let stage = Stage::with(store.clone(), POLICY);
+    let lead = |name| policy::Identity { email: None, groups: vec!["leads".parse().unwrap()], ..identity(name) };
+    stage.login_as(1, identity("ann")).await;
+    stage.login_as(2, lead("lea")).await;
+    stage.login_as(3, lead("sam")).await;
+    let asked = serde_json::from_str(r#"{"targets":["root@web-1"],"duration":"30m"}"#).unwrap();
+    let filed = requests::file(&stage.app, &stage.caller(1).await, asked, None).await.unwrap();
+    let requests::Outcome::Filed(shown) = filed else { panic!("it was filed before") };
+    let id = shown.body.id.clone().unwrap();
+    let digest = policy::Digest(hex(&shown.body.digest));
+    for (at, name) in [(0, "lea"), (1, "sam")] {
+        let approval = policy::Approval { digest, duration: None, only: vec![], reason: None };
+        let step = policy::Step { at: NOW, by: lead(name), what: policy::What::Approved(approval) };
+        let json = serde_json::to_string(&step).unwrap();
+        let sql = format!(
+            "SET ROLE {role}; INSERT INTO jit_ssh.request_steps VALUES ('{id}', {at}, convert_to('{json}', 'UTF8')); \
+             UPDATE jit_ssh.requests SET steps = steps + 1 WHERE id = '{id}'"
+        );
+        place.psql(&sql);
+    }
+    let mut request = certificate_request("root@web-1", &user_key(10), Some(1));
+    request.request = Some(id);
+    issue::issue(&stage.app, &stage.caller(1).await, request).await.unwrap();
+    let entries = store.entries(0, 100).await.unwrap();
+    let entries: Vec<serde_json::Value> =
+        entries.iter().map(|entry| serde_json::from_slice(entry.as_bytes()).unwrap()).collect();
+    assert!(entries.iter().all(|entry| entry["code"] != "request.approved"));
+    let issued = entries.iter().find(|entry| entry["code"] == "certificate.issued").unwrap();
+    assert_eq!(issued["pinned"][0]["steps"], 3, "two approvals and this first use: {issued}");
+}
+
+fn hex(text: &str) -> [u8; 32] {
+    std::array::from_fn(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).unwrap())
 }
 
 /// Two servers, one log: each entry once, one chain, and whatever one did the other sees.
@@ -197,6 +220,49 @@ async fn what_one_server_does_is_heard_at_the_other() {
     assert_eq!(heard.recv().await.unwrap(), Hint::Anything);
 }
 
+/// A standby that lacked the last commit took over. The version that was lost comes a second time, with another list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_the_krl_that_comes_a_second_time_is_another_list() {
+    use crate::{
+        store::{Revocations as _, Selection},
+        verbs::krl,
+    };
+    let place = Place::new();
+    let store = place.open().await;
+    let stage = crate::fixture::Stage::with(store.clone(), crate::fixture::POLICY);
+    open(&*store, session(1, "rex"), 1).await;
+    for serial in 1..=3 {
+        let issued = conformance::revocations::issued(serial, "rex", "r-1");
+        store.record_issue(&session(1, "rex").id, None, None, issued, entry("issued")).await.unwrap();
+    }
+    let silent = || -> crate::store::revocations::Account { Arc::new(|_, _| Ok(Vec::new())) };
+    let revoke = async |serial: u64| {
+        store.revoke(Selection::Serial(serial.try_into().unwrap()), NOW, silent()).await.unwrap();
+    };
+    revoke(1).await;
+    revoke(2).await;
+    let (before, said) = (krl::list(&stage.app).await.unwrap(), krl::stated(&stage.app).await.unwrap());
+    let unchanged = krl::list(&stage.app).await.unwrap();
+    assert!(Arc::ptr_eq(&before, &unchanged), "made once for each list");
+    place.psql(
+        "UPDATE jit_ssh.revocation_counts SET krl = krl - 1; UPDATE jit_ssh.certificates SET revoked = serial = 1",
+    );
+    revoke(3).await;
+    let after = krl::list(&stage.app).await.unwrap();
+    assert_eq!(after.version, before.version);
+    assert_ne!(after.sha256, before.sha256, "hosts would never learn of serial 3");
+    let stated = krl::stated(&stage.app).await.unwrap();
+    assert!(stated.contains(&after.sha256) && !said.contains(&after.sha256), "{stated}");
+    assert!(Arc::ptr_eq(&after, &krl::list(&stage.app).await.unwrap()), "and this one is kept in its stead");
+    // What was lost may be more than one version: the one that is kept is then the newer by its number, and gone.
+    revoke(2).await;
+    krl::list(&stage.app).await.unwrap();
+    place.psql("UPDATE jit_ssh.revocation_counts SET krl = 1, krl_mark = gen_random_uuid(); UPDATE jit_ssh.certificates SET revoked = serial = 1");
+    let older = krl::list(&stage.app).await.unwrap();
+    assert_eq!(older.version, 1);
+    assert!(Arc::ptr_eq(&older, &krl::list(&stage.app).await.unwrap()));
+}
+
 /// An error of one write is its own: the others of its batch are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_refuses_ends_no_other_write() {
@@ -292,6 +358,53 @@ async fn an_answer_that_is_lost_is_an_error_and_what_was_committed_stays() {
     store.append(entry("third")).await.unwrap();
     assert_eq!(store.entries(0, 9).await.unwrap(), ["first", "second", "third"].map(entry));
     place.open().await;
+}
+
+/// Every connection is cut while nobody uses it: nobody notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_while_idle_are_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    open(&*store, session(1, "ann"), 1).await;
+    for round in 0..40 {
+        let mut all = tokio::task::JoinSet::new();
+        for _reader in 0..12 {
+            let store = Arc::clone(&store);
+            all.spawn(async move { store.session(&session(1, "ann").id).await.unwrap().unwrap() });
+        }
+        all.join_all().await;
+        place.psql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name = 'jit-ssh ca-server'",
+        );
+        if round % 2 == 0 {
+            store.append(entry(&round.to_string())).await.unwrap();
+        }
+    }
+    assert_eq!(store.entry_count().await.unwrap(), 21);
+}
+
+/// One is cut while it is used for reading: it is read again. For writing: before the commit it is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_while_it_is_used_is_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    open(&*store, session(1, "ann"), 1).await;
+    for _round in 0..20 {
+        let mut holder = place.hold("LOCK TABLE jit_ssh.sessions").await;
+        let reading = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.session(&session(1, "ann").id).await }
+        });
+        let ending = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.end_session(&session(2, "ann").id, entry("nobody's")).await }
+        });
+        place.terminate_waiting().await;
+        holder.release().await;
+        assert!(reading.await.unwrap().unwrap().is_some());
+        assert!(!ending.await.unwrap().unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -430,7 +543,10 @@ async fn a_store_moves_from_a_file_to_a_database_whole() {
             file.sessions_of(issuer, &subject).await.unwrap()
         );
     }
-    assert_eq!(there.revoked(None).await.unwrap(), file.revoked(None).await.unwrap());
+    let (there_now, file_now) =
+        (there.revoked(None).await.unwrap().unwrap(), file.revoked(None).await.unwrap().unwrap());
+    assert_eq!((there_now.edition.version, there_now.changed), (file_now.edition.version, file_now.changed));
+    assert_eq!(there_now.serials, file_now.serials);
     assert_eq!(there.freezes().await.unwrap(), file.freezes().await.unwrap());
     assert_eq!(there.live(&Selection::All, NOW).await.unwrap(), file.live(&Selection::All, NOW).await.unwrap());
     assert_eq!(there.recorded_policies().await.unwrap(), file.recorded_policies().await.unwrap());
@@ -464,6 +580,10 @@ impl Holder {
 }
 
 impl Place {
+    async fn refusal(&self) -> String {
+        PostgresStore::open(&self.settings(), &seal()).await.err().unwrap().to_string()
+    }
+
     async fn hold(&self, sql: &str) -> Holder {
         let connection = super::Connector::new(&self.settings()).unwrap().connect().await.unwrap();
         let begin = "SET idle_in_transaction_session_timeout = 0; SET application_name = 'holder'; BEGIN;";

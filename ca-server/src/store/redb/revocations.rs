@@ -9,7 +9,8 @@ use super::{
 use crate::{
     audit::Entry,
     store::{
-        Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError, records,
+        Edition, Freezes, Issued, Known, LiveCertificate, Revocations, Revoked, Selection, Stepped, StoreError,
+        records,
         revocations::{AFTER_EXPIRY, Account},
     },
 };
@@ -220,12 +221,12 @@ impl Revocations for RedbStore {
         self.writer.write(operation).await
     }
 
-    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+    async fn revoked(&self, known: Option<&Edition>) -> Result<Option<Revoked>, StoreError> {
         reading(|| {
             let read = self.live.read()?;
             let counts = read.open_table(COUNTS).map_err(failed)?;
-            let version = count(&counts, KRL).map_err(failed)?;
-            if known == Some(version) {
+            let edition = Edition { version: count(&counts, KRL).map_err(failed)?, ..Edition::default() };
+            if known == Some(&edition) {
                 return Ok(None);
             }
             let changed = UnixTime::from_secs(count(&counts, KRL_CHANGED).map_err(failed)?);
@@ -235,7 +236,7 @@ impl Revocations for RedbStore {
                 serials.push(Serial::try_from(row.map_err(failed)?.0.value().1).map_err(failed)?);
             }
             serials.sort_unstable();
-            Ok(Some(Revoked { version, changed, serials }))
+            Ok(Some(Revoked { edition, changed, serials }))
         })
     }
 

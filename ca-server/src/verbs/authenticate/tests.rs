@@ -107,13 +107,17 @@ async fn a_request_that_is_a_little_early_waits_for_its_time() {
 
 #[tokio::test]
 async fn a_session_ends_idle_or_at_its_end() {
-    let stage = stage().await;
     let at = |seconds: u64| NOW_MS + seconds * 1000;
-    for (seconds, alive) in [(7_199, true), (14_000, true), (21_200, false)] {
-        stage.clock.set(at(seconds));
-        let sent = send(&stage, Some(&header(&stage, HONEST, 1, 1, at(seconds)))).await;
-        assert_eq!(sent.is_ok(), alive, "{seconds} s: each use keeps it alive for two hours");
+    // Each with a server of its own: one that has seen a later time may have forgotten what was sent before it.
+    {
+        let stage = stage().await;
+        for (seconds, alive) in [(7_199, true), (14_000, true), (21_200, false)] {
+            stage.clock.set(at(seconds));
+            let sent = send(&stage, Some(&header(&stage, HONEST, 1, 1, at(seconds)))).await;
+            assert_eq!(sent.is_ok(), alive, "{seconds} s: each use keeps it alive for two hours");
+        }
     }
+    let stage = stage().await;
     for hour in 1..12 {
         stage.clock.set(at(hour * 3_600));
         send(&stage, Some(&header(&stage, HONEST, 2, 2, at(hour * 3_600)))).await.unwrap();

@@ -3,9 +3,10 @@ use crate::{
     audit::{Entry, tree::Hash},
     fixture::{Stage, ca_key, certificate_request, seal, session_key, user_key},
     store::{
-        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
-        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
-        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Agenda, Claim, Due, Edition, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known,
+        LiveCertificate, LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked,
+        Selection, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        revocations::Account,
     },
 };
 use api::Code;
@@ -236,7 +237,7 @@ impl Revocations for Faulty {
     async fn revoke(&self, w: Selection, now: UnixTime, a: Account) -> Result<Vec<LiveCertificate>, StoreError> {
         self.inner.revoke(w, now, a).await
     }
-    async fn revoked(&self, known: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+    async fn revoked(&self, known: Option<&Edition>) -> Result<Option<Revoked>, StoreError> {
         self.inner.revoked(known).await
     }
     async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {

@@ -5,13 +5,13 @@ use crate::{
     audit::{Actor, Entry, RequestEvent},
     policies::Loaded,
     refusal::Refusal,
-    store::{Claim, Which},
+    store::{Claim, KeptRequest, Which},
     verbs::{
         authenticate::Caller,
         case::{self, Case, not_found},
     },
 };
-use policy::{Ask, Cause, Decision, Grant, Now, RequestId, Step, UnixTime, What};
+use policy::{Ask, Decision, Grant, Now, RequestId, Step, Target, UnixTime, What};
 
 /// The most of the caller's latest requests that are looked at, so many at a time.
 const PAGES: usize = 4;
@@ -51,35 +51,21 @@ pub(super) async fn named(
 
 /// The grant under whichever of the caller's requests covers the target: one in use before one that is not, so that no
 /// clock is started without need; then the latest. Where none does the answer is what the one that waits still needs, or
-/// `no`.
-pub(super) async fn any(
-    app: &App,
-    caller: &Caller,
-    loaded: &Loaded,
-    ask: &Ask,
-    no: Decision,
-    now: Now,
-) -> Result<Found, Refusal> {
+/// what policy says without any.
+pub(super) async fn any(app: &App, caller: &Caller, loaded: &Loaded, ask: &Ask, now: Now) -> Result<Found, Refusal> {
     let identity = &caller.session.identity;
+    let nothing = || Found::No(policy::decide(&loaded.policies, ask, now), None);
+    let Some(host) = loaded.policies.inventory().host(ask.target.host()) else { return Ok(nothing()) };
+    let target = Target::new(ask.target.account().clone(), host.name().clone());
     let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
     let (mut best, mut waits, mut after): (Option<Under>, Option<(Decision, RequestId)>, Option<RequestId>) =
         Default::default();
-    if let Decision::Denied(denied) = &no
-        && matches!(denied.cause, Cause::UnknownTarget | Cause::EvaluationFailed)
-    {
-        return Ok(Found::No(no, None));
-    }
     for _ in 0..PAGES {
         let kept = app.store.requests(&which, after.as_ref(), PAGE).await?;
         after = kept.last().map(|kept| kept.request.id.clone());
         let whole = kept.len() == PAGE;
-        for kept in kept {
-            let case = Case::of(app, kept).await?;
-            // Behind broken glass nobody comes by chance: only who names it.
-            if case.ending().is_some() || case.request.break_glass.is_some() {
-                continue;
-            }
-            match decide(loaded, ask, case, now) {
+        for kept in kept.into_iter().filter(|kept| may_cover(kept, &target)) {
+            match decide(loaded, ask, Case::of(app, kept).await?, now) {
                 Ok(under) if under.active => return Ok(Found::Granted(Box::new(under))),
                 Ok(under) => best = best.or(Some(under)),
                 Err((needs @ Decision::NeedsApproval(_), case)) => waits = waits.or(Some((needs, case.request.id))),
@@ -93,8 +79,18 @@ pub(super) async fn any(
     Ok(match (best, waits) {
         (Some(under), _) => Found::Granted(Box::new(under)),
         (None, Some((needs, id))) => Found::No(needs, Some(id)),
-        (None, None) => Found::No(no, None),
+        (None, None) => nothing(),
     })
+}
+
+/// Whether a request is worth a decision: it names the target and is not over for good. Behind broken glass nobody comes by
+/// chance: only who names it.
+fn may_cover(kept: &KeptRequest, target: &Target) -> bool {
+    let KeptRequest { request, steps } = kept;
+    request.targets.contains(target)
+        && request.extends.is_none()
+        && request.break_glass.is_none()
+        && case::ending(steps).is_none()
 }
 
 #[expect(clippy::result_large_err, reason = "a no is as usual as a yes here")]

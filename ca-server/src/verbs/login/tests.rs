@@ -11,9 +11,10 @@ use crate::{
         tests::{issuer_server::IssuerServer, signer::Signer},
     },
     store::{
-        Agenda, Claim, Due, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known, LiveCertificate,
-        LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked, Selection,
-        Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore, revocations::Account,
+        Agenda, Claim, Due, Edition, Filed, Freezes, Idempotency, Issued, KeptRequest, KeyBinding, Known,
+        LiveCertificate, LoginSession, Look, Opened, PolicyRecord, PolicySet, Recorded, Requests, Revocations, Revoked,
+        Selection, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
+        revocations::Account,
     },
 };
 use api::{Code, LoginRequest};
@@ -265,7 +266,7 @@ impl Revocations for Burning {
     async fn revoke(&self, _: Selection, _: UnixTime, _: Account) -> Result<Vec<LiveCertificate>, StoreError> {
         burning()
     }
-    async fn revoked(&self, _: Option<u64>) -> Result<Option<Revoked>, StoreError> {
+    async fn revoked(&self, _: Option<&Edition>) -> Result<Option<Revoked>, StoreError> {
         burning()
     }
     async fn freezes(&self) -> Result<Arc<Freezes>, StoreError> {

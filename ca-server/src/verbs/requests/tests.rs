@@ -15,7 +15,7 @@ mod waits;
 use super::{Outcome, Shown};
 use crate::{
     clock::Clock as _,
-    fixture::{NOW, POLICY, Stage, certificate_request, identity, user_key},
+    fixture::{NOW, POLICY, Stage, certificate_request, database::Place, identity, user_key},
     refusal::Refusal,
     store::{Store, memory::MemoryStore, redb::RedbStore},
     verbs::{ends, issue::issue, requests, reviews},
@@ -95,6 +95,11 @@ impl House {
 
     async fn under(policy: &str) -> Self {
         Self::on(Arc::new(MemoryStore::new(crate::fixture::seal())), policy).await
+    }
+
+    /// Another server of this house.
+    fn beside(&self, store: Arc<dyn Store>, policy: &str) -> Self {
+        Self(self.0.beside(store, policy))
     }
 
     async fn on(store: Arc<dyn Store>, policy: &str) -> Self {
@@ -182,7 +187,11 @@ impl House {
     }
 
     async fn entries(&self) -> Vec<Value> {
-        let entries = self.0.app.store.entries(0, 10_000).await.unwrap();
+        self.entries_from(0).await
+    }
+
+    async fn entries_from(&self, first: u64) -> Vec<Value> {
+        let entries = self.0.app.store.entries(first, 10_000).await.unwrap();
         entries.iter().map(|entry| serde_json::from_slice(entry.as_bytes()).unwrap()).collect()
     }
 
@@ -192,13 +201,29 @@ impl House {
     }
 }
 
-/// An empty store of each kind, by name. What must hold on all backends is tried on each of these.
-fn stores(home: &std::path::Path) -> Vec<(&'static str, Arc<dyn Store>)> {
-    let seal = crate::fixture::seal;
-    vec![
-        ("memory", Arc::new(MemoryStore::new(seal()))),
-        ("redb", Arc::new(RedbStore::open(&home.join("store.redb"), &seal()).unwrap())),
-    ]
+/// What must hold on all backends is tried on each of these.
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    Memory,
+    Redb,
+    Postgres,
+}
+
+const BACKENDS: [Backend; 3] = [Backend::Memory, Backend::Redb, Backend::Postgres];
+
+impl Backend {
+    /// An empty store, as each of the servers that may share it opens it: two where several may.
+    async fn open(self, home: &std::path::Path) -> Vec<Arc<dyn Store>> {
+        let seal = crate::fixture::seal;
+        match self {
+            Self::Memory => vec![Arc::new(MemoryStore::new(seal()))],
+            Self::Redb => vec![Arc::new(RedbStore::open(&home.join("store.redb"), &seal()).unwrap())],
+            Self::Postgres => {
+                let place = Place::new();
+                vec![place.open().await, place.open().await]
+            }
+        }
+    }
 }
 
 /// What must be true of a log in which nothing went wrong, whoever raced whom: it is in the order of the commits.

@@ -1,10 +1,11 @@
 //! What is written for ssh. It names hosts and accounts letter by letter, from the CA's list: no `%h`, `%n` or `%r` is
 //! ever put before a shell, for those carry whatever a hostile URL or submodule says (CVE-2023-51385, CVE-2025-61984).
 
+use super::names::{Held, header};
 use crate::{error::Failure, quoting, route::Route, state::certs::Certs};
 use api::HostEntry;
-use policy::Target;
-use std::{fmt::Write as _, path::Path};
+use policy::{HostName, Target};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 const HEADER: &str = "# Written by `jit-ssh setup`";
 
@@ -13,7 +14,17 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with(HEADER)
 }
 
-/// The file: one block for each account on each host.
+/// What is written: the hosts of a CA's list, and the domains whose names are routed as they come.
+pub struct Listed<'a> {
+    /// The CA.
+    pub server: &'a str,
+    /// The domains.
+    pub domains: &'a [HostName],
+    /// The list.
+    pub hosts: &'a [HostEntry],
+}
+
+/// The file: one block for each account on each host. A name that is held back is not in it.
 ///
 /// `Match final` waits until ssh has read the whole configuration, so that `User deploy` further down counts; the
 /// name is compared before `exec` runs, so nothing runs for other hosts. Where `jit-ssh ensure` says no, ssh goes on as
@@ -21,16 +32,19 @@ pub fn is_ours(text: &str) -> bool {
 ///
 /// # Errors
 /// If the state directory or the program lies where ssh_config cannot name it, or an address is none.
-pub fn text(server: &str, hosts: &[HostEntry], certs: &Certs, program: &Path) -> Result<String, Failure> {
+pub fn text(from: &Listed<'_>, held: &[Held], certs: &Certs, program: &Path) -> Result<String, Failure> {
     let program = quoting::shell_word(program).ok_or_else(|| {
         Failure::failed("jit-ssh lies at a path that a shell would have to be told about")
             .hint("put it into /usr/local/bin")
     })?;
-    let mut text = format!(
-        "{HEADER} for {server}. `jit-ssh login` writes it anew;\n# `jit-ssh setup --undo` removes it. Changes made by hand are lost.\n"
-    );
-    for entry in hosts {
-        let names: Vec<&str> = [&entry.host].into_iter().chain(&entry.aliases).map(policy::HostName::as_str).collect();
+    let held: BTreeSet<&HostName> = held.iter().map(|held| &held.name).collect();
+    let mut text = format!("{HEADER}{}", header(from.server, from.domains));
+    for entry in from.hosts {
+        let names = [&entry.host].into_iter().chain(&entry.aliases).filter(|name| !held.contains(name));
+        let names: Vec<&str> = names.map(HostName::as_str).collect();
+        if names.is_empty() {
+            continue;
+        }
         text.push_str(&way(&names.join(","), entry)?);
         for reach in &entry.accounts {
             let target = Target::new(reach.account.clone(), entry.host.clone());

@@ -2,7 +2,20 @@ use super::*;
 use api::{HostEntry, Outcome, Reach};
 use policy::{Seconds, Target};
 use proptest::prelude::*;
-use std::process::Command;
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+mod capture;
+
+const CA: &str = "https://ca.example.com";
+
+fn written(hosts: &[HostEntry], certs: &Certs, program: &Path) -> Result<String, Failure> {
+    ssh_config::text(&Listed { server: CA, domains: &[], hosts }, &[], certs, program)
+}
 
 fn hosts() -> Vec<HostEntry> {
     let reach = |account: &str| Reach {
@@ -49,7 +62,7 @@ fn scene(exit: u8) -> Scene {
 
 impl Scene {
     fn text(&self) -> String {
-        ssh_config::text("https://ca.example.com", &hosts(), &self.certs, &self.program).unwrap()
+        written(&hosts(), &self.certs, &self.program).unwrap()
     }
 
     fn set_up(&self, config: &str) {
@@ -94,7 +107,7 @@ fn stock_ssh_goes_to_the_address_of_the_inventory() {
         let mut hosts = hosts();
         hosts[0].address = address.map(str::to_owned);
         hosts[0].port = port;
-        let text = ssh_config::text("https://ca.example.com", &hosts, &scene.certs, &scene.program).unwrap();
+        let text = written(&hosts, &scene.certs, &scene.program).unwrap();
         drop(fs::create_dir(&scene.home.0));
         fs::write(scene.home.0.join("config"), text + "\nHost *\n    User deploy\n").unwrap();
         let (config, calls) = scene.asked(args);
@@ -121,11 +134,11 @@ fn an_address_that_is_none_is_never_written() {
     for address in ["a\n    ProxyCommand id", "-oProxyCommand=id", "%h", "$(id)", "a b", "", "\"a\""] {
         let mut hosts = hosts();
         hosts[0].address = Some(address.to_owned());
-        assert!(ssh_config::text("https://ca", &hosts, &scene.certs, &scene.program).is_err(), "{address:?}");
+        assert!(written(&hosts, &scene.certs, &scene.program).is_err(), "{address:?}");
     }
     let mut hosts = hosts();
     hosts[0].port = Some(0);
-    assert!(ssh_config::text("https://ca", &hosts, &scene.certs, &scene.program).is_err());
+    assert!(written(&hosts, &scene.certs, &scene.program).is_err());
 }
 
 #[test]

@@ -123,11 +123,13 @@ CREATE TABLE jit_ssh.freezes (
     id text COLLATE "C" PRIMARY KEY,
     kept bytea NOT NULL
 );
--- One row: how often the KRL changed and when it last did, and how often anything about freezes did.
+-- One row: how often the KRL changed, when it last did and what no other change has, and how often anything about freezes
+-- did. The mark tells a change from one of the same number that a standby which took over did not have.
 CREATE TABLE jit_ssh.revocation_counts (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     krl bigint NOT NULL,
     krl_changed bigint NOT NULL,
+    krl_mark uuid NOT NULL DEFAULT gen_random_uuid(),
     freezes bigint NOT NULL
 );
 INSERT INTO jit_ssh.revocation_counts (krl, krl_changed, freezes) VALUES (0, 0, 0);

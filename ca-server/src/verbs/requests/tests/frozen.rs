@@ -6,17 +6,17 @@ use api::{FreezeBody, FreezeRequest, FreezeScope, ThawRequest, Whose};
 use policy::{FreezeId, Kind};
 
 impl House {
-    async fn freeze(&self, n: u8, scope: FreezeScope) -> Result<FreezeBody, Refusal> {
+    pub(super) async fn freeze(&self, n: u8, scope: FreezeScope) -> Result<FreezeBody, Refusal> {
         let asked = FreezeRequest { scope, reason: "theft".parse().unwrap() };
         freezes::freeze(&self.0.app, &self.0.caller(n).await, asked).await.map(|(freeze, _)| freeze)
     }
 
-    async fn thaw(&self, n: u8, freeze: &FreezeBody) -> Result<FreezeBody, Refusal> {
+    pub(super) async fn thaw(&self, n: u8, freeze: &FreezeBody) -> Result<FreezeBody, Refusal> {
         let asked = ThawRequest { reason: "found".parse().unwrap() };
         freezes::thaw(&self.0.app, &self.0.caller(n).await, freeze.id.as_str(), asked).await
     }
 
-    async fn freezes(&self, n: u8) -> Vec<FreezeBody> {
+    pub(super) async fn freezes(&self, n: u8) -> Vec<FreezeBody> {
         freezes::list(&self.0.app, &self.0.caller(n).await).await.unwrap().freezes
     }
 }
