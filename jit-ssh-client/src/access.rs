@@ -1,17 +1,19 @@
 //! From "people must approve first" to a certificate: ask, wait with a clock, go on the moment it is approved.
 
+mod waiting;
+
+pub use waiting::wait;
+
 use crate::{
     ca_client::{CaClient, Tagged, View},
-    clock,
-    error::{Exit, Failure, decision_lines},
+    error::{Exit, Failure},
     issuance::{self, Ready, Wish},
-    screen,
     state::{StateDir, session::Session},
     terminal,
+    words::{self, Lacking},
 };
 use api::{Code, DecisionBody, FileRequest, RequestBody};
-use policy::{Over, RequestId, Stage, Target};
-use std::time::Duration;
+use policy::{PolicyId, RequestId, Stage, Target};
 
 /// As [`issuance::ensure`]; where people must approve first, a person at a terminal is asked what is missing, the
 /// request is filed and waited for.
@@ -19,63 +21,135 @@ use std::time::Duration;
 /// # Errors
 /// If policy or a reviewer says no; if nobody is there to answer, with the command to type.
 pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, Failure> {
-    let mut said = wish.clone();
-    let failure = match issuance::asking(wish, |wish| {
-        said = wish.clone();
-        issuance::ensure(state, target, wish, false)
-    }) {
-        Err(failure) if failure.exit == Exit::NeedsApproval => failure,
+    let mut no = match issuance::ensure(state, target, wish, false) {
+        Err(no) if may_come(&no) => no,
         done => return done,
     };
-    if !terminal::interactive() {
-        return Err(with_command(failure, target));
-    }
     let session = Session::live(state)?;
     let ca = CaClient::for_session(&session)?;
+    let lacking = words::lacking(&ca, &session, target, wish, &no);
+    if !terminal::interactive() {
+        return Err(unattended(no, lacking.as_ref(), target));
+    }
+    // Said here, so not once more with whatever comes of it.
+    no.ended.take().iter().for_each(|ended| terminal::say(&format!("jit-ssh: {}", terminal::plain(ended))));
+    if let Some(id) = no.begins.clone() {
+        terminal::say(&format!("jit-ssh: {}", no.message));
+        return used_once_approved(state, &ca, &session, target, id);
+    }
+    let (no, said) = match &lacking {
+        None => (no, wish.clone()),
+        Some(lacking) => {
+            lacking.told(target).iter().for_each(|line| terminal::say(line));
+            let Some(said) = lacking.ask(wish) else { return Err(lacking.unsaid(target, no)) };
+            match issuance::ensure(state, target, &said, false) {
+                Err(no) if no.exit == Exit::NeedsApproval => (no, said),
+                done => return done,
+            }
+        }
+    };
+    if no.exit != Exit::NeedsApproval {
+        return Err(no);
+    }
     let id = match open_request(&ca, &session, target, wish)? {
         Some(open) => {
             terminal::say(&format!("jit-ssh: you have asked for {target} already: {open}"));
             open
         }
-        None => file(&ca, &session, target, said, failure.decision())?,
+        None => {
+            let told = lacking.and_then(|lacking| lacking.then.terms).map(|terms| terms.policy);
+            file(&ca, &session, target, said, no.decision(), told.as_ref())?
+        }
     };
-    let next = format!("once it is approved: jit-ssh ssh {target}; take it back: jit-ssh cancel {id}");
-    wait(&ca, &session, &id, &next)?;
+    used_once_approved(state, &ca, &session, target, id)
+}
+
+/// Whether people, words or the clock may still make a yes of it.
+fn may_come(no: &Failure) -> bool {
+    no.exit == Exit::NeedsApproval
+        || no.begins.is_some()
+        || no.decision().is_some_and(|decision| !decision.unmet.is_empty())
+}
+
+fn used_once_approved(
+    state: &StateDir,
+    ca: &CaClient,
+    session: &Session,
+    target: &Target,
+    id: RequestId,
+) -> Result<Ready, Failure> {
+    let next = format!("once it may be used: jit-ssh ssh {target}; take it back: jit-ssh cancel {id}");
+    wait(ca, session, &id, &next)?;
     // The request says why and for how long; what was typed for it was typed once.
     issuance::ensure(state, target, &Wish { request: Some(id), ..Wish::default() }, false)
 }
 
-/// What a script, or a person, types to get on, where the server has not said it.
-pub fn with_command(failure: Failure, target: &Target) -> Failure {
+/// As `attempt`, for verbs that file nothing: where words alone are missing a person at a terminal is asked for them, if it
+/// may be asked, unless people would have to approve all the same.
+///
+/// # Errors
+/// Those of `attempt`; with the command to type where people must approve.
+pub fn asking<T>(
+    state: &StateDir,
+    target: &Target,
+    wish: &Wish,
+    may_ask: bool,
+    mut attempt: impl FnMut(&Wish) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let no = match attempt(wish) {
+        Err(no) if may_come(&no) => no,
+        done => return done,
+    };
+    let session = Session::live(state)?;
+    let lacking = words::lacking(&CaClient::for_session(&session)?, &session, target, wish, &no);
+    let may_ask = may_ask && terminal::interactive();
+    let Some(lacking) = lacking.as_ref().filter(|lacking| may_ask && !lacking.needs_approval()) else {
+        return Err(unattended(no, lacking.as_ref(), target));
+    };
+    lacking.told(target).iter().for_each(|line| terminal::say(line));
+    match lacking.ask(wish) {
+        Some(said) => attempt(&said),
+        None => Err(lacking.unsaid(target, no)),
+    }
+}
+
+/// For whoever cannot be asked: what a script, or a person, types to get on.
+fn unattended(no: Failure, lacking: Option<&Lacking>, target: &Target) -> Failure {
+    match lacking {
+        Some(lacking) if no.begins.is_none() => lacking.unsaid(target, no),
+        _ => with_command(no, target),
+    }
+}
+
+/// The command to type, where the server has not said it.
+fn with_command(failure: Failure, target: &Target) -> Failure {
     if failure.exit != Exit::NeedsApproval || failure.hint.is_some() {
         return failure;
     }
     failure.hint(format!("ask for it: jit-ssh request {target} --reason '…'"))
 }
 
-/// Asks what is missing and files the request.
+/// Asks for how long and, where policy did not want one, why; files the request. What was `told` of a policy is not told
+/// twice.
 fn file(
     ca: &CaClient,
     session: &Session,
     target: &Target,
     wish: Wish,
     decision: Option<&DecisionBody>,
+    told: Option<&PolicyId>,
 ) -> Result<RequestId, Failure> {
-    terminal::say(&format!("jit-ssh: people must approve {target} first"));
-    for line in decision.into_iter().flat_map(decision_lines) {
-        terminal::say(&line);
-    }
     let terms = decision.and_then(|decision| decision.terms.as_ref());
-    if let Some(terms) = terms {
-        terminal::say(&format!("  it wants {}", screen::demands(terms)));
+    if let Some(decision) = decision.filter(|_| told.is_none() || told != terms.map(|terms| &terms.policy)) {
+        words::first(target, decision).iter().for_each(|line| terminal::say(line));
     }
     let Wish { mut duration, mut reason, ticket, .. } = wish;
     if reason.is_none() {
-        reason = terminal::ask("Reason, for those who decide:").map(|text| text.parse()).transpose()?;
+        reason = terminal::ask_for("Reason, for those who decide:");
     }
     if duration.is_none() {
         let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
-        duration = terminal::ask(&format!("For how long{most}?")).map(|text| text.parse()).transpose()?;
+        duration = terminal::ask_for(&format!("For how long{most}?"));
     }
     let filed =
         ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket, request: None }))?;
@@ -122,46 +196,6 @@ pub fn is_open(stage: &Stage) -> bool {
     !matches!(stage, Stage::Over { .. } | Stage::Added { .. })
 }
 
-/// Waits until the request may be used. Ctrl-C leaves it filed, and `next` says how to go on.
-///
-/// # Errors
-/// If somebody says no, nobody decides in time, or the person does not want to wait.
-pub fn wait(ca: &CaClient, session: &Session, id: &RequestId, next: &str) -> Result<Tagged, Failure> {
-    let mut seen = ca.request(session, id)?;
-    ca.mind_interrupts()?;
-    terminal::say("  Ctrl-C stops waiting and leaves it filed.");
-    loop {
-        match &seen.body.stage {
-            Stage::Claimable { .. } | Stage::Active { .. } | Stage::Added { .. } => {
-                less(&seen.body).iter().for_each(|line| terminal::say(line));
-                return Ok(seen);
-            }
-            Stage::Over { how } => return Err(said_no(&seen.body, *how)),
-            Stage::Pending { .. } | Stage::Scheduled { .. } => {}
-        }
-        let _watch = watch(session, &seen.body);
-        seen = next_change(ca, session, id, seen).map_err(|failure| match failure.exit {
-            Exit::NeedsApproval => failure.hint(next),
-            _ => failure,
-        })?;
-    }
-}
-
-/// By whom it was made less than was asked for, and what is left.
-fn less(request: &RequestBody) -> Vec<String> {
-    let narrowed =
-        |step: &&api::StepBody| step.what == "approved" && (step.duration.is_some() || !step.only.is_empty());
-    let line = |step: &api::StepBody| {
-        let span = step.duration.map(|span| format!(" for {span}")).unwrap_or_default();
-        let hosts: Vec<&str> = step.only.iter().map(policy::HostName::as_str).collect();
-        let hosts = if hosts.is_empty() { String::new() } else { format!(" on {}", hosts.join(", ")) };
-        let reason = step.reason.as_ref().map(|reason| format!(": {}", terminal::plain(reason.as_str())));
-        let by = terminal::plain(&step.by);
-        format!("  {by} approved less than you asked for: only{span}{hosts}{}", reason.unwrap_or_default())
-    };
-    request.steps.iter().filter(narrowed).map(line).collect()
-}
-
 /// Does `what` to the request as it stands. Somebody else's step in between does not keep a request from being ended,
 /// so it is looked at anew. Nothing that permits goes this way.
 ///
@@ -183,54 +217,6 @@ pub fn on_the_latest<T>(
         }
     }
     what(&ca.request(session, id)?)
-}
-
-/// The server's word that something changed, through a network that may come and go.
-fn next_change(ca: &CaClient, session: &Session, id: &RequestId, seen: Tagged) -> Result<Tagged, Failure> {
-    /// Between attempts while the server does not answer.
-    const PAUSE: Duration = Duration::from_secs(3);
-    /// A laptop changes networks, a server restarts: neither takes longer.
-    const ATTEMPTS: u32 = 20;
-    let mut failed = 0;
-    loop {
-        match ca.changed(session, id, &seen.tag) {
-            Ok(Some(changed)) => return Ok(changed),
-            // Nothing new: the stage may have changed by the clock alone, and the tag with it.
-            Ok(None) => failed = 0,
-            Err(failure) if failure.exit == Exit::Unreachable && failed < ATTEMPTS => {
-                failed += 1;
-                ca.pause(PAUSE)?;
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-}
-
-/// A clock on the terminal while people think.
-fn watch(session: &Session, request: &RequestBody) -> terminal::Waiting {
-    let offset_ms = session.clock_offset_ms;
-    let (what, until) = match &request.stage {
-        Stage::Pending { needs, until } => (needs.first().map(screen::lacking), Some(*until)),
-        Stage::Scheduled { from } => (Some("its start".to_owned()), Some(*from)),
-        _ => (None, None),
-    };
-    let left =
-        move || until.map_or_else(String::new, |until| clock::left(clock::shifted(clock::now(), offset_ms), until));
-    terminal::Waiting::with_clock(&format!("waiting for {}", what.unwrap_or_else(|| "people".to_owned())), left)
-}
-
-/// Why it will not be: a denial with its words, or the way it ended.
-fn said_no(request: &RequestBody, how: Over) -> Failure {
-    let denial = request.steps.iter().rev().find(|step| step.what == "denied").filter(|_| how == Over::Denied);
-    let message = match denial {
-        Some(step) => {
-            let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("{} said no{reason}", step.by)
-        }
-        None => format!("the request is over: {}", screen::ended(how)),
-    };
-    let id = request.id.as_ref().map_or("ID", RequestId::as_str);
-    Failure::new(Exit::Denied, message).hint(format!("jit-ssh show {id}"))
 }
 
 #[cfg(test)]

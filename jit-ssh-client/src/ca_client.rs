@@ -327,7 +327,7 @@ fn from_refusal(detail: ErrorDetail) -> Failure {
         _ => None,
     };
     let hint = detail.hint.clone().or_else(|| ours.map(str::to_owned));
-    Failure { exit, message: detail.message.clone(), hint, refusal: Some(Box::new(detail)) }
+    Failure { hint, refusal: Some(Box::new(detail.clone())), ..Failure::new(exit, detail.message) }
 }
 
 #[cfg(test)]

@@ -22,18 +22,22 @@ pub use setup::Setup;
 #[command(name = "jit-ssh", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The CA's address; remembered by login
-    #[arg(long, global = true, env = "JIT_SSH_SERVER", value_name = "URL")]
+    #[arg(long, global = true, env = "JIT_SSH_SERVER", value_name = "URL", help_heading = EVERYWHERE)]
     pub server: Option<String>,
     /// PEM file with further roots for the CA's and the issuer's TLS certificates
-    #[arg(long, global = true, env = "JIT_SSH_CA_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, env = "JIT_SSH_CA_FILE", value_name = "FILE", value_hint = ValueHint::FilePath,
+          help_heading = EVERYWHERE)]
     pub ca_file: Option<PathBuf>,
     /// Answer in JSON on stdout, errors too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to do
     #[command(subcommand)]
     pub verb: Verb,
 }
+
+/// Above the options that every verb has, below its own.
+const EVERYWHERE: &str = "Everywhere";
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 needs login, 5 needs approval, 6 unreachable, 7 does not verify";
 
@@ -152,7 +156,7 @@ pub struct Why {
     #[arg(long, value_name = "ID")]
     pub ticket: Option<Ticket>,
     /// For how long, for example 30m; as long as policy allows by default
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub duration: Option<Seconds>,
 }
 
@@ -271,6 +275,15 @@ pub struct Doctor {
     /// Look at the way to this host too: HOST or ACCOUNT@HOST
     #[arg(value_name = "[ACCOUNT@]HOST", allow_hyphen_values = true)]
     pub host: Option<String>,
+}
+
+/// A duration as typed: access for no time is none.
+fn span(text: &str) -> Result<Seconds, String> {
+    match text.parse::<Seconds>() {
+        Ok(span) if span.as_secs() == 0 => Err("that is no time at all; write it like 30m or 1h30m".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A target as typed. What is refused here never reaches ssh, a file name or the CA.

@@ -2,7 +2,7 @@
 
 use crate::terminal;
 use api::{DecisionBody, ErrorDetail};
-use policy::{Cause, UnmetTerm};
+use policy::{Cause, RequestId, Unmet, UnmetTerm};
 use std::{fmt, process::ExitCode};
 
 /// How the program ends when it does not succeed.
@@ -69,12 +69,16 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The server's refusal, where it was the server.
     pub refusal: Option<Box<ErrorDetail>>,
+    /// What served so far and is over, where somebody ended it.
+    pub ended: Option<String>,
+    /// One's own request that is approved and begins later, where that is why there is nothing yet.
+    pub begins: Option<RequestId>,
 }
 
 impl Failure {
     /// A failure that ends with `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, refusal: None }
+        Self { exit, message: message.into(), hint: None, refusal: None, ended: None, begins: None }
     }
 
     /// It did not work.
@@ -117,6 +121,7 @@ impl Failure {
                 "exit": self.exit.code(),
                 "message": self.message,
                 "hint": self.hint,
+                "ended": self.ended,
                 "server": self.refusal,
             }}));
         }
@@ -131,7 +136,9 @@ impl Failure {
         let advice = self.decision().and_then(|decision| decision.advice.first());
         let why = advice.filter(|advice| self.hint.as_ref() != Some(advice)).map(|advice| format!(" ({advice})"));
         let next = self.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        terminal::plain(&format!("jit-ssh: {}{cause}{}{next}", self.message, why.unwrap_or_default())).into_owned()
+        let ended = self.ended.as_ref().map(|ended| format!("{ended}; now: ")).unwrap_or_default();
+        let line = format!("jit-ssh: {ended}{}{cause}{}{next}", self.message, why.unwrap_or_default());
+        terminal::plain(&line).into_owned()
     }
 
     fn cause(&self) -> Option<&'static str> {
@@ -139,7 +146,9 @@ impl Failure {
     }
 
     fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("{} {}", terminal::red("jit-ssh:"), terminal::plain(&self.message))];
+        let ours = |text: &str| format!("{} {}", terminal::red("jit-ssh:"), terminal::plain(text));
+        let mut lines: Vec<String> = self.ended.iter().map(|ended| ours(ended)).collect();
+        lines.push(ours(&self.message));
         lines.extend(self.cause().map(|cause| format!("  cause: {cause}")));
         if let Some(decision) = self.decision() {
             lines.extend(decision_lines(decision));
@@ -167,7 +176,7 @@ pub fn decision_lines(decision: &DecisionBody) -> Vec<String> {
         lines.push(format!("  advice: {}", terminal::plain(advice)));
     }
     for unmet in &decision.unmet {
-        lines.push(format!("  {} {}", unmet.policy, unmet_sentence(unmet.term)));
+        lines.push(format!("  {}", unmet_sentence(unmet)));
     }
     if !decision.approver_groups.is_empty() {
         lines.push(format!("  may approve: {}", terminal::plain(&decision.approver_groups.join(", "))));
@@ -189,11 +198,13 @@ pub fn cause_sentence(cause: Cause) -> &'static str {
     }
 }
 
-fn unmet_sentence(term: UnmetTerm) -> String {
-    match term {
-        UnmetTerm::Reason => "needs a reason: --reason '…'".to_owned(),
-        UnmetTerm::Ticket => "needs a ticket: --ticket ID".to_owned(),
-        UnmetTerm::Duration(most) => format!("allows at most {most}: --for {most}"),
+/// What a policy lacks, and how it is said.
+pub fn unmet_sentence(unmet: &Unmet) -> String {
+    let policy = &unmet.policy;
+    match unmet.term {
+        UnmetTerm::Reason => format!("{policy} needs a reason: --reason '…'"),
+        UnmetTerm::Ticket => format!("{policy} needs a ticket: --ticket ID"),
+        UnmetTerm::Duration(most) => format!("{policy} allows at most {most}: --for {most}"),
     }
 }
 

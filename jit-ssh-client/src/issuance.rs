@@ -1,12 +1,13 @@
 //! From a target to a certificate that is ready for ssh: kept one if fresh, else a new one, checked, into the agent.
 
 mod ask;
+mod under;
 
 pub use ask::{Issued, Names, issue};
 
 use crate::{
     agent::{self, Agent, Ours},
-    ca_client::{CaClient, View},
+    ca_client::CaClient,
     certificate, clock,
     error::{Exit, Failure},
     keys::UserKey,
@@ -17,7 +18,7 @@ use crate::{
     },
     terminal,
 };
-use policy::{Reason, RequestId, Seconds, Stage, Target, Ticket, UnixTime, UnmetTerm};
+use policy::{Reason, RequestId, Seconds, Target, Ticket, UnixTime};
 use std::path::PathBuf;
 
 /// What is said beside the target.
@@ -67,7 +68,7 @@ pub fn ensure(state: &StateDir, asked: &Target, wish: &Wish, renew: bool) -> Res
     }
     let done = match certs.unanswered(&known).filter(|attempt| before.as_ref() != Some(attempt)) {
         Some(in_vain) => Err(in_vain.into()),
-        None => granted(&certs, &session, &mut agent, &names, &with_former(&certs, &names.known, wish), renew),
+        None => under::granted(&certs, &session, &mut agent, &names, wish, renew),
     };
     match done {
         Err(failure) if failure.exit == Exit::Unreachable => {
@@ -78,45 +79,6 @@ pub fn ensure(state: &StateDir, asked: &Target, wish: &Wish, renew: bool) -> Res
         }
         done => done,
     }
-}
-
-/// By standing access, or under a request that was approved: it has said already what standing access would have to be
-/// told again.
-fn granted(
-    certs: &Certs,
-    session: &Session,
-    agent: &mut Agent,
-    names: &Names,
-    wish: &Wish,
-    renew: bool,
-) -> Result<Ready, Failure> {
-    let no = match renewed(certs, session, agent, names, wish, renew) {
-        Err(no) if no.refusal.is_some() => no,
-        done => return done,
-    };
-    let unmet = no.decision().is_some_and(|decision| !decision.unmet.is_empty());
-    let other = match &wish.request {
-        // The request that served so far is over: perhaps there is something else.
-        Some(_) => Some(Wish::default()),
-        None if unmet => approved(&CaClient::for_session(session)?, session, names)?
-            .map(|id| Wish { request: Some(id), ..Wish::default() }),
-        None => None,
-    };
-    other.map_or(Err(no), |other| renewed(certs, session, agent, names, &other, renew))
-}
-
-/// One's own request for it that may be used now.
-fn approved(ca: &CaClient, session: &Session, names: &Names) -> Result<Option<RequestId>, Failure> {
-    /// Older ones than these are over.
-    const RECENT: usize = 50;
-    // Behind broken glass nobody comes by chance.
-    let usable = |request: &api::RequestBody| {
-        request.incident.is_none()
-            && matches!(request.stage, Stage::Claimable { .. } | Stage::Active { .. })
-            && (request.targets.contains(&names.asked) || request.targets.contains(&names.known))
-    };
-    let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
-    Ok(mine.into_iter().find(usable).and_then(|request| request.id))
 }
 
 fn renewed(
@@ -228,27 +190,6 @@ fn discard(agent: &mut Agent, old: &Ours, target: &Target) -> Result<(), Failure
         Err(refused) if old.target == *target && agent.holds(&old.blob)? => Err(refused.into()),
         _gone_or_not_this_targets => Ok(()),
     }
-}
-
-/// Runs `attempt`, and where only words are missing (a reason, a ticket) asks the person for them and tries once more.
-///
-/// # Errors
-/// Those of `attempt`.
-pub fn asking<T>(wish: &Wish, mut attempt: impl FnMut(&Wish) -> Result<T, Failure>) -> Result<T, Failure> {
-    let failure = match attempt(wish) {
-        Err(failure) if failure.exit == Exit::Denied && terminal::interactive() => failure,
-        done => return done,
-    };
-    let unmet = failure.decision().map(|decision| decision.unmet.clone()).unwrap_or_default();
-    let lacks = |term| unmet.iter().any(|unmet| unmet.term == term);
-    let mut fuller = wish.clone();
-    if fuller.reason.is_none() && lacks(UnmetTerm::Reason) {
-        fuller.reason = terminal::ask("Reason for this access:").map(|text| text.parse()).transpose()?;
-    }
-    if fuller.ticket.is_none() && lacks(UnmetTerm::Ticket) {
-        fuller.ticket = terminal::ask("Ticket:").map(|text| text.parse()).transpose()?;
-    }
-    if fuller == *wish { Err(failure) } else { attempt(&fuller) }
 }
 
 #[cfg(test)]

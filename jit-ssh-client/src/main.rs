@@ -9,6 +9,7 @@ mod certificate;
 mod cli;
 mod clock;
 mod commands;
+mod ended;
 mod error;
 mod issuance;
 mod keys;
@@ -20,14 +21,15 @@ mod settings;
 mod state;
 mod terminal;
 mod web;
+mod words;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(&said_plainly(error)),
     };
     let json = cli.json;
     match commands::run(cli) {
@@ -37,6 +39,19 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The same error without the environment: what a variable says would stand in the usage as if it had to be typed.
+fn said_plainly(error: clap::Error) -> clap::Error {
+    if !error.use_stderr() {
+        return error;
+    }
+    let command = cli::Cli::command().mut_args(|arg| arg.env(None::<&str>));
+    command
+        .try_get_matches_from(std::env::args_os())
+        .err()
+        .filter(|again| again.kind() == error.kind())
+        .unwrap_or(error)
 }
 
 /// `--help` and `--version` end here too. A program that asked for JSON gets it even when it asked wrongly.

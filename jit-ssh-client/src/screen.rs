@@ -2,10 +2,12 @@
 //! stays in rows of its own.
 
 mod after;
+mod counting;
 
-use crate::{clock, terminal};
+use crate::{clock, error::unmet_sentence, terminal};
 pub use after::review;
 use api::{IdentityBody, Offer, RequestBody, StepBody};
+pub use counting::not_yet;
 use policy::{Group, Kind, Need, Over, Stage, Terms, UnixTime};
 
 /// Everything that there is to know of it, for whoever decides.
@@ -33,6 +35,7 @@ pub fn full(request: &RequestBody, now: UnixTime) -> Vec<String> {
     lines.extend(request.offers.iter().flat_map(|offer| offered(offer, request)));
     if let Stage::Pending { needs, .. } = &request.stage {
         lines.extend(needs.iter().map(|need| row("lacks", lacking(need))));
+        lines.extend(needs.iter().find_map(|need| counting::uncounted(request, need)).map(|text| row("", text)));
     }
     lines.push(row("asked", instant(request.filed, now)));
     lines.extend(request.steps.iter().flat_map(|step| happened(step, now)));
@@ -70,9 +73,9 @@ pub fn stage(stage: &Stage, now: UnixTime) -> String {
     let left = |until: &UnixTime| clock::left(now, *until);
     match stage {
         Stage::Pending { needs, until } => {
-            let most = |count: fn(&Need) -> u8| needs.iter().map(count).max().unwrap_or(0);
-            let have = needs.iter().map(|need| need.have).min().unwrap_or(0);
-            format!("waits for people, {have} of {} approvals, {} left", most(|need| need.approvals), left(until))
+            let missing = |need: &&Need| (need.approvals.saturating_sub(need.have), need.approvals);
+            let most = needs.iter().max_by_key(missing);
+            format!("waits for people: {}, {} left", most.map_or_else(|| "a word".to_owned(), wanted), left(until))
         }
         Stage::Scheduled { from } => format!("approved, begins in {}", left(from)),
         Stage::Claimable { until } => format!("approved, to be used within {}", left(until)),
@@ -96,6 +99,25 @@ pub const fn ended(how: Over) -> &'static str {
     }
 }
 
+/// How it ended, by whom, and in whose words; to be escaped like all words of others.
+pub fn ending(request: &RequestBody, how: Over) -> String {
+    let by = match how {
+        Over::Denied => "denied",
+        Over::Cancelled => "cancelled",
+        Over::Done => "done",
+        Over::Revoked => "revoked",
+        Over::Forbidden | Over::Expired | Over::Unclaimed | Over::Finished => return ended(how).to_owned(),
+    };
+    let step = request.steps.iter().rev().find(|step| step.what == by);
+    step.map_or_else(
+        || ended(how).to_owned(),
+        |step| {
+            let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{} by {}{reason}", ended(how), step.by)
+        },
+    )
+}
+
 /// The name people know somebody by; to be escaped like all words of others.
 pub fn name(identity: &IdentityBody) -> &str {
     identity.email.as_ref().map_or(identity.subject.as_str(), policy::Email::as_str)
@@ -108,8 +130,8 @@ fn who(identity: &IdentityBody, now: UnixTime) -> Vec<String> {
     };
     let factors = if identity.mfa { "more than one factor" } else { "one factor only" };
     let typed = identity.auth_time.map_or_else(
-        || "when they last typed something at the issuer is unknown".to_owned(),
-        |at| format!("last typed something at the issuer {}", clock::ago(now, at)),
+        || "when they last signed in at the issuer is unknown".to_owned(),
+        |at| format!("last signed in at the issuer {}", clock::ago(now, at)),
     );
     let mut lines = vec![row("who", format!("{}, {kind}", terminal::plain(name(identity))))];
     // One a row: what a directory lets people call a group could read like the row below.
@@ -141,6 +163,7 @@ fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
     for other in offer.offers.iter().filter(|other| other.policy != terms.policy) {
         lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
     }
+    lines.extend(offer.unmet.iter().map(|unmet| row("or under", unmet_sentence(unmet))));
     lines
 }
 
@@ -148,8 +171,7 @@ fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
 pub fn demands(terms: &Terms) -> String {
     let mut demands = vec![match terms.approvals {
         0 => "no approval".to_owned(),
-        1 => "1 approval".to_owned(),
-        many => format!("{many} approvals"),
+        some => approvals(some),
     }];
     if terms.approvers_from_groups > 1 {
         demands.push(format!("from {} groups", terms.approvers_from_groups));
@@ -188,17 +210,34 @@ fn gives(terms: &Terms) -> String {
 
 /// What people must still do for one target.
 pub fn lacking(need: &Need) -> String {
-    let Need { target, policy, approvals, have, from_groups, approver_groups, turn } = need;
-    let mut text = format!("{have} of {approvals} approvals for {target} ({policy})");
-    if *from_groups > 1 {
-        text.push_str(&format!(" from {from_groups} groups"));
-    }
-    if let Some(turn) = turn {
-        text.push_str(&format!(", now from {}", terminal::plain(turn.as_str())));
-    } else if !approver_groups.is_empty() {
-        text.push_str(&format!(", from {}", terminal::plain(&approver_groups.join(", "))));
+    let Need { target, policy, from_groups, approver_groups, turn, .. } = need;
+    let mut text = format!("{} for {target} ({policy})", wanted(need));
+    let groups = || terminal::plain(&approver_groups.join(", ")).into_owned();
+    match turn {
+        Some(turn) => text.push_str(&format!(", now from {}", terminal::plain(turn.as_str()))),
+        None if approver_groups.is_empty() => {}
+        None if *from_groups > 1 && need.have < need.approvals => {
+            text.push_str(&format!(", from {from_groups} of the groups {}", groups()));
+        }
+        None => text.push_str(&format!(", from {}", groups())),
     }
     text
+}
+
+/// How many more say yes, and who must be among them where it is no longer a matter of how many.
+fn wanted(need: &Need) -> String {
+    let missing = need.approvals.saturating_sub(need.have);
+    match (missing, need.have) {
+        (0, _) if need.turn.is_some() => "one more approval, in turn".to_owned(),
+        (0, _) => "an approval by another group".to_owned(),
+        (missing, 0) => approvals(missing),
+        (missing, _) => format!("{missing} more of {}", approvals(need.approvals)),
+    }
+}
+
+/// So many, as people say it.
+pub fn approvals(count: u8) -> String {
+    format!("{count} approval{}", if count == 1 { "" } else { "s" })
 }
 
 fn happened(step: &StepBody, now: UnixTime) -> Vec<String> {
@@ -222,7 +261,8 @@ fn instant(time: UnixTime, now: UnixTime) -> String {
     format!("{} ({relative})", clock::rfc3339(time))
 }
 
-fn row(label: &str, text: impl std::fmt::Display) -> String {
+/// A labelled row.
+pub fn row(label: &str, text: impl std::fmt::Display) -> String {
     format!("  {label:<11}{text}")
 }
 

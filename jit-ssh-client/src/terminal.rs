@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     fmt::Write as _,
     io::{BufRead as _, BufReader, IsTerminal as _, Write as _, stderr, stdin, stdout},
+    str::FromStr,
     time::Duration,
 };
 
@@ -62,8 +63,21 @@ pub fn rows(text: &str) -> Vec<String> {
     rows
 }
 
-/// Rows of cells in columns, on stdout. The cells may be anybody's words.
+/// Rows of cells in columns, on stdout. The cells may be anybody's words. Where a person reads and the columns do not fit
+/// side by side, a row goes on below, indented.
 pub fn table<const N: usize>(rows: &[[String; N]]) {
+    laid_out(rows, width()).iter().for_each(|line| print(line));
+}
+
+/// The columns of the terminal that stdout is.
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    // A terminal that does not know how wide it is says 0.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+fn laid_out<const N: usize>(rows: &[[String; N]], most: Option<usize>) -> Vec<String> {
+    const INDENT: usize = 4;
     let rows: Vec<[Cow<'_, str>; N]> = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))).collect();
     let mut widths = [0; N];
     for row in &rows {
@@ -71,10 +85,24 @@ pub fn table<const N: usize>(rows: &[[String; N]]) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        print(cells.join("  ").trim_end());
+    // Which columns begin a line of their own.
+    let (mut breaks, mut end) = ([false; N], 0);
+    for (at, (width, breaks)) in widths.iter().zip(&mut breaks).enumerate() {
+        *breaks = at > 0 && most.is_some_and(|most| end + width > most);
+        end = if *breaks { INDENT } else { end } + width + 2;
     }
+    let mut lines = Vec::new();
+    for row in &rows {
+        let mut line = String::new();
+        for ((cell, width), breaks) in row.iter().zip(widths).zip(breaks) {
+            if breaks {
+                lines.push(std::mem::replace(&mut line, " ".repeat(INDENT)).trim_end().to_owned());
+            }
+            let _infallible = write!(line, "{cell:width$}  ");
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
 }
 
 /// A line for people, on stderr.
@@ -152,6 +180,16 @@ pub fn ask(question: &str) -> Option<String> {
     });
     let answer = answer.trim();
     (read.is_ok() && !answer.is_empty()).then(|| answer.to_owned())
+}
+
+/// As [`ask`], until the answer can be read or there is none: whoever mistypes is asked again.
+pub fn ask_for<T: FromStr<Err: std::fmt::Display>>(question: &str) -> Option<T> {
+    loop {
+        match ask(question)?.parse() {
+            Ok(answer) => return Some(answer),
+            Err(error) => say(&format!("  {}", plain(&error.to_string()))),
+        }
+    }
 }
 
 /// Whether the answer to `question` is yes. No answer is none.
@@ -250,6 +288,16 @@ mod tests {
         assert!(rows.len() > 2 && rows.iter().all(|row| row.chars().count() <= 64), "{rows:?}");
         assert_eq!(rows.concat(), text);
         assert!(super::rows(&"名".repeat(100)).iter().all(|row| row.chars().count() <= 32));
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_goes_on_below() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [row(["REQUEST", "STANDS", "WHO"]), row(["r-0011", "in use", "ann@example.com"])];
+        assert_eq!(laid_out(&rows, None), ["REQUEST  STANDS  WHO", "r-0011   in use  ann@example.com"]);
+        assert_eq!(laid_out(&rows, Some(32)), laid_out(&rows, None));
+        assert_eq!(laid_out(&rows, Some(31)), ["REQUEST  STANDS", "    WHO", "r-0011   in use", "    ann@example.com"]);
+        assert_eq!(laid_out(&rows, Some(3)).len(), 6);
     }
 
     proptest! {

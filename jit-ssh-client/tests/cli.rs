@@ -20,6 +20,21 @@ impl Home {
         self.0.path()
     }
 
+    /// What a login at `server` left behind.
+    fn logged_in(&self, server: &str, ca_file: Option<&str>) {
+        assert_eq!(code(&self.jit_ssh(&["status"])), 4);
+        let file = self.path().join("state/session.json");
+        let session = serde_json::json!({
+            "version": 1, "server": server, "ca_file": ca_file, "audience": "https://a",
+            "session": "s-010101010101010101010101", "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "expires": u32::MAX, "idle_seconds": 60, "user_ca": [],
+            "identity": { "kind": "user", "issuer": "https://i", "subject": "a", "groups": [], "mfa": false },
+            "clock_offset_ms": 0,
+        });
+        std::fs::write(&file, session.to_string()).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     fn jit_ssh(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_jit-ssh"))
             .args(args)
@@ -179,16 +194,7 @@ fn a_session_file_that_is_damaged_asks_for_a_login_and_quotes_nothing() {
 #[test]
 fn roots_that_are_named_win_over_those_of_the_login() {
     let home = Home::new();
-    assert_eq!(code(&home.jit_ssh(&["status"])), 4);
-    let file = home.path().join("state/session.json");
-    let session = serde_json::json!({
-        "version": 1, "server": "https://127.0.0.1:1", "ca_file": "/nowhere/of-login.pem", "audience": "https://a",
-        "session": "s-010101010101010101010101", "key": "", "expires": u32::MAX, "idle_seconds": 60, "user_ca": [],
-        "identity": { "kind": "user", "issuer": "https://i", "subject": "a", "groups": [], "mfa": false },
-        "clock_offset_ms": 0,
-    });
-    std::fs::write(&file, session.to_string()).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    home.logged_in("https://127.0.0.1:1", Some("/nowhere/of-login.pem"));
     let told = |args: &[&str]| String::from_utf8(home.jit_ssh(args).stderr).unwrap();
     assert!(told(&["hosts"]).contains("ca_file /nowhere/of-login.pem"), "{}", told(&["hosts"]));
     let named = told(&["hosts", "--ca-file", "/nowhere/named.pem"]);
@@ -292,6 +298,47 @@ fn a_hostile_ca_writes_nothing_raw_to_the_terminal() {
     }
 }
 
+/// A server that answers each of `times` requests so.
+fn answering(status: &str, code: &str, times: usize) -> (String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"the words of the CA\"}}}}");
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for _ in 0..times {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+            client.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (server, answering)
+}
+
+/// Security took the session, or it was ended from another machine.
+#[test]
+fn status_says_what_the_ca_says_of_the_login_session() {
+    let home = Home::new();
+    let (server, ended) = answering("401 x", "login_required", 2);
+    home.logged_in(&server, None);
+    let output = home.jit_ssh(&["status"]);
+    let told = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
+    assert_eq!(code(&output), 4, "{told}");
+    assert!(told.contains("the words of the CA") && told.contains("jit-ssh login"), "{told}");
+    assert!(told.contains("is over") && !told.contains(" left)") && !told.contains("does not answer"), "{told}");
+    let output = home.jit_ssh(&["--json", "status"]);
+    assert_eq!((code(&output), &json(&output)["error"]["code"]), (4, &Value::from("needs_login")));
+    ended.join().unwrap();
+
+    let home = Home::new();
+    let (server, busy) = answering("503 x", "store_unavailable", 1);
+    home.logged_in(&server, None);
+    let output = home.jit_ssh(&["status"]);
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(code(&output) == 0 && told.contains("the words of the CA"), "it did answer: {told}");
+    busy.join().unwrap();
+}
+
 #[test]
 fn completions_and_man_pages_are_made() {
     let home = Home::new();
@@ -317,4 +364,44 @@ fn doctor_names_the_first_broken_link_and_stops() {
     assert_eq!(checks.last().unwrap()["check"], "agent");
     assert!(checks.last().unwrap()["fix"].as_str().unwrap().contains("ssh-agent"));
     assert!(checks[..checks.len() - 1].iter().all(|check| check["ok"] == true));
+}
+
+/// What the help shows can be typed as it stands: nobody is logged in here, and that is all that is wrong with it.
+#[test]
+fn the_examples_of_the_help_can_be_typed() {
+    let home = Home::new();
+    for verb in ["request", "requests", "show", "extend", "done", "cancel", "review", "approve", "deny"] {
+        let help = String::from_utf8(home.jit_ssh(&[verb, "--help"]).stdout).unwrap();
+        let own = help.find("--help").unwrap();
+        assert!(help.find("--server").unwrap() > own, "{verb}: what is everywhere comes last: {help}");
+        let example = help.split("Example: jit-ssh ").nth(1).unwrap_or_else(|| panic!("{verb}: {help}"));
+        let words: Vec<String> =
+            example.lines().next().unwrap().split('\'').enumerate().fold(Vec::new(), |mut words, (at, part)| {
+                let quoted = at % 2 == 1;
+                if quoted {
+                    words.push(part.to_owned())
+                } else {
+                    words.extend(part.split_whitespace().map(str::to_owned))
+                }
+                words
+            });
+        assert_eq!(words[0], verb);
+        let typed: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = home.jit_ssh(&typed);
+        let unattended = String::from_utf8_lossy(&said.stderr).contains("no terminal to ask on");
+        assert!(code(&said) == 4 || unattended, "{typed:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_usage_error_asks_for_nothing_that_the_environment_says() {
+    let home = Home::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jit-ssh"));
+    command.arg("approve").env_clear().env("HOME", home.path());
+    let told = command.env("JIT_SSH_SERVER", "https://ca.example.com").output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("Usage: jit-ssh approve <ID>") && !told.contains("--server"), "{told}");
+    let nothing = home.jit_ssh(&["request", "deploy@db-1", "--for", "0m"]);
+    let told = String::from_utf8(nothing.stderr.clone()).unwrap();
+    assert!(code(&nothing) == 2 && told.contains("like 30m"), "{told}");
 }

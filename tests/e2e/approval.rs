@@ -98,6 +98,8 @@ async fn a_denial_after_the_approval_ends_it() -> Result<()> {
     let target = format!("{}@db-1", world.accounts.first);
     let filed = json(&olga, &["request", &target, "--reason", "look at it"]).await?;
     let id = filed["id"].as_str().context("no id")?;
+    let waits = done(&lena, &["show", id]).await?.out;
+    assert!(waits.contains("waits for people: 1 approval, "), "{waits}");
     done(&lena, &["approve", id, "--yes"]).await?;
     done(&olga, &["ensure", &target]).await?;
     let ssh = world.ssh(&olga)?;
@@ -105,7 +107,9 @@ async fn a_denial_after_the_approval_ends_it() -> Result<()> {
 
     done(&lena, &["deny", id, "--reason", "not tonight"]).await?;
     let refused = olga.run(&["ensure", "--renew", &target]).await?;
-    assert!(matches!(refused.code, Some(3 | 5)), "{refused:?}");
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.err.contains("is over: denied by lena@corp.example: not tonight"), "{refused:?}");
+    assert!(!olga.agent.list().await?.iter().any(|line| line.contains(&target)), "it is still in the agent");
     let began = Instant::now();
     while ssh.login(&world.accounts.first, &world.db, "true").await?.accepted().is_some() {
         ensure!(began.elapsed() < Duration::from_secs(15), "the last certificate lives five seconds");
@@ -132,8 +136,12 @@ async fn security_takes_what_was_granted() -> Result<()> {
     assert_eq!(not_hers.code, Some(3), "{not_hers:?}");
     let taken = json(&lena, &["revoke", "--grant", grant, "--reason", "laptop stolen"]).await?;
     assert!(taken["receipts"][0]["last_expiry"].is_u64(), "{taken}");
-    let refused = olga.run(&["ensure", "--renew", &target]).await?;
-    assert!(matches!(refused.code, Some(3 | 5)), "{refused:?}");
+    // sshd would say no more than "Permission denied".
+    let config = world.ssh(&olga)?.config;
+    let refused = olga.run(&["ssh", &target, "-F", &config.to_string_lossy(), "true"]).await?;
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.err.contains("is over: revoked by lena@corp.example: laptop stolen (removed"), "{refused:?}");
+    assert!(refused.err.contains(&format!("jit-ssh request {target} --reason")), "the command to type: {refused:?}");
     assert_eq!(json(&olga, &["show", id]).await?["stage"], json!({ "stage": "over", "how": "revoked" }));
     Ok(())
 }
@@ -165,6 +173,58 @@ async fn an_approver_narrows_time_and_hosts_and_never_widens() -> Result<()> {
     done(&lena, &["approve", more, "--yes"]).await?;
     let longer = json(&olga, &["ensure", "--renew", &db]).await?;
     assert_eq!(longer["until"].as_u64(), Some(since + 180), "{longer}");
+    let too_long = olga.run(&["extend", id, "--by", "3h"]).await?;
+    assert!(
+        too_long.code == Some(3) && too_long.err.contains(&format!("jit-ssh extend {id} --by 10m")),
+        "{too_long:?}"
+    );
+
+    done(&lena, &["deny", id, "--reason", "enough"]).await?;
+    let status = json(&olga, &["status"]).await?;
+    assert_eq!(status["ended"][0]["how"], "denied by lena@corp.example: enough", "{status}");
+    assert_eq!((&status["ended"][0]["removed"], &status["certificates"]), (&json!(true), &json!([])), "{status}");
+    Ok(())
+}
+
+/// Two policies would do, and only the one that wants more takes a ticket.
+#[tokio::test]
+async fn the_policy_and_who_approves_are_named_before_anything_is_asked() -> Result<()> {
+    let world = on_call().await?;
+    let more = format!(
+        "@id(\"db/two\")\n@max_duration(\"1h\")\n@approvals(\"2\")\n@reason(\"required\")\n@ticket(\"required\")\npermit (\n  \
+         principal in Group::\"on-call\",\n  action == Action::\"connect\",\n  resource in HostGroup::\"db\"\n)\nwhen {{ \
+         resource.name == \"{}\" }};\n",
+        world.accounts.first
+    );
+    std::fs::write(world.server.home.path("policy").join("two.cedar"), more)?;
+    let world = world.restart_server().await?;
+    let (olga, lena) = (world.person("olga").await?, world.person("lena").await?);
+    let target = format!("{}@db-1", world.accounts.first);
+
+    let unattended = olga.run(&["ensure", &target]).await?;
+    assert_eq!(unattended.code, Some(5), "{unattended:?}");
+    for word in ["policy: db/on-call", "may approve: leads", &format!("jit-ssh request {target} --reason '…'")] {
+        assert!(unattended.err.contains(word), "{word}: {unattended:?}");
+    }
+    let dry = done(&olga, &["request", &target, "--dry-run"]).await?.out;
+    for word in ["not filed", "missing    db/on-call needs a reason", "may decide leads", "db/two needs a ticket"] {
+        assert!(dry.contains(word), "{word} is not shown:\n{dry}");
+    }
+
+    let mut waiting = on_a_terminal(&world, &olga, &target)?;
+    let mut typed = waiting.stdin().context("no input")?;
+    typed.write_all(b"look at it\nsoon\n5m\n").await?;
+    waiting.out.wait_for(0, |line| line.contains("Ctrl-C stops waiting")).await?;
+    let text = waiting.out.text();
+    let at = |word: &str| text.find(word).with_context(|| format!("{word} was not said: {text}"));
+    let asked = at("Reason, for those who decide:")?;
+    for word in ["policy: db/on-call", "may approve: leads", "or under db/two, with a reason and a ticket"] {
+        ensure!(at(word)? < asked, "{word} comes too late: {text}");
+    }
+    ensure!(!text.contains("Ticket:") && text.matches("For how long").count() == 2, "{text}");
+    done(&lena, &["approve", &next_for(&lena, "").await?, "--yes"]).await?;
+    waiting.out.wait_for(0, |line| line.contains("connected 42")).await?;
+    assert!(waiting.wait().await?.success(), "{}", waiting.out.text());
     Ok(())
 }
 

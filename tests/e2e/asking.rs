@@ -79,7 +79,8 @@ async fn access_that_was_asked_for_later_begins_then_and_ends_on_record() -> Res
     if shown["stage"]["stage"] == "scheduled" {
         assert_eq!(shown["stage"]["from"], start, "{shown}");
         let early = alice.run(&["ensure", &target]).await?;
-        assert!(matches!(early.code, Some(3 | 5)) || now() >= start, "{early:?}");
+        let told = early.code == Some(3) && early.err.contains(&format!("request {id} is approved and begins at "));
+        assert!(told || now() >= start, "{early:?}");
     }
     let ensured = loop {
         let tried = alice.run(&["--json", "ensure", &target]).await?;
@@ -128,8 +129,12 @@ async fn a_dry_run_shows_all_offers_and_one_of_them_can_be_picked() -> Result<()
     {
         assert!(shown.contains(word), "{word} is not shown:\n{shown}");
     }
-    let lacking = alice.run(&["request", &target, "--reason", "x", "--under", "db/long", "--dry-run"]).await?;
-    assert!(lacking.code == Some(3) && lacking.err.contains("--dry-run"), "{lacking:?}");
+    let lacking = done(&alice, &["request", &target, "--reason", "x", "--under", "db/long", "--dry-run"]).await?.out;
+    assert!(lacking.contains("missing    db/long needs a ticket: --ticket ID"), "{lacking}");
+    let further = done(&alice, &["request", &target, "--reason", "x", "--dry-run"]).await?.out;
+    assert!(further.contains("db/approval") && further.contains("or under   db/long needs a ticket"), "{further}");
+    let unknown = alice.run(&["request", &target, "--reason", "x", "--under", "db/none", "--dry-run"]).await?;
+    assert!(unknown.code == Some(3) && unknown.err.contains("there is no policy db/none"), "{unknown:?}");
     let picked = json(&alice, &[&asked[..6], &["--under", "db/long", "--for", "2h"]].concat()).await?;
     assert_eq!(picked["stage"]["needs"][0]["policy"], "db/long", "{picked}");
     assert_eq!(picked["stage"]["needs"][0]["approvals"], 2, "{picked}");

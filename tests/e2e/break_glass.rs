@@ -95,6 +95,12 @@ async fn alice_breaks_the_glass_and_somebody_else_answers_for_it() -> Result<()>
     assert_eq!(json(&lena, &["requests", "--unreviewed"]).await?["requests"], json!([]));
     let free = json(&alice, &[&line[..6], &["--no-connect"]].concat()).await?;
     assert!(free["certificate_file"].is_string() && free["request"]["id"] != id, "{free}");
+
+    let sam = world.person("sam").await?;
+    done(&sam, &["freeze", "--everything", "--reason", "drill", "--yes"]).await?;
+    let frozen = alice.run(&["break-glass", &target, "--incident", "INC-8", "--reason", "still down"]).await?;
+    assert!(frozen.code == Some(3) && frozen.err.contains("everything is frozen"), "{frozen:?}");
+    assert!(!frozen.err.contains("policy does not allow"), "{frozen:?}");
     Ok(())
 }
 
@@ -107,9 +113,14 @@ async fn night_shift() -> Result<(World, SocketAddr)> {
          @review_within(\"20s\")\n@notify(\"security\")\npermit (\n  principal in Group::\"sre\",\n  \
          action == Action::\"break-glass\",\n  resource in HostGroup::\"db\"\n)\nwhen {{ resource.name == \"{first}\" }};\n"
     );
-    std::fs::write(world.server.home.path("policy").join("glass.cedar"), glass)?;
+    let security = "@id(\"security\")\npermit (\n  principal in Group::\"security\",\n  action == Action::\"administer\",\n  \
+                    resource == Service::\"jit-ssh\"\n);\n";
+    std::fs::write(world.server.home.path("policy").join("glass.cedar"), glass + security)?;
     let claims = json!({ "email": "Alice@corp.example", "email_verified": true, "groups": ["sre", "leads"] });
     world.idp.account("alice-admin", &claims).await?;
+    let claims =
+        json!({ "email": "sam@corp.example", "email_verified": true, "groups": ["security"], "amr": ["pwd", "otp"] });
+    world.idp.account("sam", &claims).await?;
     // A port that was free a moment ago, at which nobody listens yet.
     let hook = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let secret = world.server.home.path("hook_secret");

@@ -1,8 +1,11 @@
-use super::*;
+use super::{waiting::less, *};
 use crate::{
     ca_client::tests::{answer_with, serving, session},
     screen::tests::request,
 };
+
+/// An interrupt is the whole process': one test at a time waits for one.
+static INTERRUPTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn with_stage(stage: &serde_json::Value) -> RequestBody {
     RequestBody { stage: serde_json::from_value(stage.clone()).unwrap(), ..request("x") }
@@ -22,6 +25,7 @@ fn precondition_failed() -> String {
 
 #[test]
 fn waiting_ends_the_moment_it_is_approved() {
+    let _alone = INTERRUPTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let pending = json(&request("x"));
     let approved = json(&with_stage(&serde_json::json!({ "stage": "claimable", "until": 4_000_000_000_u64 })));
     let (server, heard) = serving(vec![
@@ -42,6 +46,7 @@ fn waiting_ends_the_moment_it_is_approved() {
 
 #[test]
 fn a_denial_is_told_in_the_reviewers_words() {
+    let _alone = INTERRUPTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut denied = with_stage(&serde_json::json!({ "stage": "over", "how": "denied" }));
     denied.steps[0].what = "denied".to_owned();
     denied.steps[0].reason = Some("not tonight".parse().unwrap());
@@ -54,6 +59,7 @@ fn a_denial_is_told_in_the_reviewers_words() {
 /// Ctrl-C is for the waiting, not for the request.
 #[test]
 fn an_interrupt_leaves_the_request_filed_and_says_how_to_go_on() {
+    let _alone = INTERRUPTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let server: crate::settings::Server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let silent = std::thread::spawn(move || {

@@ -156,6 +156,15 @@ impl CaClient {
         self.tagged(&self.exchanged(session, &Call::new(Method::GET, &path(id, ""), Vec::new()))?)
     }
 
+    /// As [`Self::request`], of a server that answers at once.
+    ///
+    /// # Errors
+    /// As [`Self::request`], or if `patience` is over.
+    pub fn request_within(&self, session: &Session, id: &RequestId, patience: Duration) -> Result<Tagged, Failure> {
+        let call = Call::new(Method::GET, &path(id, ""), Vec::new()).patience(patience);
+        self.tagged(&self.exchanged(session, &call)?)
+    }
+
     /// The request once it no longer stands as `seen`; none if it still does after a while.
     ///
     /// # Errors
@@ -173,7 +182,7 @@ impl CaClient {
     /// If the server does not let this person, or it changed since.
     pub fn approve(&self, session: &Session, seen: &Tagged, approval: &ApproveRequest) -> Result<Tagged, Failure> {
         let call = change(seen, "/approvals", written(approval)?)?;
-        self.tagged(&self.exchanged(session, &call)?)
+        self.tagged(&self.exchanged(session, &call).map_err(|no| named(no, seen))?)
     }
 
     /// Says no to it, before or after approval.
@@ -182,7 +191,7 @@ impl CaClient {
     /// If the server does not let this person, or it changed since.
     pub fn deny(&self, session: &Session, seen: &Tagged, denial: &DenyRequest) -> Result<Tagged, Failure> {
         let call = change(seen, "/denials", written(denial)?)?;
-        self.tagged(&self.exchanged(session, &call)?)
+        self.tagged(&self.exchanged(session, &call).map_err(|no| named(no, seen))?)
     }
 
     /// Says what was found about emergency access that is over.
@@ -191,7 +200,7 @@ impl CaClient {
     /// If the server does not let this person, it is in use, or it changed since.
     pub fn review(&self, session: &Session, seen: &Tagged, review: &ReviewRequest) -> Result<Tagged, Failure> {
         let call = change(seen, "/review", written(review)?)?;
-        self.tagged(&self.exchanged(session, &call)?)
+        self.tagged(&self.exchanged(session, &call).map_err(|no| named(no, seen))?)
     }
 
     /// Withdraws one's own request.
@@ -200,7 +209,7 @@ impl CaClient {
     /// If it is not the caller's, is over, or changed since.
     pub fn cancel(&self, session: &Session, seen: &Tagged) -> Result<Tagged, Failure> {
         let call = change(seen, "/cancel", Vec::new())?;
-        self.tagged(&self.exchanged(session, &call)?)
+        self.tagged(&self.exchanged(session, &call).map_err(|no| named(no, seen))?)
     }
 
     /// Ends its grant.
@@ -209,7 +218,7 @@ impl CaClient {
     /// If the caller may not, it is over, or changed since.
     pub fn end(&self, session: &Session, seen: &Tagged, end: &EndRequest) -> Result<Receipt, Failure> {
         let call = change(seen, "/end", written(end)?)?;
-        self.read(&self.exchanged(session, &call)?)
+        self.read(&self.exchanged(session, &call).map_err(|no| named(no, seen))?)
     }
 
     fn tagged(&self, answered: &Answered) -> Result<Tagged, Failure> {
@@ -226,4 +235,33 @@ fn path(id: &RequestId, rest: &str) -> String {
 fn change(seen: &Tagged, what: &str, body: Vec<u8>) -> Result<Call, Failure> {
     let id = seen.body.id.as_ref().ok_or_else(|| Failure::failed("the server gave the request no id"))?;
     Ok(Call::new(Method::POST, &path(id, what), body).header("if-match", seen.tag.clone()))
+}
+
+/// What to type next is said of this request: the server's hints leave a place for it.
+fn named(no: Failure, seen: &Tagged) -> Failure {
+    let (Some(hint), Some(id)) = (&no.hint, &seen.body.id) else { return no };
+    let hint = hint.replace(" ID`", &format!(" {id}`")).replace(" ID --", &format!(" {id} --"));
+    Failure { hint: Some(hint), ..no }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ca_client::tests::{answer_with, serving, session},
+        screen::tests::request,
+    };
+
+    #[test]
+    fn what_to_type_next_names_the_request() {
+        let hint = "end it first: `jit-ssh deny ID --reason …`, or look at it: `jit-ssh show ID`";
+        let body = serde_json::json!({ "error": { "code": "conflict", "message": "no", "hint": hint } });
+        let (server, _heard) = serving(vec![answer_with("409 x", "", &body.to_string())]);
+        let (session, _key) = session(&server);
+        let seen = Tagged { body: request("x"), tag: "\"1\"".to_owned() };
+        let no = CaClient::new(server, None).unwrap().cancel(&session, &seen).unwrap_err();
+        let id = seen.body.id.as_ref().unwrap();
+        let told = format!("end it first: `jit-ssh deny {id} --reason …`, or look at it: `jit-ssh show {id}`");
+        assert_eq!(no.hint, Some(told));
+    }
 }

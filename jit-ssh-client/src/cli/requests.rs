@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 /// `request`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh request deploy@db-1 deploy@db-2 --for 30m --reason 'roll back 4.2' --wait")]
 pub struct RequestAccess {
     /// What to reach
     #[arg(value_name = "ACCOUNT@HOST", required = true, num_args = 1..=32)]
@@ -32,7 +33,7 @@ pub struct RequestAccess {
 
 /// `requests`
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("view"))]
+#[command(group = ArgGroup::new("view"), after_help = "Example: jit-ssh requests --all --user ann@example.com --stage active")]
 pub struct Requests {
     /// Your own (the default)
     #[arg(long, group = "view")]
@@ -73,6 +74,7 @@ pub struct Sought {
 
 /// `show`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh show r-00112233445566778899aabb")]
 pub struct Show {
     /// Which request
     pub id: RequestRef,
@@ -80,11 +82,14 @@ pub struct Show {
 
 /// `extend`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example: jit-ssh extend r-00112233445566778899aabb --by 20m --reason 'the import is still running'"
+)]
 pub struct Extend {
     /// Which request or grant
     pub id: RequestRef,
     /// How much longer, for example 20m
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = super::span)]
     pub by: Seconds,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -99,6 +104,7 @@ pub struct Extend {
 
 /// `done`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh done")]
 pub struct Done {
     /// Which requests or grants; those of your live certificates if none is named
     pub ids: Vec<RequestRef>,
@@ -106,6 +112,7 @@ pub struct Done {
 
 /// `cancel`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh cancel r-00112233445566778899aabb")]
 pub struct Cancel {
     /// Which request
     pub id: RequestRef,
@@ -113,6 +120,7 @@ pub struct Cancel {
 
 /// `review`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh review")]
 pub struct Review {
     /// This one; all that wait for you if none is named
     pub id: Option<RequestRef>,
@@ -120,11 +128,12 @@ pub struct Review {
 
 /// `approve`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh approve r-00112233445566778899aabb --for 20m --only db-1")]
 pub struct Approve {
     /// Which request
     pub id: RequestRef,
     /// For no longer than this
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::span)]
     pub duration: Option<Seconds>,
     /// On this host only; may be repeated
     #[arg(long, value_name = "HOST")]
@@ -139,6 +148,7 @@ pub struct Approve {
 
 /// `deny`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh deny r-00112233445566778899aabb --reason 'not before the backup'")]
 pub struct Deny {
     /// Which request
     pub id: RequestRef,

@@ -57,7 +57,13 @@ pub fn approve(
         return print_json(&approved.body);
     }
     let stage = screen::stage(&approved.body.stage, now(session));
-    terminal::say(&format!("{} {} {stage}", terminal::green("ok"), args.id.0));
+    match screen::not_yet(&seen.body, &approved.body) {
+        None => terminal::say(&format!("{} {} {stage}", terminal::green("ok"), args.id.0)),
+        Some(why) => {
+            terminal::say(&format!("{} is recorded, but does not count yet: {why}", args.id.0));
+            terminal::say(&format!("  it {stage}"));
+        }
+    }
     Ok(())
 }
 

@@ -54,11 +54,11 @@ fn said(args: &cli::BreakGlass, target: &Target) -> Result<(Incident, Wish), Fai
     let mut wish = args.why.wish();
     let incident = match &args.incident {
         Some(incident) => incident.clone(),
-        None => terminal::ask("Incident:").ok_or_else(|| missing("incident"))?.parse()?,
+        None => terminal::ask_for("Incident:").ok_or_else(|| missing("incident"))?,
     };
     if wish.reason.is_none() {
-        let reason = terminal::ask("Reason, for whoever reviews this:").ok_or_else(|| missing("reason"))?;
-        wish.reason = Some(reason.parse()?);
+        let reason = terminal::ask_for("Reason, for whoever reviews this:").ok_or_else(|| missing("reason"))?;
+        wish.reason = Some(reason);
     }
     Ok((incident, wish))
 }

@@ -3,6 +3,7 @@
 
 use super::Globals;
 use crate::{
+    access,
     ca_client::CaClient,
     cli,
     error::Failure,
@@ -34,16 +35,17 @@ pub fn run(globals: &Globals, args: &cli::Certificate) -> Result<(), Failure> {
     match (&args.files, &args.key) {
         (Some(directory), _) => {
             let key = UserKey::fresh()?;
-            let issued = issuance::asking(&wish, |wish| for_fresh(&session, &target, &key, wish))?;
+            let issued = access::asking(&state, &target, &wish, true, |wish| for_fresh(&session, &target, &key, wish))?;
             let written = write_files(directory, &target, &key, &issued)?;
             report(globals, &issued, Some(written));
         }
         (None, Some(path)) => {
-            let issued = issuance::asking(&wish, |wish| for_file(&session, &target, path, wish))?;
+            let issued = access::asking(&state, &target, &wish, true, |wish| for_file(&session, &target, path, wish))?;
             put(globals, args.out.as_deref(), &issued)?;
         }
         (None, None) => {
-            let ready = issuance::asking(&wish, |wish| issuance::ensure(&state, &target, wish, false))?;
+            let ready =
+                access::asking(&state, &target, &wish, true, |wish| issuance::ensure(&state, &target, wish, false))?;
             let certificate = crate::certificate::parse(&ready.certificate)
                 .ok_or_else(|| Failure::failed("the kept certificate cannot be read").hint("jit-ssh ensure --renew"))?;
             put(

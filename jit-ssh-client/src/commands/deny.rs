@@ -30,9 +30,8 @@ pub fn deny(
 ) -> Result<(), Failure> {
     let reason = match reason {
         Some(reason) => reason,
-        None => terminal::ask("Why not?")
-            .ok_or_else(|| Failure::usage("why not?").hint(format!("jit-ssh deny {id} --reason '…'")))?
-            .parse()?,
+        None => terminal::ask_for("Why not?")
+            .ok_or_else(|| Failure::usage("why not?").hint(format!("jit-ssh deny {id} --reason '…'")))?,
     };
     let denied =
         access::on_the_latest(ca, session, id, |seen| ca.deny(session, seen, &DenyRequest { reason: reason.clone() }))?;

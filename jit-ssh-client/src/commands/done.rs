@@ -3,10 +3,9 @@
 use super::Globals;
 use crate::{
     access,
-    agent::Agent,
     ca_client::CaClient,
     cli::{self, RequestRef},
-    clock,
+    clock, ended,
     error::Failure,
     state::{StateDir, certs::Certs, session::Session},
     terminal,
@@ -33,8 +32,9 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
         terminal::say("There is nothing to give back: no certificate is live.");
         return Ok(());
     }
-    // An agent that does not do it is no reason to keep the access.
-    let first = remove_here(&certs, &session, &grants);
+    // Out of the agent first: whatever the network does, nobody logs in from here any more. An agent that does not do it is
+    // no reason to keep the access.
+    let first = ended::remove(&certs, &session, &grants);
     let ca = CaClient::for_session(&session)?;
     let mut ends = Ends::default();
     for grant in &grants {
@@ -51,7 +51,7 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
         }
     }
     // An `ensure` beside us may have got one more before the CA knew.
-    let removed = first.and_then(|first| Ok(first + remove_here(&certs, &session, &grants)?));
+    let removed = first.and_then(|first| Ok(first + ended::remove(&certs, &session, &grants)?));
     match (ends.failure.take(), removed) {
         (Some(failure), Ok(removed)) => Err(not_told(failure, removed)),
         (Some(failure), Err(_neither)) => Err(failure),
@@ -79,31 +79,6 @@ fn named(args: &cli::Done) -> Option<BTreeSet<GrantId>> {
 fn live(certs: &Certs) -> BTreeSet<GrantId> {
     let live = certs.all().into_iter().filter(|(entry, _)| !entry.is_over(clock::now()));
     live.map(|(entry, _)| entry.grant).collect()
-}
-
-/// Out of the agent first: whatever the network does, nobody logs in from here any more.
-fn remove_here(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
-    let ours = match Agent::connect() {
-        Ok(mut agent) => {
-            let mut ours = agent.ours(&session.user_ca)?;
-            ours.retain(|entry| grants.contains(&entry.grant));
-            ours.iter().try_for_each(|entry| discard(&mut agent, &entry.blob))?;
-            ours.len()
-        }
-        Err(_no_agent) => 0,
-    };
-    for (entry, _) in certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant)) {
-        certs.forget(&entry.target)?;
-    }
-    Ok(ours)
-}
-
-/// Another process may have been quicker, or the agent itself.
-fn discard(agent: &mut Agent, blob: &[u8]) -> Result<(), Failure> {
-    match agent.remove(blob) {
-        Err(refused) if agent.holds(blob)? => Err(refused.into()),
-        _gone => Ok(()),
-    }
 }
 
 fn end(ca: &CaClient, session: &Session, id: &RequestId) -> Result<Receipt, Failure> {

@@ -39,8 +39,7 @@ fn ensured(globals: &Globals, args: &cli::Ensure) -> Result<Ready, Failure> {
         terminal::ask_behind_ssh();
         return access::ensure(&state, &target, &wish);
     }
-    let ensured = if args.quiet { ensure(&wish) } else { issuance::asking(&wish, ensure) };
-    ensured.map_err(|failure| access::with_command(failure, &target))
+    access::asking(&state, &target, &wish, !args.quiet, ensure)
 }
 
 fn report(globals: &Globals, args: &cli::Ensure, ready: &Ready) {

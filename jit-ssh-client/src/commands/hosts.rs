@@ -1,7 +1,7 @@
 //! `jit-ssh hosts`: what may be reached, and on which terms.
 
 use super::Globals;
-use crate::{cli, error::Failure, route::Route, terminal};
+use crate::{cli, error::Failure, route::Route, screen, terminal};
 use api::{HostEntry, Outcome, Reach};
 
 /// Lists them.
@@ -47,7 +47,7 @@ fn row(entry: &HostEntry, reach: &Reach) -> [String; 7] {
     };
     let mut needs = Vec::new();
     if reach.approvals > 0 {
-        needs.push(format!("{} approvals", reach.approvals));
+        needs.push(screen::approvals(reach.approvals));
     }
     if reach.reason_required {
         needs.push("reason".to_owned());

@@ -5,13 +5,14 @@ use crate::{
     access,
     ca_client::{CaClient, Tagged},
     cli, clock,
-    error::Failure,
+    error::{Failure, unmet_sentence},
+    issuance::Wish,
     screen,
     state::session::Session,
-    terminal,
+    terminal, words,
 };
 use api::{FileRequest, RequestBody};
-use policy::{Stage, UnixTime};
+use policy::{Stage, UnixTime, Unmet};
 
 /// Files it, or says what would come of it.
 ///
@@ -26,10 +27,11 @@ pub fn run(globals: &Globals, args: &cli::RequestAccess) -> Result<(), Failure> 
         dry_run: args.dry_run,
         ..access::asking_for(targets, args.why.wish())
     };
-    let filed = ca.file(&session, &asked)?;
     if args.dry_run {
-        return would_be(globals, &session, &filed);
+        let (body, missing) = would_be(&ca, &session, &asked, &args.why.wish())?;
+        return told_dry(globals, &session, &body, &missing);
     }
+    let filed = ca.file(&session, &asked)?;
     told(globals, &ca, &session, filed, args.wait)
 }
 
@@ -57,7 +59,8 @@ pub fn told(
         let next = format!("it stays filed: jit-ssh show {id}; take it back: jit-ssh cancel {id}");
         let Tagged { body, .. } = access::wait(ca, session, &id, &next)?;
         if !globals.json && pending {
-            terminal::print(&format!("{}  {}", terminal::green("ok"), screen::stage(&body.stage, now)));
+            let now = self::now(session);
+            terminal::print(&format!("{} {id} {}", terminal::green("ok"), screen::stage(&body.stage, now)));
         }
         body
     } else {
@@ -66,12 +69,56 @@ pub fn told(
     if globals.json { print_json(&body) } else { Ok(()) }
 }
 
-fn would_be(globals: &Globals, session: &Session, answer: &RequestBody) -> Result<(), Failure> {
-    if globals.json {
-        return print_json(answer);
+/// What would come of it, and of which terms something is missing: then as if it had been said. That is an answer too.
+fn would_be(
+    ca: &CaClient,
+    session: &Session,
+    asked: &FileRequest,
+    wish: &Wish,
+) -> Result<(RequestBody, Vec<Unmet>), Failure> {
+    /// A reason, a ticket, less time: there is no more to say.
+    const TERMS: usize = 3;
+    let (mut asked, mut missing) = (asked.clone(), Vec::new());
+    for _ in 0..=TERMS {
+        let no = match ca.file(session, &asked) {
+            Ok(body) => {
+                return Ok((RequestBody { reason: wish.reason.clone(), ticket: wish.ticket.clone(), ..body }, missing));
+            }
+            Err(no) => no,
+        };
+        let Some(decision) = no.decision().filter(|decision| !decision.unmet.is_empty()) else { return Err(no) };
+        missing.extend(decision.unmet.iter().filter(|unmet| !missing.contains(unmet)).cloned().collect::<Vec<_>>());
+        match words::least(decision) {
+            Some(wants) => {
+                let said = wants.said(&Wish { reason: asked.reason, ticket: asked.ticket, ..Wish::default() });
+                (asked.reason, asked.ticket) = (said.reason, said.ticket);
+            }
+            None => asked.duration = None,
+        }
     }
-    screen::full(answer, now(session)).iter().for_each(|line| terminal::print(line));
+    Err(Failure::failed("the server does not say what this request lacks"))
+}
+
+fn told_dry(globals: &Globals, session: &Session, body: &RequestBody, missing: &[Unmet]) -> Result<(), Failure> {
+    if globals.json {
+        let mut value = serde_json::to_value(body).map_err(|_unwritable| unwritable())?;
+        if let Some(object) = value.as_object_mut() {
+            object.insert("missing".to_owned(), serde_json::to_value(missing).map_err(|_unwritable| unwritable())?);
+        }
+        terminal::print_json(&value);
+        return Ok(());
+    }
+    screen::full(body, now(session)).iter().for_each(|line| terminal::print(line));
+    // What would do too and wants more stands among the offers.
+    let elsewhere = |unmet: &&Unmet| !body.offers.iter().any(|offer| offer.unmet.contains(unmet));
+    for unmet in missing.iter().filter(elsewhere) {
+        terminal::print(&screen::row("missing", unmet_sentence(unmet)));
+    }
     Ok(())
+}
+
+fn unwritable() -> Failure {
+    Failure::failed("the answer cannot be written")
 }
 
 /// The server's clock, as far as we know.
@@ -84,7 +131,47 @@ pub fn now(session: &Session) -> UnixTime {
 /// # Errors
 /// If it cannot be written.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let value = serde_json::to_value(value).map_err(|_unwritable| Failure::failed("the answer cannot be written"))?;
+    let value = serde_json::to_value(value).map_err(|_unwritable| unwritable())?;
     terminal::print_json(&value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ca_client::tests::{answer_with, serving, session},
+        screen::tests::request,
+    };
+    use serde_json::json;
+
+    fn lacks(unmet: &serde_json::Value) -> String {
+        let decision = json!({ "outcome": "denied", "policies": [], "cause": "terms-unmet", "unmet": unmet });
+        let error = json!({ "error": { "code": "denied", "message": "no", "decision": decision } });
+        answer_with("403 x", "", &error.to_string())
+    }
+
+    /// One policy wants a reason and a ticket, the other less time.
+    #[test]
+    fn what_a_dry_run_lacks_is_an_answer() {
+        let would = answer_with("200 OK", "", &serde_json::to_string(&request("to be said")).unwrap());
+        let ticket = json!({ "policy": "db/two", "term": "ticket" });
+        let most = json!({ "policy": "db/lead", "term": { "duration": "1h" } });
+        for (terms, said) in [
+            (json!([{ "policy": "db/two", "term": "reason" }, ticket, most]), &["\"reason\"", "\"ticket\"", "8h"][..]),
+            (json!([most]), &[]),
+        ] {
+            let (server, heard) = serving(vec![lacks(&terms), would.clone()]);
+            let (session, _key) = session(&server);
+            let wish = Wish { duration: Some("8h".parse().unwrap()), ..Wish::default() };
+            let asked = FileRequest { dry_run: true, ..access::asking_for(Vec::new(), wish.clone()) };
+            let ca = CaClient::new(server, None).unwrap();
+            let (body, missing) = would_be(&ca, &session, &asked, &wish).unwrap();
+            assert_eq!((body.reason, body.ticket), (None, None), "nobody said that");
+            assert_eq!(json!(missing), terms);
+            let again = heard.join().unwrap().remove(1);
+            assert!(said.iter().all(|word| again.contains(word)) && again.contains("\"dry_run\":true"), "{again}");
+            assert_eq!(again.contains("duration"), !said.is_empty(), "{again}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ca_client::{Filter, View},
-    cli,
+    cli, ended,
     error::Failure,
     screen, terminal,
 };
@@ -29,6 +29,7 @@ pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
     let all = user.is_none() && host.is_none() && ticket.is_none() && stage.is_none();
     let only = Filter { user, host, ticket, stage };
     let answer = ca.search(&session, view, &only, usize::from(args.limit), None)?;
+    ended::learn_aside(&session, &answer.requests)?;
     if globals.json {
         return print_json(&answer);
     }

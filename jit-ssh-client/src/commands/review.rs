@@ -14,7 +14,7 @@ use crate::{
     terminal,
 };
 use api::RequestBody;
-use policy::{RequestId, Review, Verdict};
+use policy::{RequestId, Review, Seconds, Verdict};
 
 /// Lists what waits; on a terminal shows one whole and asks what to do with it.
 ///
@@ -79,9 +79,12 @@ fn pick(waiting: &[RequestBody], session: &Session) -> Option<RequestId> {
         [one] => one.id.clone(),
         many => {
             requests::list(many, now(session));
-            let answer = terminal::ask(&format!("Which one? [1-{}]", many.len()))?;
-            let at = answer.parse::<usize>().ok()?.checked_sub(1)?;
-            many.get(at)?.id.clone()
+            loop {
+                let at: usize = terminal::ask_for(&format!("Which one? [1-{}]", many.len()))?;
+                if let Some(one) = at.checked_sub(1).and_then(|at| many.get(at)) {
+                    return one.id.clone();
+                }
+            }
         }
     }
 }
@@ -100,9 +103,7 @@ fn decide(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -
         Some("a" | "approve") => {
             let whole = cli::Approve {
                 id: RequestRef(id.clone()),
-                duration: terminal::ask(&format!("For how long [{}]?", seen.body.duration))
-                    .map(|text| text.parse())
-                    .transpose()?,
+                duration: for_how_long(&seen.body),
                 only: Vec::new(),
                 reason: None,
                 yes: false,
@@ -111,9 +112,20 @@ fn decide(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -
         }
         Some("d" | "deny") => deny::deny(globals, ca, session, id, None),
         _ => {
-            terminal::say(&format!("Left as it is. jit-ssh approve {id} --only HOST narrows it."));
+            terminal::say(&format!("Left as it is. On one host only: jit-ssh approve {id} --only HOST"));
             Ok(())
         }
+    }
+}
+
+/// As long as was asked for, or less: whoever mistypes is asked again.
+fn for_how_long(request: &RequestBody) -> Option<Seconds> {
+    loop {
+        let span: Seconds = terminal::ask_for(&format!("For how long [{}]?", request.duration))?;
+        if (1..=request.duration.as_secs()).contains(&span.as_secs()) {
+            return Some(span);
+        }
+        terminal::say(&format!("  an approval can only shorten the {} that were asked for", request.duration));
     }
 }
 

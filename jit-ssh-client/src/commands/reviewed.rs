@@ -31,9 +31,7 @@ pub fn say(
 ) -> Result<(), Failure> {
     let reason = match reason {
         Some(reason) => reason,
-        None => terminal::ask("What did you find?")
-            .ok_or_else(|| Failure::usage("what did you find?").hint(format!("jit-ssh reviewed {id} --reason '…'")))?
-            .parse()?,
+        None => terminal::ask_for("What did you find?").ok_or_else(|| unsaid(id, verdict))?,
     };
     let review = ReviewRequest { verdict, reason };
     let seen = access::on_the_latest(ca, session, id, |seen| ca.review(session, seen, &review))?;
@@ -43,4 +41,28 @@ pub fn say(
     let review = seen.body.review.as_ref().map(|review| screen::review(review, now(session)));
     terminal::say(&format!("{} {id} {}", terminal::green("ok"), review.unwrap_or_default()));
     Ok(())
+}
+
+fn unsaid(id: &RequestId, verdict: Verdict) -> Failure {
+    let verdict = match verdict {
+        Verdict::Fine => "fine",
+        Verdict::Concern => "concern",
+    };
+    Failure::usage("what did you find?").hint(format!("jit-ssh reviewed {id} --verdict {verdict} --reason '…'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser as _;
+
+    #[test]
+    fn what_is_to_be_typed_can_be_typed() {
+        let id: RequestId = "r-00112233445566778899aabb".parse().unwrap();
+        for verdict in [Verdict::Fine, Verdict::Concern] {
+            let hint = unsaid(&id, verdict).hint.unwrap();
+            assert!(Cli::try_parse_from(hint.split(' ')).is_ok(), "{hint}");
+        }
+    }
 }

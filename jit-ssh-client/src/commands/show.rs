@@ -4,7 +4,7 @@ use super::{
     Globals,
     request::{now, print_json},
 };
-use crate::{cli, error::Failure, screen, terminal};
+use crate::{cli, ended, error::Failure, screen, terminal};
 
 /// Shows it.
 ///
@@ -13,6 +13,7 @@ use crate::{cli, error::Failure, screen, terminal};
 pub fn run(globals: &Globals, args: &cli::Show) -> Result<(), Failure> {
     let (ca, session) = globals.signed_in()?;
     let seen = ca.request(&session, &args.id.0)?;
+    ended::learn_aside(&session, std::slice::from_ref(&seen.body))?;
     if globals.json {
         return print_json(&seen.body);
     }

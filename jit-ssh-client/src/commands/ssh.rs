@@ -1,7 +1,7 @@
 //! `jit-ssh ssh`: a certificate first, then stock ssh takes this process's place.
 
 use super::Globals;
-use crate::{access, cli, error::Failure, issuance::Ready, quoting, route, state::StateDir};
+use crate::{access, cli, ended, error::Failure, issuance::Ready, quoting, route, state::StateDir};
 use policy::{Account, HostName, Target};
 use std::{
     ffi::OsString,
@@ -18,7 +18,12 @@ pub fn run(globals: &Globals, args: &cli::Ssh) -> Result<(), Failure> {
     let target = destination.target(&args.args)?;
     let state = StateDir::open()?;
     globals.same_server_if_named(&state)?;
-    let ready = access::ensure(&state, &target, &args.why.wish())?;
+    let wish = args.why.wish();
+    let mut ready = access::ensure(&state, &target, &wish)?;
+    // sshd would say no more than "Permission denied".
+    if ended::meanwhile(&state, &ready)? {
+        ready = access::ensure(&state, &target, &wish)?;
+    }
     connect(&state, &ready, &destination, &args.args)
 }
 

@@ -6,7 +6,8 @@ use crate::{
     agent::Agent,
     ca_client::{CaClient, View},
     certificate, cli, clock,
-    error::Failure,
+    ended::{self, Ended},
+    error::{Exit, Failure},
     screen,
     state::{
         StateDir,
@@ -16,12 +17,15 @@ use crate::{
     terminal,
 };
 use api::{FreezeBody, RequestBody};
+use policy::RequestId;
 use serde_json::json;
 use std::time::Duration;
 
 /// Requests that concern the caller: one's own that are not over, and those that wait for one's word.
 struct Open {
     mine: Vec<RequestBody>,
+    /// One's own that are over, as far as certificates of them may still live.
+    over: Vec<RequestBody>,
     review: Vec<RequestBody>,
     /// Emergency access that nobody has reviewed: one's own, and what one may review.
     unreviewed: Vec<RequestBody>,
@@ -32,53 +36,82 @@ struct Open {
 /// Shows it. Requests are shown where the server answers at once; only `--check` insists that it does.
 ///
 /// # Errors
-/// If nobody is logged in: exit code 4.
+/// If nobody is logged in, here or by the server's word: exit code 4.
 pub fn run(globals: &Globals, args: &cli::Status) -> Result<(), Failure> {
     let state = StateDir::open()?;
     let session = globals.session(&state)?;
     if args.check {
         CaClient::for_session(&session)?.session(&session)?;
     }
-    let held: Vec<Vec<u8>> = Agent::connect()
-        .and_then(|mut agent| agent.list())
-        .map(|list| list.into_iter().map(|listed| listed.blob).collect())
-        .unwrap_or_default();
-    let is_held = |text: &str| {
-        let blob = certificate::parse(text).and_then(|certificate| certificate.to_bytes().ok());
-        blob.is_some_and(|blob| held.contains(&blob))
+    let certs = Certs::open(&state)?;
+    let open = (!args.offline).then(|| open(&session, &live(&certs)));
+    let ended = match &open {
+        Some(Ok(open)) => ended::learn(&certs, &session, &open.over),
+        _ => Vec::new(),
     };
-    let certificates: Vec<(Entry, bool)> = Certs::open(&state)?
-        .all()
-        .into_iter()
-        .filter(|(entry, _)| !entry.is_over(clock::now()))
-        .map(|(entry, text)| (entry, is_held(&text)))
-        .collect();
-    let open = if args.offline { None } else { open(&session) };
-    if globals.json {
-        print_json(&session, &certificates, open.as_ref());
-    } else {
-        print(&session, &certificates);
-        if let Some(open) = &open {
-            print_requests(&session, open);
-        } else if !args.offline {
-            terminal::say("requests: the server does not answer");
+    let certificates = held(live(&certs));
+    match open {
+        // Whatever lies here, whose login session is over is not logged in.
+        Some(Err(failure)) if failure.exit == Exit::NeedsLogin => {
+            if !globals.json {
+                print(&session, &certificates, &ended, Some("is over, the server says"));
+            }
+            Err(failure)
+        }
+        open if globals.json => {
+            print_json(&session, &certificates, &ended, open.and_then(Result::ok).as_ref());
+            Ok(())
+        }
+        open => {
+            print(&session, &certificates, &ended, None);
+            match open {
+                Some(Ok(open)) => print_requests(&session, &open),
+                Some(Err(failure)) => {
+                    terminal::say(&format!("requests are not known: {}", terminal::plain(&failure.message)));
+                }
+                None => {}
+            }
+            Ok(())
         }
     }
-    Ok(())
 }
 
-fn open(session: &Session) -> Option<Open> {
+/// What has not run out.
+fn live(certs: &Certs) -> Vec<(Entry, String)> {
+    certs.all().into_iter().filter(|(entry, _)| !entry.is_over(clock::now())).collect()
+}
+
+/// Whether the agent holds each.
+fn held(certificates: Vec<(Entry, String)>) -> Vec<(Entry, bool)> {
+    let listed = Agent::connect().and_then(|mut agent| agent.list()).unwrap_or_default();
+    let is_held = |text: &str| {
+        let blob = certificate::parse(text).and_then(|certificate| certificate.to_bytes().ok());
+        blob.is_some_and(|blob| listed.iter().any(|listed| listed.blob == blob))
+    };
+    certificates.into_iter().map(|(entry, text)| (entry, is_held(&text))).collect()
+}
+
+fn open(session: &Session, live: &[(Entry, String)]) -> Result<Open, Failure> {
     /// Who asks for the status does not want to wait for it.
     const PATIENCE: Duration = Duration::from_secs(3);
     const MOST: usize = 50;
-    let ca = CaClient::for_session(session).ok()?;
-    let mut mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE)).ok()?.requests;
-    mine.retain(|request| access::is_open(&request.stage));
-    let review = ca.requests(session, View::Review, MOST, Some(PATIENCE)).ok()?.requests;
-    let freezes = ca.freezes(session, Some(PATIENCE)).ok()?.freezes;
+    let ca = CaClient::for_session(session)?;
+    let mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE))?;
+    let (next, mine) = (mine.next, mine.requests);
+    let listed = |id: &RequestId| mine.iter().any(|request| request.id.as_ref() == Some(id));
+    let mut older: Vec<RequestId> = live.iter().map(|(entry, _)| entry.grant.request()).collect();
+    older.retain(|id| next.is_some() && !listed(id));
+    older.truncate(MOST);
+    // Of standing access there is no request.
+    let older = older.iter().filter_map(|id| Some(ca.request_within(session, id, PATIENCE).ok()?.body));
+    let older: Vec<RequestBody> = older.collect();
+    let (mine, mut over): (Vec<_>, Vec<_>) = mine.into_iter().partition(|request| access::is_open(&request.stage));
+    over.extend(older);
+    let review = ca.requests(session, View::Review, MOST, Some(PATIENCE))?.requests;
+    let freezes = ca.freezes(session, Some(PATIENCE))?.freezes;
     // A server from before there was any knows nothing of it.
     let unreviewed = ca.requests(session, View::Unreviewed, MOST, Some(PATIENCE));
-    Some(Open { mine, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default(), freezes })
+    Ok(Open { mine, over, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default(), freezes })
 }
 
 fn print_requests(session: &Session, open: &Open) {
@@ -105,12 +138,18 @@ fn print_requests(session: &Session, open: &Open) {
     }
 }
 
-fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&Open>) {
+fn print_json(session: &Session, certificates: &[(Entry, bool)], ended: &[Ended], open: Option<&Open>) {
     let certificates: Vec<_> = certificates
         .iter()
         .map(|(entry, held)| {
             json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "policy": entry.policy,
                     "expires": entry.expires, "until": entry.until, "in_agent": held })
+        })
+        .collect();
+    let ended: Vec<_> = ended
+        .iter()
+        .map(|Ended { entry, how, removed }| {
+            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "how": how, "removed": removed })
         })
         .collect();
     terminal::print_json(&json!({
@@ -121,6 +160,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
         "idle_seconds": session.idle_seconds,
         "user_ca": session.user_ca,
         "certificates": certificates,
+        "ended": ended,
         "freezes": open.map(|open| &open.freezes),
         "requests": open.map(|open| json!({
             "mine": open.mine, "review": open.review, "unreviewed": open.unreviewed,
@@ -128,7 +168,7 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], open: Option<&O
     }));
 }
 
-fn print(session: &Session, certificates: &[(Entry, bool)]) {
+fn print(session: &Session, certificates: &[(Entry, bool)], ended: &[Ended], over: Option<&str>) {
     let identity = &session.identity;
     let name = identity.email.as_ref().map_or(identity.subject.as_str(), |email| email.as_str());
     let now = clock::at_server(session.clock_offset_ms);
@@ -139,7 +179,8 @@ fn print(session: &Session, certificates: &[(Entry, bool)]) {
         terminal::print(&format!("  groups: {}", terminal::plain(&groups.join(", "))));
     }
     let (until, left) = (clock::rfc3339(session.expires), clock::left(now, session.expires));
-    terminal::print(&format!("  login session {} until {until} ({left} left)", session.session));
+    let until = over.map_or_else(|| format!("until {until} ({left} left)"), str::to_owned);
+    terminal::print(&format!("  login session {} {until}", session.session));
     if certificates.is_empty() {
         terminal::print("no live certificates");
     }
@@ -154,4 +195,5 @@ fn print(session: &Session, certificates: &[(Entry, bool)]) {
         );
         terminal::print(&line);
     }
+    ended.iter().for_each(|ended| terminal::print(&ended::line(ended)));
 }

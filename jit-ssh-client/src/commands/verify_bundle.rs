@@ -71,7 +71,8 @@ fn refused(globals: &Globals, faults: &[Fault]) -> Result<ExitCode, Failure> {
         return Ok(Exit::Unverified.into());
     }
     faults.iter().for_each(|fault| terminal::say(&terminal::plain(&fault.to_string())));
-    Err(unverified(format!("this bundle does NOT verify: {} fault(s)", faults.len()))
+    let count = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+    Err(unverified(format!("this bundle does NOT verify: {count}"))
         .hint("rely on nothing in it; ask whoever runs the log for another, and keep this one"))
 }
 

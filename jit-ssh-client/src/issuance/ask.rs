@@ -73,6 +73,7 @@ pub fn issue(
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
         request: wish.request.clone(),
+        standing: false,
     };
     Ok(Issued { entry, text: answer.certificate.trim().to_owned(), certificate })
 }

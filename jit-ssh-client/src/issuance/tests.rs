@@ -35,6 +35,7 @@ fn issued(target: &Target, grant: u8, issued: u64, expires: u64) -> (Issued, Use
         reason: None,
         ticket: None,
         request: None,
+        standing: false,
     };
     (Issued { text: certificate.to_openssh().unwrap(), certificate, entry }, key)
 }

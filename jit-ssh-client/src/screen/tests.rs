@@ -45,11 +45,11 @@ fn a_reviewer_sees_everything_that_is_to_be_decided() {
     let shown = full(&request("roll back 4.2"), NOW).join("\n");
     for word in [
         "r-00112233445566778899aabb",
-        "waits for people, 1 of 2 approvals, 1h left",
+        "waits for people: 1 more of 2 approvals, 1h left",
         "alice@corp.example, a person",
         "subject alice",
         "issuer https://idp.example",
-        "more than one factor; last typed something at the issuer 10m ago",
+        "more than one factor; last signed in at the issuer 10m ago",
         "> sre",
         "> on call",
         "deploy@db-1",
@@ -65,7 +65,7 @@ fn a_reviewer_sees_everything_that_is_to_be_decided() {
         "never used",
         "permit-pty; recorded; to be used within 30m of its approval",
         "db/vendor: 2 approvals",
-        "1 of 2 approvals for deploy@db-1 (db/approval) from 2 groups, now from security",
+        "1 more of 2 approvals for deploy@db-1 (db/approval), now from security",
         "lena@corp.example approved for 20m only on db-1",
         "> fine by me",
         &"ab".repeat(32),
@@ -162,4 +162,98 @@ fn a_list_cuts_long_reasons() {
     assert_eq!(id, "r-00112233445566778899aabb");
     assert_eq!((who.as_str(), targets.as_str()), ("alice@corp.example", "deploy@db-1 deploy@web-1"));
     assert_eq!((duration.as_str(), reason.chars().count()), ("45m", 41));
+}
+
+/// (wanted, there, from groups, whose turn) and what is said of it.
+#[test]
+fn what_is_lacking_never_reads_as_done() {
+    for (approvals, have, from_groups, turn, stage, lacks) in [
+        (
+            1,
+            0,
+            0,
+            None,
+            "waits for people: 1 approval, 1h left",
+            "1 approval for deploy@db-1 (db/approval), from leads, security",
+        ),
+        (
+            2,
+            0,
+            2,
+            None,
+            "waits for people: 2 approvals, 1h left",
+            "2 approvals for deploy@db-1 (db/approval), from 2 of the groups leads, security",
+        ),
+        (
+            2,
+            1,
+            0,
+            Some("leads"),
+            "waits for people: 1 more of 2 approvals, 1h left",
+            "1 more of 2 approvals for deploy@db-1 (db/approval), now from leads",
+        ),
+        (
+            2,
+            2,
+            2,
+            None,
+            "waits for people: an approval by another group, 1h left",
+            "an approval by another group for deploy@db-1 (db/approval), from leads, security",
+        ),
+        (
+            1,
+            1,
+            0,
+            Some("security"),
+            "waits for people: one more approval, in turn, 1h left",
+            "one more approval, in turn for deploy@db-1 (db/approval), now from security",
+        ),
+    ] {
+        let body = pending(approvals, have, from_groups, turn);
+        assert_eq!(super::stage(&body.stage, NOW), stage);
+        let Stage::Pending { needs, .. } = &body.stage else { panic!("{body:?}") };
+        assert_eq!(lacking(&needs[0]), lacks);
+    }
+}
+
+fn pending(approvals: u8, have: u8, from_groups: u8, turn: Option<&str>) -> RequestBody {
+    let mut body = request("x");
+    let Stage::Pending { needs, .. } = &mut body.stage else { panic!("{body:?}") };
+    let turn = turn.map(|turn| turn.parse().unwrap());
+    needs[0] = Need { approvals, have, from_groups, turn, ..needs[0].clone() };
+    body
+}
+
+#[test]
+fn what_would_do_for_whoever_says_more_is_offered() {
+    let mut body = request("x");
+    body.offers[0].unmet = vec![policy::Unmet { policy: "db/two".parse().unwrap(), term: policy::UnmetTerm::Ticket }];
+    let shown = full(&body, NOW);
+    assert!(shown.iter().any(|line| line == "  or under   db/two needs a ticket: --ticket ID"), "{shown:#?}");
+}
+
+#[test]
+fn an_approval_that_does_not_count_says_so_and_why() {
+    let after = |approvals, have, groups, turn| RequestBody { version: 2, ..pending(approvals, have, groups, turn) };
+    for (before, after, why) in [
+        (pending(2, 0, 0, Some("leads")), after(2, 0, 0, Some("leads")), Some("it is the turn of leads")),
+        (pending(2, 1, 0, None), after(2, 1, 0, None), Some("one person counts once")),
+        (pending(2, 1, 2, None), after(2, 2, 2, None), Some("yours is not from another one")),
+        (pending(2, 1, 0, None), pending(2, 1, 0, None), Some("you approved it before")),
+        (pending(3, 1, 0, None), after(3, 2, 0, None), None),
+        (pending(2, 0, 0, Some("leads")), after(2, 1, 0, Some("security")), None),
+        (pending(1, 0, 0, None), RequestBody { stage: Stage::Claimable { until: NOW }, ..after(1, 0, 0, None) }, None),
+    ] {
+        let told = not_yet(&before, &after);
+        assert_eq!(told.is_some(), why.is_some(), "{told:?}");
+        assert!(why.is_none_or(|why| told.as_ref().unwrap().contains(why)), "{told:?}");
+    }
+}
+
+#[test]
+fn an_approval_that_no_longer_counts_is_shown_as_such() {
+    let shown = full(&pending(1, 0, 0, None), NOW).join("\n");
+    assert!(shown.contains("what lena@corp.example approved does not count now: "), "{shown}");
+    assert!(shown.contains("no longer in a group that may") && !shown.contains("turn"), "{shown}");
+    assert!(!full(&pending(2, 1, 0, None), NOW).join("\n").contains("count now"));
 }

@@ -39,6 +39,9 @@ pub struct Entry {
     /// The request it was issued under, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
+    /// Known to be standing access: a grant of its own, which no request can end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub standing: bool,
 }
 
 impl Entry {
@@ -126,6 +129,18 @@ impl Certs {
         self.0.write(&certificate_name(&entry.target), format!("{}\n", certificate.trim_end()).as_bytes())?;
         let json = serde_json::to_vec(entry).map_err(|_unwritable| Failure::failed("an entry cannot be written"))?;
         self.0.write(&format!("{}.json", stem(&entry.target)), &json)
+    }
+
+    /// Remembers that the certificate of `entry` is one of standing access, if it is still the one that is kept.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn mark_standing(&self, entry: &Entry) -> Result<(), Failure> {
+        let _kept = self.lock_kept(&entry.target)?;
+        match self.load(&entry.target) {
+            Some((kept, text)) if kept.serial == entry.serial => self.save(&Entry { standing: true, ..kept }, &text),
+            _another => Ok(()),
+        }
     }
 
     /// The way to the target's host as it was last known.
@@ -250,6 +265,7 @@ mod tests {
             reason: None,
             ticket: None,
             request: None,
+            standing: false,
         }
     }
 

@@ -1,0 +1,140 @@
+//! Grants that ended before their certificates run out: somebody denied them, security took them, they were given back
+//! elsewhere. Hosts learn it from the list of revoked certificates; what this machine holds of them goes when it hears.
+
+use crate::{
+    agent::Agent,
+    ca_client::CaClient,
+    clock,
+    error::{Exit, Failure},
+    issuance::Ready,
+    screen,
+    state::{
+        StateDir,
+        certs::{Certs, Entry},
+        session::Session,
+    },
+    terminal,
+};
+use api::{Code, RequestBody};
+use policy::{GrantId, Over, Stage};
+use std::{collections::BTreeSet, time::Duration};
+
+/// A live certificate whose grant is over.
+pub struct Ended {
+    /// The certificate.
+    pub entry: Entry,
+    /// How its grant ended, in words that are others' too.
+    pub how: String,
+    /// Whether the agent has let go of it.
+    pub removed: bool,
+}
+
+/// Takes out of the agent and the directory what `requests`, as the CA tells them, say is over.
+pub fn learn(certs: &Certs, session: &Session, requests: &[RequestBody]) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    for (entry, _) in certs.all().into_iter().filter(|(entry, _)| !entry.is_over(clock::now())) {
+        let of_it = |request: &&RequestBody| request.id.as_ref() == Some(&entry.grant.request());
+        if let Some(how) = requests.iter().find(of_it).and_then(for_good) {
+            ended.push(Ended { entry, how, removed: false });
+        }
+    }
+    let grants = ended.iter().map(|ended| ended.entry.grant.clone()).collect();
+    let removed = ended.is_empty() || remove(certs, session, &grants).is_ok();
+    ended.iter_mut().for_each(|ended| ended.removed = removed);
+    ended
+}
+
+/// As [`learn`], for verbs that are about something else: told in a line each.
+///
+/// # Errors
+/// If the state directory cannot be used.
+pub fn learn_aside(session: &Session, requests: &[RequestBody]) -> Result<(), Failure> {
+    let certs = Certs::open(&StateDir::open()?)?;
+    learn(&certs, session, requests).iter().for_each(|ended| terminal::say(&format!("jit-ssh: {}", line(ended))));
+    Ok(())
+}
+
+/// What is said of it.
+pub fn line(ended: &Ended) -> String {
+    let Ended { entry, how, removed } = ended;
+    let place = if *removed { "removed from the agent" } else { "STILL IN THE AGENT: jit-ssh logout" };
+    terminal::plain(&format!("{} is over: {how} ({place})", entry.target)).into_owned()
+}
+
+/// Why there is nothing more under the grant of `entry`, if somebody ended it; what is left of it here goes.
+pub fn why(ca: &CaClient, session: &Session, certs: &Certs, entry: &Entry) -> Option<String> {
+    let request = ca.request(session, &entry.grant.request()).ok()?.body;
+    let how = for_good(&request)?;
+    // What cannot be removed is as useless as before: the refusal is told all the same.
+    drop(remove(certs, session, &BTreeSet::from([entry.grant.clone()])));
+    Some(format!("{} for {} is over: {how}", entry.grant.request(), entry.target))
+}
+
+/// Whether the grant of a kept certificate has ended meanwhile, where the CA says so at once. One of standing access is
+/// found out as such, and asked about no more.
+///
+/// # Errors
+/// If the state directory cannot be used.
+pub fn meanwhile(state: &StateDir, ready: &Ready) -> Result<bool, Failure> {
+    /// Who connects does not want to wait for it.
+    const PATIENCE: Duration = Duration::from_millis(700);
+    if !ready.kept || ready.entry.standing {
+        return Ok(false);
+    }
+    let certs = Certs::open(state)?;
+    let Some(session) = Session::load(state)? else { return Ok(false) };
+    let ca = CaClient::for_session(&session)?;
+    match ca.request_within(&session, &ready.entry.grant.request(), PATIENCE) {
+        Ok(seen) => {
+            let ended = learn(&certs, &session, &[seen.body]);
+            ended.iter().for_each(|ended| terminal::say(&format!("jit-ssh: {}", line(ended))));
+            return Ok(!ended.is_empty());
+        }
+        Err(no) if no.refusal.as_ref().is_some_and(|detail| detail.code == Code::NotFound) => {
+            certs.mark_standing(&ready.entry)?;
+        }
+        Err(no) if no.exit == Exit::NeedsLogin => {
+            terminal::say(&format!("jit-ssh: {}; if the host refuses: jit-ssh login", terminal::plain(&no.message)));
+        }
+        Err(_does_not_say) => {}
+    }
+    Ok(false)
+}
+
+/// Out of agent and directory: all of `grants`; how many the agent held.
+///
+/// # Errors
+/// If the agent keeps one, or a file stays.
+pub fn remove(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
+    let ours = match Agent::connect() {
+        Ok(mut agent) => {
+            let mut ours = agent.ours(&session.user_ca)?;
+            ours.retain(|entry| grants.contains(&entry.grant));
+            ours.iter().try_for_each(|entry| discard(&mut agent, &entry.blob))?;
+            ours.len()
+        }
+        Err(_no_agent) => 0,
+    };
+    for (entry, _) in certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant)) {
+        certs.forget(&entry.target)?;
+    }
+    Ok(ours)
+}
+
+/// Another process may have been quicker, or the agent itself.
+fn discard(agent: &mut Agent, blob: &[u8]) -> Result<(), Failure> {
+    match agent.remove(blob) {
+        Err(refused) if agent.holds(blob)? => Err(refused.into()),
+        _gone => Ok(()),
+    }
+}
+
+/// The end that somebody made, which nothing turns back. What time or policy end is theirs to turn back, and its
+/// certificates are not revoked.
+fn for_good(request: &RequestBody) -> Option<String> {
+    let Stage::Over { how } = request.stage else { return None };
+    matches!(how, Over::Denied | Over::Cancelled | Over::Done | Over::Revoked).then(|| screen::ending(request, how))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Under what a certificate is asked for: standing access, a request that was approved, or the grant that served so far.
+
+use super::{Names, Ready, Wish, renewed, with_former};
+use crate::{
+    agent::Agent,
+    ca_client::{CaClient, View},
+    clock, ended,
+    error::{Exit, Failure},
+    state::{certs::Certs, session::Session},
+};
+use api::{Code, RequestBody};
+use policy::{RequestId, Stage, UnixTime};
+
+/// By standing access, or under a request that was approved: it has said already what standing access would have to be
+/// told again. A request that `wish` names is the only one: its answer is the answer.
+pub(super) fn granted(
+    certs: &Certs,
+    session: &Session,
+    agent: &mut Agent,
+    names: &Names,
+    wish: &Wish,
+    renew: bool,
+) -> Result<Ready, Failure> {
+    let said = with_former(certs, &names.known, wish);
+    let no = match renewed(certs, session, agent, names, &said, renew) {
+        Err(no) if judged(&no) && wish.request.is_none() => no,
+        done => return done,
+    };
+    let ca = CaClient::for_session(session)?;
+    let ended = certs.load(&names.known).and_then(|(former, _)| ended::why(&ca, session, certs, &former));
+    let no = match said.request {
+        // What served so far is over: perhaps there is something else.
+        Some(_) => match renewed(certs, session, agent, names, wish, renew) {
+            Err(other) if judged(&other) => other,
+            Err(_not_about_access) => no,
+            done => return done,
+        },
+        None => no,
+    };
+    // Who says something asks for something new.
+    let later = if *wish == Wish::default() && may_come(&no) { begins(&ca, session, names)? } else { None };
+    let no = later.map_or(no, |(id, from)| not_yet(session, names, id, from));
+    Err(Failure { ended, ..no })
+}
+
+/// Whether policy said no, or that the request is none: something else may do. What is frozen stays frozen.
+fn judged(no: &Failure) -> bool {
+    no.refusal.as_ref().is_some_and(|detail| detail.decision.is_some() || detail.code == Code::NotFound)
+}
+
+/// Whether people or words could still make a yes of it.
+fn may_come(no: &Failure) -> bool {
+    no.exit == Exit::NeedsApproval || no.decision().is_some_and(|decision| !decision.unmet.is_empty())
+}
+
+/// One's own request for it that is approved and begins later, the next of them.
+fn begins(ca: &CaClient, session: &Session, names: &Names) -> Result<Option<(RequestId, UnixTime)>, Failure> {
+    /// Older ones than these are over.
+    const RECENT: usize = 50;
+    let scheduled = |request: RequestBody| match request.stage {
+        Stage::Scheduled { from } => Some((request.id?, from)),
+        _ => None,
+    };
+    let mut mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
+    mine.retain(|request| request.targets.contains(&names.asked) || request.targets.contains(&names.known));
+    Ok(mine.into_iter().filter_map(scheduled).min_by_key(|(_, from)| *from))
+}
+
+fn not_yet(session: &Session, names: &Names, id: RequestId, from: UnixTime) -> Failure {
+    let left = clock::left(clock::shifted(clock::now(), session.clock_offset_ms), from);
+    let message = format!("request {id} is approved and begins at {} (in {left})", clock::rfc3339(from));
+    let failure = Failure::new(Exit::Denied, message).hint(format!("then: jit-ssh ssh {}", names.asked));
+    Failure { begins: Some(id), ..failure }
+}
+
+#[cfg(test)]
+mod tests;
