@@ -134,7 +134,7 @@ impl Worker {
 
     /// Says again and again that this server delivers, while it does: a receiver that is slow is no server that is gone.
     async fn hold_on(&self) -> Infallible {
-        let mut due = tokio::time::interval(RENEWAL);
+        let mut due = tokio::time::interval_at(tokio::time::Instant::now() + RENEWAL, RENEWAL);
         loop {
             due.tick().await;
             // What it says is asked for before the next delivery; this one is under way in any case.

@@ -9,7 +9,9 @@ use policy::UnixTime;
 /// verb. Filing arranges the first look ([`super::records::reminder`], else the expiry). Each step, that of a claim among
 /// them, arranges one for its own time and leaves [`Look::reminded`] as it is. A step that ends the request puts it away:
 /// nothing is arranged any more. To a request that is put away no approval, first use or end is added
-/// ([`super::Stepped::Over`]) and no certificate is recorded under it ([`super::Recorded::RequestChanged`]).
+/// ([`super::Stepped::Over`]) and no certificate is recorded under it ([`super::Recorded::RequestChanged`]). What prolongs a
+/// request goes with it: once that is put away no approval is added to it either, and each that is added before arranges
+/// another look at the one that it prolongs, so that this is not put away by somebody who did not see it.
 #[async_trait]
 pub trait Agenda {
     /// Up to `most` requests that are to be looked at by `now`, the longest due first. It costs no more for all the

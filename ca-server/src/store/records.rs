@@ -200,6 +200,18 @@ pub(super) fn too_late(step: &policy::Step, look: Option<Look>) -> bool {
     look.is_none() && (ends(step) || matches!(step.what, What::Approved(_) | What::Claimed))
 }
 
+/// Whether `step`, on a request that prolongs another, may make that one's time longer.
+pub(super) fn prolongs(step: &policy::Step) -> bool {
+    matches!(step.what, What::Approved(_))
+}
+
+/// The look at a grant once a step that may prolong it was taken at `at`: another than before in any case, so that whoever
+/// was about to put it away, for all they knew, looks once more.
+pub(super) fn look_again(before: Look, at: UnixTime) -> Look {
+    let at = if before.at == at { at.plus(Seconds::new(1)) } else { at };
+    Look { at, ..before }
+}
+
 /// Since when somebody is known to be in their groups, once `identity` has logged in at `at`: what was known of a group that
 /// they are in still stays, what they left is forgotten.
 pub(super) fn groups_since(known: &[(Group, UnixTime)], identity: &Identity, at: UnixTime) -> Vec<(Group, UnixTime)> {

@@ -6,7 +6,7 @@ use super::{
     case::Case,
     krl,
     requests::Shown,
-    revoke::{account, told},
+    revoke::{account, is_over_for_good, told},
     steps::{Scene, over, take},
 };
 use crate::{
@@ -62,7 +62,7 @@ pub async fn end(
     ended(app, caller, id, expected, end, administers).await
 }
 
-/// Takes a grant whose end may have come by itself meanwhile, for a caller who was found to administer; whether this ended it.
+/// Takes a grant for a caller who was found to administer. None where its end came by itself, or its holder made one.
 ///
 /// # Errors
 /// If it could not be ended.
@@ -79,8 +79,10 @@ pub(super) async fn taken(
     };
     let case = Case::load(app, id).await?;
     let now = moment(app.clock.now(), &app.zone);
-    let is_over = |case: &Case| matches!(case.stage(&app.policies.current().policies, now), Stage::Over { .. });
-    if case.is_none_or(|case| is_over(&case)) { Ok(None) } else { Err(refusal) }
+    let stage = case.map(|case| case.stage(&app.policies.current().policies, now));
+    // What was put away meanwhile is over, whatever policy makes of it.
+    let put_away = |stage: &Stage| refusal.code == Code::Conflict && matches!(stage, Stage::Over { .. });
+    if stage.is_none_or(|stage| is_over_for_good(&stage) || put_away(&stage)) { Ok(None) } else { Err(refusal) }
 }
 
 async fn ended(

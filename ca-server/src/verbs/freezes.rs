@@ -184,6 +184,13 @@ async fn find(app: &App, scope: &FreezeScope) -> Result<(Frozen, Selection), Ref
         FreezeScope::Workload(whose) => (whose, Kind::Workload),
     };
     let accounts = accounts(app, whose).await?;
+    if accounts.len() > Frozen::MOST_ALSO {
+        return Err(Refusal::new(
+            Code::Conflict,
+            "they have more accounts than one freeze can name; nothing was changed",
+        )
+        .hint("freeze everything, or revoke everything of the issuer: `jit-ssh revoke --all-of-issuer`"));
+    }
     let Some(first) = accounts.iter().find(|one| one.kind == kind) else {
         return Err(Refusal::new(Code::NotFound, "whoever has that name is of the other kind; nothing was changed")
             .hint("`--user` is for people, `--workload` for machines"));

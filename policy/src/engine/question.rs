@@ -62,7 +62,7 @@ impl Question {
         Ok(Told { request, entities: closed(&self.entities)? })
     }
 
-    /// About how many bytes of text it holds.
+    /// About how many bytes of it there are more or fewer of, as callers please.
     pub(super) fn size(&self) -> usize {
         let uids = |all: &[EntityUid]| all.iter().map(|uid| uid.id().unescaped().len()).sum::<usize>();
         let facts = |all: &[(&str, Fact)]| all.iter().map(|(_, fact)| fact.size()).sum::<usize>();
@@ -93,7 +93,7 @@ impl Fact {
     fn size(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Texts(texts) => texts.iter().map(String::len).sum(),
+            Self::Texts(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
             Self::Entity(uid) => uid.id().unescaped().len(),
             Self::Flag(_) | Self::Number(_) | Self::Address(_) | Self::Clock { .. } => size_of::<Self>(),
         }

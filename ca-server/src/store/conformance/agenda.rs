@@ -7,7 +7,7 @@ use super::{
     session,
 };
 use crate::store::{Due, Look, Recorded, Stepped, Store, Which};
-use policy::{EndReason, Seconds, Step, UnixTime, What};
+use policy::{EndReason, Request, Seconds, Step, UnixTime, What};
 use std::sync::Arc;
 
 /// When the requests here are filed, seconds after [`NOW`]: after all others.
@@ -23,6 +23,7 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     what_is_attended_to_is_as_it_was_found(&**store).await;
     of_many_who_find_it_due_one_records_it(store).await;
     a_step_and_a_look_never_both_count(store).await;
+    what_prolongs_a_request_goes_with_it(&**store).await;
 }
 
 fn after(seconds: u64) -> UnixTime {
@@ -203,4 +204,26 @@ async fn a_step_and_a_look_never_both_count(store: &Arc<dyn Store>) {
         let then = arranged(&**store, n).await.unwrap();
         assert_eq!((then.at, then.reminded), (after(FILED + 650), looked), "the step came last, or alone");
     }
+}
+
+/// Who approves what prolongs a request and who puts that away for what they saw: one of them finds out.
+async fn what_prolongs_a_request_goes_with_it(store: &dyn Store) {
+    away_with_what_others_left(store).await;
+    filed(store, 251, 0).await;
+    let longer = |n| Request { extends: Some(id(251)), ..request(n, "agnes", FILED) };
+    file(store, longer(252)).await;
+    file(store, longer(253)).await;
+    let found = due(store, 600).await.into_iter().find(|due| due.kept.request.id == id(251)).unwrap();
+    let yes = |at| Step { at, ..approved() };
+    assert_eq!(store.add_step(&id(252), 0, yes(found.look.at), entry("yes")).await.unwrap(), Stepped::Yes);
+    assert!(!store.attend(&found, None, Some(entry("over"))).await.unwrap(), "it has more time than was seen");
+    let look = arranged(store, 251).await.unwrap();
+    assert!(look.at > found.look.at, "{look:?}");
+    let seen = Due { look, ..found };
+    assert!(store.attend(&seen, None, Some(entry("over"))).await.unwrap());
+    let late = store.add_step(&id(253), 0, yes(look.at), entry("late")).await.unwrap();
+    assert_eq!(late, Stepped::Over, "what it would prolong is over");
+    let no = store.add_step(&id(253), 0, step(What::Cancelled), entry("withdrawn")).await.unwrap();
+    assert_eq!(no, Stepped::Yes, "it can still be ended itself");
+    away_with_what_others_left(store).await;
 }

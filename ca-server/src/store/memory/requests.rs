@@ -150,6 +150,11 @@ impl Requests for MemoryStore {
         if records::too_late(&step, facts.asked.looks.get(id).copied()) {
             return Ok(Stepped::Over);
         }
+        let prolonged = facts.asked.find(id).and_then(|kept| kept.request.extends.clone());
+        if let Some(prolonged) = prolonged.filter(|_| records::prolongs(&step)) {
+            let Some(look) = facts.asked.looks.get_mut(&prolonged) else { return Ok(Stepped::Over) };
+            *look = records::look_again(*look, step.at);
+        }
         facts.asked.step(id, step.clone());
         facts.append(entry.clone());
         if records::ends(&step) {

@@ -28,13 +28,18 @@ WITH before AS (SELECT body, request FROM request_keys WHERE owner = $2::bytea A
         SELECT $2, $7, $8::bytea, $1 WHERE $7 IS NOT NULL AND NOT EXISTS (SELECT FROM before))
 SELECT body, request FROM before";
 const STEP: &str = "
-WITH before AS (SELECT look_at FROM requests WHERE id = $1 AND steps = $2),
+WITH before AS (SELECT look_at, $8::boolean AND EXISTS (
+            SELECT FROM requests g WHERE g.id = r.extends AND g.look_at IS NULL) AS moot
+        FROM requests r WHERE id = $1 AND steps = $2),
     stepped AS (UPDATE requests SET steps = steps + 1, waiting = waiting AND NOT $4::boolean,
             unreviewed = unreviewed AND NOT $5::boolean,
             look_at = CASE WHEN $5 OR look_at IS NULL THEN look_at WHEN $4 THEN NULL ELSE $6::bigint END
-        WHERE id = $1 AND steps = $2 AND NOT ($7::boolean AND look_at IS NULL) RETURNING id, extends),
+        WHERE id = $1 AND steps = $2 AND NOT ($7::boolean AND look_at IS NULL) AND NOT (SELECT moot FROM before)
+        RETURNING id, extends),
+    prolonged AS (UPDATE requests SET look_at = CASE WHEN look_at = $6 THEN $6 + 1 ELSE $6 END
+        WHERE $8 AND look_at IS NOT NULL AND id = (SELECT extends FROM stepped)),
     taken AS (INSERT INTO request_steps (request, place, step) SELECT id, $2, $3::bytea FROM stepped)
-SELECT true, extends FROM stepped UNION ALL SELECT false, NULL FROM before WHERE $7 AND look_at IS NULL";
+SELECT true, extends FROM stepped UNION ALL SELECT false, NULL FROM before WHERE $7 AND look_at IS NULL OR moot";
 
 const ONE: &str = "
 SELECT request, ARRAY(SELECT step FROM request_steps WHERE request = r.id ORDER BY place) FROM requests r WHERE id = $1";
@@ -148,9 +153,10 @@ impl Requests for PostgresStore {
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
         let (json, ends) = (encode(&step)?, records::ends(&step));
         let (reviews, at) = (records::reviews(&step), bound(step.at.as_secs()));
-        let over_is_over = records::too_late(&step, None);
+        let (over_is_over, prolongs) = (records::too_late(&step, None), records::prolongs(&step));
         let step_of = id.as_str().to_owned();
-        let mut statements = vec![say!(STEP, step_of, place(seen), json.clone(), ends, reviews, at, over_is_over)];
+        let mut statements =
+            vec![say!(STEP, step_of, place(seen), json.clone(), ends, reviews, at, over_is_over, prolongs)];
         if ends {
             statements.extend(revocations::by_step(id, place(seen), json, step.at));
         }

@@ -247,6 +247,13 @@ fn add_step(
     if records::too_late(step, tables.asked.looks.of(id.as_str())?) {
         return Ok(Stepped::Over);
     }
+    if records::prolongs(step)
+        && let Some(prolonged) = tables.asked.kept(id)?.and_then(|request| request.extends)
+    {
+        let looks = &mut tables.asked.looks;
+        let Some(look) = looks.of(prolonged.as_str())? else { return Ok(Stepped::Over) };
+        looks.arrange(prolonged.as_str(), Some(records::look_again(look, step.at)))?;
+    }
     tables.asked.step(id, seen, step)?;
     tables.append(entry)?;
     if records::ends(step) {

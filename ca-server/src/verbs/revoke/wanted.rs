@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use api::{Code, Scope};
-use policy::{HostName, Identity, Issuer, Now, PolicyId, Request, RequestId, Stage, Subject};
+use policy::{Host, HostName, Identity, Issuer, Now, Over, PolicyId, Request, RequestId, Stage, Subject};
 use std::collections::{BTreeSet, HashSet};
 
 /// So many requests are looked at between two turns of others.
@@ -73,22 +73,27 @@ impl Wanted {
                 let loaded = app.policies.current();
                 let listed = loaded.policies.inventory().host(named);
                 let host = listed.map_or(named, |host| host.name());
-                let opening = listed.into_iter().flat_map(|host| loaded.policies.inventory().opening(host));
-                let mut hosts: Vec<HostName> = opening.map(|host| host.name().clone()).collect();
-                if hosts.is_empty() {
-                    hosts.push(host.clone());
-                }
-                let shared = hosts.len() > 1;
-                let certificates = Selection::Hosts(hosts);
+                let inventory = loaded.policies.inventory();
+                let opening: Vec<&Host> = listed.into_iter().flat_map(|host| inventory.opening(host)).collect();
+                let shared = opening.len() > 1;
+                // Under a former name too, as long as it is one of the host's: the record has that of the day.
+                let names = opening.iter().flat_map(|host| std::iter::once(host.name()).chain(host.aliases()));
+                let certificates = Selection::Hosts(names.chain([host]).cloned().collect());
                 known(app, listed.is_some(), &certificates, "there is no such host").await?;
-                let requests = open(app, |request, _| is_on(request, host)).await?;
+                let is_it =
+                    |name: &HostName| name == host || inventory.host(name).is_some_and(|one| one.name() == host);
+                let requests = open(app, |request, _| request.targets.iter().any(|target| is_it(target.host())));
+                let requests = requests.await?;
                 Ok(Self::new("host", host, certificates).ending(requests).but(if shared { SHARED } else { STANDING }))
             }
             Scope::Policy(policy) => {
                 let certificates = Selection::Policy(policy.clone());
                 let loaded = app.policies.current();
                 known(app, loaded.policies.has(policy), &certificates, "there is no such policy").await?;
-                let requests = open(app, |request, now| is_under(&loaded.policies, request, policy, now)).await?;
+                // As of when it was filed too: what is refused at this hour may not be at another.
+                let under = |request: &Request, now| is_under(&loaded.policies, request, policy, now);
+                let filed = |request: &Request| moment(request.filed, &app.zone);
+                let requests = open(app, |request, now| under(request, now) || under(request, filed(request))).await?;
                 Ok(Self::new("policy", policy, certificates).ending(requests).but(STANDING))
             }
             Scope::Serial(serial) => {
@@ -138,8 +143,8 @@ async fn known(app: &App, known: bool, which: &Selection, message: &str) -> Resu
         .hint("`ca-server audit tail` shows what was issued, with grant, policy, serial and host"))
 }
 
-/// The requests that are not over and for which `wanted` holds. What is put away is not looked at, however much of it there
-/// is: under that nothing is issued.
+/// The requests that are not over for good and for which `wanted` holds. What is put away is not looked at, however much of
+/// it there is: under that nothing is issued.
 async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTreeSet<RequestId>, Refusal> {
     let now = moment(app.clock.now(), &app.zone);
     let (mut open, mut after): (_, Option<RequestId>) = (BTreeSet::new(), None);
@@ -152,7 +157,7 @@ async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTree
             if wanted(request, now) {
                 let id = request.id.clone();
                 let stage = Case::of(app, kept).await?.stage(&app.policies.current().policies, now);
-                if !matches!(stage, Stage::Over { .. }) {
+                if !is_over_for_good(&stage) {
                     open.insert(id);
                 }
             }
@@ -164,8 +169,10 @@ async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTree
     }
 }
 
-fn is_on(request: &Request, host: &HostName) -> bool {
-    request.targets.iter().any(|target| target.host() == host)
+/// Whether no other hour, policy or group can make anything of it any more.
+pub(in crate::verbs) fn is_over_for_good(stage: &Stage) -> bool {
+    let Stage::Over { how } = stage else { return false };
+    !matches!(how, Over::Forbidden | Over::Expired | Over::Unclaimed)
 }
 
 /// Whether any of its targets is, or would be, granted by this permit.

@@ -126,7 +126,8 @@ impl Gathered {
             Fact::Approved { step, .. } => {
                 self.reviewers.insert((step.actor.issuer, step.actor.subject));
             }
-            Fact::Revoked(_) => self.told.extend(cause(text)),
+            // That of a step says nothing of how wide it was.
+            Fact::Revoked(revoked) if revoked.named.is_some() => self.told.extend(cause(text)),
             Fact::Ended { why: EndReason::Revoked, .. } => self.revoked_by.extend(cause(text)),
             _ => {}
         }

@@ -397,3 +397,32 @@ async fn to_take_what_ran_out_already_is_harmless() {
     let receipt = house.revoke(ADA, Scope::Grant(active.id.unwrap().grant())).await.unwrap();
     assert_eq!((receipt.requests, receipt.serials), (vec![], vec![]));
 }
+
+/// Closed at the hour of the revocation, open again later: what was approved before does not come back.
+#[tokio::test]
+async fn what_policy_refuses_at_this_hour_is_taken_too() {
+    let at = |seconds: u64| NOW.as_secs() + seconds;
+    let closed = format!(
+        "@id(\"closed\") forbid (principal, action == Action::\"connect\", resource) \
+         when {{ context.time >= {} && context.time < {} }};",
+        at(600),
+        at(1_200)
+    );
+    let scopes: [fn(&RequestBody) -> Scope; 4] = [
+        |_| user("ann@example.com"),
+        |_| Scope::Host("web-1".parse().unwrap()),
+        |_| Scope::Policy("root-by-two".parse().unwrap()),
+        |body| Scope::Grant(body.id.clone().unwrap().grant()),
+    ];
+    for scope in scopes {
+        let house = House::with(&closed).await;
+        let approved = house.approved().await;
+        house.pass(700);
+        let scope = scope(&approved);
+        let receipt = house.revoke(ADA, scope.clone()).await.unwrap();
+        assert_eq!(receipt.requests, [approved.id.clone().unwrap()], "{scope:?}");
+        house.pass(600);
+        house.0.login_as(41, person("ann", "ops")).await;
+        refused(house.issue_under(41, "root@web-1", &approved).await, Code::Denied);
+    }
+}
