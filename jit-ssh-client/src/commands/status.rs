@@ -6,7 +6,7 @@ use crate::{
     agent::Agent,
     ca_client::{CaClient, View},
     certificate, cli, clock,
-    ended::{self, Ended},
+    ended::{self, Ended, Left},
     error::{Exit, Failure},
     screen,
     state::{
@@ -148,8 +148,9 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], ended: &[Ended]
         .collect();
     let ended: Vec<_> = ended
         .iter()
-        .map(|Ended { entry, how, removed }| {
-            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "how": how, "removed": removed })
+        .map(|Ended { entry, how, left }| {
+            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "how": how,
+                    "removed": *left == Left::Gone })
         })
         .collect();
     terminal::print_json(&json!({

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    agent::tests::RealAgent,
     ca_client::tests::{answer_with, serving, session},
     screen::tests::request,
 };
@@ -50,11 +51,25 @@ fn what_somebody_ended_goes_and_it_is_said_who_did() {
         ("done", "given back by lena@corp.example: not tonight"),
     ] {
         let (_outer, _state, certs) = certs();
-        let ended = learn(&certs, &session, &[over(how)]);
+        let real = RealAgent::start();
+        let ended = learn_with(|| Ok(real.connect()), &certs, &session, &[over(how)]);
         assert_eq!(ended.len(), 1, "{how}");
         assert_eq!(line(&ended[0]), format!("deploy@db-1 is over: {told} (removed from the agent)"));
         assert!(certs.all().is_empty(), "{how}: it is still used");
         assert!(learn(&certs, &session, &[over(how)]).is_empty(), "told once");
+    }
+}
+
+/// The agent that holds it may be that of another session: whoever comes from there must still find it.
+#[test]
+fn without_an_agent_nothing_is_forgotten_and_nothing_is_said_to_be_removed() {
+    let (session, _key) = session(&"http://127.0.0.1:1".parse().unwrap());
+    let (_outer, _state, certs) = certs();
+    for _ in 0..2 {
+        let ended = learn_with(|| Err(AgentError::NoSocket), &certs, &session, &[over("done")]);
+        assert_eq!((ended.len(), ended[0].left), (1, Left::NoAgent));
+        assert!(line(&ended[0]).ends_with(" (no agent here to take it out of)"), "{}", line(&ended[0]));
+        assert_eq!(certs.all().len(), 1);
     }
 }
 
@@ -90,7 +105,6 @@ fn before_ssh_a_kept_certificate_is_asked_about() {
     assert!(!meanwhile(&state, &Ready { kept: false, ..ready() }).unwrap(), "it is new: nobody is asked");
     assert!(!meanwhile(&state, &ready()).unwrap(), "the CA does not say");
     assert!(meanwhile(&state, &ready()).unwrap(), "denied");
-    assert!(certs.all().is_empty());
     certs.save(&entry(), "ssh-ed25519-cert-v01@openssh.com AAAA").unwrap();
     assert!(!meanwhile(&state, &ready()).unwrap(), "no request of ours");
     assert!(ready().entry.standing);
