@@ -102,12 +102,31 @@ fn before_ssh_a_kept_certificate_is_asked_about() {
         let (entry, certificate) = certs.load(&entry().target).unwrap();
         Ready { path: certs.path(&entry.target), entry, certificate, kept: true }
     };
-    assert!(!meanwhile(&state, &Ready { kept: false, ..ready() }).unwrap(), "it is new: nobody is asked");
-    assert!(!meanwhile(&state, &ready()).unwrap(), "the CA does not say");
-    assert!(meanwhile(&state, &ready()).unwrap(), "denied");
+    assert!(!meanwhile(&state, &Ready { kept: false, ..ready() }), "it is new: nobody is asked");
+    assert!(!meanwhile(&state, &ready()), "the CA does not say");
+    assert!(meanwhile(&state, &ready()), "denied");
     certs.save(&entry(), "ssh-ed25519-cert-v01@openssh.com AAAA").unwrap();
-    assert!(!meanwhile(&state, &ready()).unwrap(), "no request of ours");
+    assert!(!meanwhile(&state, &ready()), "no request of ours");
     assert!(ready().entry.standing);
-    assert!(!meanwhile(&state, &ready()).unwrap(), "not asked again");
+    assert!(!meanwhile(&state, &ready()), "not asked again");
     assert_eq!(heard.join().unwrap().len(), 3);
+}
+
+#[test]
+fn what_fails_on_this_machine_keeps_nobody_from_connecting() {
+    let (outer, state, certs) = certs();
+    let (entry, certificate) = certs.load(&entry().target).unwrap();
+    let ready = Ready { path: certs.path(&entry.target), entry, certificate, kept: true };
+    state.write("session.json", b"{").unwrap();
+    assert!(!meanwhile(&state, &ready), "a login session that cannot be read");
+    let (server, heard) =
+        serving(vec![answer_with("404 x", "", "{\"error\":{\"code\":\"not_found\",\"message\":\"no\"}}")]);
+    session(&server).0.save(&state).unwrap();
+    // In the way as a full disk is, and in the way of root too.
+    std::fs::create_dir(certs.path(&ready.entry.target).with_file_name("deploy@db-1+kept.lock")).unwrap();
+    assert!(!meanwhile(&state, &ready), "standing access that cannot be noted down");
+    assert_eq!(heard.join().unwrap().len(), 1);
+    std::fs::remove_dir_all(outer.path().join("state").join("certs")).unwrap();
+    std::fs::write(outer.path().join("state").join("certs"), "").unwrap();
+    assert!(!meanwhile(&state, &ready), "certificates that cannot be looked at");
 }
