@@ -61,7 +61,11 @@ fn learn_with(
     }
     if let Some(mut agent) = (!ended.is_empty()).then(connect).and_then(Result::ok) {
         let grants = ended.iter().map(|ended| ended.entry.grant.clone()).collect();
-        let gone = discard_all(&mut agent, session, &grants).and_then(|_ours| forget(certs, &grants)).is_ok();
+        let gone = discard_all(&mut agent, session, &grants).is_ok();
+        if gone {
+            // Files that stay are of no use to anybody: ssh finds no private half to them.
+            drop(forget(certs, &grants));
+        }
         ended.iter_mut().for_each(|ended| ended.left = if gone { Left::Gone } else { Left::InAgent });
     }
     ended
@@ -150,7 +154,7 @@ fn discard_all(agent: &mut Agent, session: &Session, grants: &BTreeSet<GrantId>)
 
 fn forget(certs: &Certs, grants: &BTreeSet<GrantId>) -> Result<(), Failure> {
     let all = certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant));
-    all.map(|(entry, _)| entry).try_for_each(|entry| certs.forget(&entry.target))
+    all.map(|(entry, _)| entry).try_for_each(|entry| certs.forget(&entry))
 }
 
 /// Another process may have been quicker, or the agent itself.
