@@ -2,7 +2,7 @@
 //! elsewhere. Hosts learn it from the list of revoked certificates; what this machine holds of them goes when it hears.
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, AgentError},
     ca_client::CaClient,
     clock,
     error::{Exit, Failure},
@@ -25,22 +25,49 @@ pub struct Ended {
     pub entry: Entry,
     /// How its grant ended, in words that are others' too.
     pub how: String,
-    /// Whether the agent has let go of it.
-    pub removed: bool,
+    /// Where that leaves the certificate.
+    pub left: Left,
 }
 
-/// Takes out of the agent and the directory what `requests`, as the CA tells them, say is over.
+/// Where a certificate is after its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nowhere here: the agent has let go of it.
+    Gone,
+    /// Still in the agent.
+    InAgent,
+    /// In the agent of another session, perhaps: here is none.
+    NoAgent,
+}
+
+/// Takes out of the agent and the directory what `requests`, as the CA tells them, say is over. Without an agent the files
+/// stay: they are how the next one that has an agent finds it.
 pub fn learn(certs: &Certs, session: &Session, requests: &[RequestBody]) -> Vec<Ended> {
+    learn_with(Agent::connect, certs, session, requests)
+}
+
+fn learn_with(
+    connect: impl FnOnce() -> Result<Agent, AgentError>,
+    certs: &Certs,
+    session: &Session,
+    requests: &[RequestBody],
+) -> Vec<Ended> {
     let mut ended = Vec::new();
     for (entry, _) in certs.all().into_iter().filter(|(entry, _)| !entry.is_over(clock::now())) {
         let of_it = |request: &&RequestBody| request.id.as_ref() == Some(&entry.grant.request());
         if let Some(how) = requests.iter().find(of_it).and_then(for_good) {
-            ended.push(Ended { entry, how, removed: false });
+            ended.push(Ended { entry, how, left: Left::NoAgent });
         }
     }
-    let grants = ended.iter().map(|ended| ended.entry.grant.clone()).collect();
-    let removed = ended.is_empty() || remove(certs, session, &grants).is_ok();
-    ended.iter_mut().for_each(|ended| ended.removed = removed);
+    if let Some(mut agent) = (!ended.is_empty()).then(connect).and_then(Result::ok) {
+        let grants = ended.iter().map(|ended| ended.entry.grant.clone()).collect();
+        let gone = discard_all(&mut agent, session, &grants).is_ok();
+        if gone {
+            // Files that stay are of no use to anybody: ssh finds no private half to them.
+            drop(forget(certs, &grants));
+        }
+        ended.iter_mut().for_each(|ended| ended.left = if gone { Left::Gone } else { Left::InAgent });
+    }
     ended
 }
 
@@ -56,9 +83,13 @@ pub fn learn_aside(session: &Session, requests: &[RequestBody]) -> Result<(), Fa
 
 /// What is said of it.
 pub fn line(ended: &Ended) -> String {
-    let Ended { entry, how, removed } = ended;
-    let place = if *removed { "removed from the agent" } else { "STILL IN THE AGENT: jit-ssh logout" };
-    terminal::plain(&format!("{} is over: {how} ({place})", entry.target)).into_owned()
+    let Ended { entry, how, left } = ended;
+    let left = match left {
+        Left::Gone => "removed from the agent",
+        Left::InAgent => "STILL IN THE AGENT: jit-ssh logout",
+        Left::NoAgent => "no agent here to take it out of",
+    };
+    terminal::plain(&format!("{} is over: {how} ({left})", entry.target)).into_owned()
 }
 
 /// Why there is nothing more under the grant of `entry`, if somebody ended it; what is left of it here goes.
@@ -73,14 +104,14 @@ pub fn why(ca: &CaClient, session: &Session, certs: &Certs, entry: &Entry) -> Op
 /// Whether the grant of a kept certificate has ended meanwhile, where the CA says so at once. One of standing access is
 /// found out as such, and asked about no more.
 ///
-/// # Errors
-/// If the state directory cannot be used.
-pub fn meanwhile(state: &StateDir, ready: &Ready) -> Result<bool, Failure> {
+/// It spares a riddle, and opens nothing: whatever fails here, on this machine too, does not say, and ssh goes on.
+pub fn meanwhile(state: &StateDir, ready: &Ready) -> bool {
+    ready.kept && !ready.entry.standing && said_meanwhile(state, ready).unwrap_or(false)
+}
+
+fn said_meanwhile(state: &StateDir, ready: &Ready) -> Result<bool, Failure> {
     /// Who connects does not want to wait for it.
     const PATIENCE: Duration = Duration::from_millis(700);
-    if !ready.kept || ready.entry.standing {
-        return Ok(false);
-    }
     let certs = Certs::open(state)?;
     let Some(session) = Session::load(state)? else { return Ok(false) };
     let ca = CaClient::for_session(&session)?;
@@ -101,24 +132,29 @@ pub fn meanwhile(state: &StateDir, ready: &Ready) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// Out of agent and directory: all of `grants`; how many the agent held.
+/// Out of agent and directory: all of `grants`; how many the agent held. Without an agent, out of the directory.
 ///
 /// # Errors
 /// If the agent keeps one, or a file stays.
 pub fn remove(certs: &Certs, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
     let ours = match Agent::connect() {
-        Ok(mut agent) => {
-            let mut ours = agent.ours(&session.user_ca)?;
-            ours.retain(|entry| grants.contains(&entry.grant));
-            ours.iter().try_for_each(|entry| discard(&mut agent, &entry.blob))?;
-            ours.len()
-        }
+        Ok(mut agent) => discard_all(&mut agent, session, grants)?,
         Err(_no_agent) => 0,
     };
-    for (entry, _) in certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant)) {
-        certs.forget(&entry.target)?;
-    }
+    forget(certs, grants)?;
     Ok(ours)
+}
+
+fn discard_all(agent: &mut Agent, session: &Session, grants: &BTreeSet<GrantId>) -> Result<usize, Failure> {
+    let mut ours = agent.ours(&session.user_ca)?;
+    ours.retain(|entry| grants.contains(&entry.grant));
+    ours.iter().try_for_each(|entry| discard(agent, &entry.blob))?;
+    Ok(ours.len())
+}
+
+fn forget(certs: &Certs, grants: &BTreeSet<GrantId>) -> Result<(), Failure> {
+    let all = certs.all().into_iter().filter(|(entry, _)| grants.contains(&entry.grant));
+    all.map(|(entry, _)| entry).try_for_each(|entry| certs.forget(&entry))
 }
 
 /// Another process may have been quicker, or the agent itself.

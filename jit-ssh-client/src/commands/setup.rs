@@ -46,7 +46,7 @@ pub fn run(globals: &Globals, args: &cli::Setup) -> Result<(), Failure> {
             return Ok(());
         }
         // Whoever says --yes has looked before, or trusts the CA today.
-        if !args.yes && !globals.json && (args.dry_run || terminal::interactive()) {
+        if !args.yes && (args.dry_run || terminal::interactive()) {
             let _waiting = terminal::Waiting::on("what your ssh does with these names");
             let held = agreed.held(&routing.hosts, &home.ssh_without(&included, &state)?, Look::Setup)?;
             notes = names::told(&held);

@@ -6,7 +6,7 @@ use crate::{
     agent::Agent,
     ca_client::{CaClient, View},
     certificate, cli, clock,
-    ended::{self, Ended},
+    ended::{self, Ended, Left},
     error::{Exit, Failure},
     screen,
     state::{
@@ -16,10 +16,10 @@ use crate::{
     },
     terminal,
 };
-use api::{FreezeBody, RequestBody};
+use api::{Code, FreezeBody, RequestBody};
 use policy::RequestId;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Requests that concern the caller: one's own that are not over, and those that wait for one's word.
 struct Open {
@@ -99,12 +99,10 @@ fn open(session: &Session, live: &[(Entry, String)]) -> Result<Open, Failure> {
     let mine = ca.requests(session, View::Mine, MOST, Some(PATIENCE))?;
     let (next, mine) = (mine.next, mine.requests);
     let listed = |id: &RequestId| mine.iter().any(|request| request.id.as_ref() == Some(id));
-    let mut older: Vec<RequestId> = live.iter().map(|(entry, _)| entry.grant.request()).collect();
-    older.retain(|id| next.is_some() && !listed(id));
-    older.truncate(MOST);
-    // Of standing access there is no request.
-    let older = older.iter().filter_map(|id| Some(ca.request_within(session, id, PATIENCE).ok()?.body));
-    let older: Vec<RequestBody> = older.collect();
+    let mut unlisted: Vec<RequestId> = live.iter().map(|(entry, _)| entry.grant.request()).collect();
+    unlisted.retain(|id| next.is_some() && !listed(id));
+    unlisted.truncate(MOST);
+    let older = older(&ca, session, &unlisted, PATIENCE);
     let (mine, mut over): (Vec<_>, Vec<_>) = mine.into_iter().partition(|request| access::is_open(&request.stage));
     over.extend(older);
     let review = ca.requests(session, View::Review, MOST, Some(PATIENCE))?.requests;
@@ -112,6 +110,26 @@ fn open(session: &Session, live: &[(Entry, String)]) -> Result<Open, Failure> {
     // A server from before there was any knows nothing of it.
     let unreviewed = ca.requests(session, View::Unreviewed, MOST, Some(PATIENCE));
     Ok(Open { mine, over, review, unreviewed: unreviewed.map(|page| page.requests).unwrap_or_default(), freezes })
+}
+
+/// The requests of these ids, as far as the server tells them before `patience` with all of them is over.
+fn older(ca: &CaClient, session: &Session, ids: &[RequestId], patience: Duration) -> Vec<RequestBody> {
+    let begun = Instant::now();
+    let mut older = Vec::new();
+    for id in ids {
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        match ca.request_within(session, id, left) {
+            Ok(seen) => older.push(seen.body),
+            // Of standing access there is no request.
+            Err(no) if no.refusal.as_ref().is_some_and(|detail| detail.code == Code::NotFound) => {}
+            // The next would be answered no better.
+            Err(_does_not_say) => break,
+        }
+    }
+    older
 }
 
 fn print_requests(session: &Session, open: &Open) {
@@ -148,8 +166,9 @@ fn print_json(session: &Session, certificates: &[(Entry, bool)], ended: &[Ended]
         .collect();
     let ended: Vec<_> = ended
         .iter()
-        .map(|Ended { entry, how, removed }| {
-            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "how": how, "removed": removed })
+        .map(|Ended { entry, how, left }| {
+            json!({ "target": entry.target, "serial": entry.serial, "grant": entry.grant, "how": how,
+                    "removed": *left == Left::Gone })
         })
         .collect();
     terminal::print_json(&json!({
@@ -196,4 +215,29 @@ fn print(session: &Session, certificates: &[(Entry, bool)], ended: &[Ended], ove
         terminal::print(&line);
     }
     ended.iter().for_each(|ended| terminal::print(&ended::line(ended)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ca_client::tests::{answer_with, serving, session},
+        screen::tests::request,
+    };
+
+    #[test]
+    fn a_server_that_does_not_answer_is_not_asked_about_the_next() {
+        let refused = |status: &str, code: &str| {
+            answer_with(status, "", &format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"no\"}}}}"))
+        };
+        let told = || answer_with("200 OK", "ETag: \"2\"\r\n", &serde_json::to_string(&request("x")).unwrap());
+        let (standing, away) = (|| refused("404 x", "not_found"), refused("503 x", "store_unavailable"));
+        // The last answer is there for whoever asks after all.
+        let (server, _heard) = serving(vec![standing(), told(), away, told()]);
+        let (session, _key) = session(&server);
+        let ca = CaClient::for_session(&session).unwrap();
+        let ids: Vec<RequestId> = (0..4).map(|n| RequestId::from_random([n; 12])).collect();
+        assert_eq!(older(&ca, &session, &ids, Duration::ZERO).len(), 0, "there is no time");
+        assert_eq!(older(&ca, &session, &ids, Duration::from_secs(60)).len(), 1);
+    }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    agent::tests::RealAgent,
     ca_client::tests::{answer_with, serving, session},
     screen::tests::request,
 };
@@ -50,11 +51,25 @@ fn what_somebody_ended_goes_and_it_is_said_who_did() {
         ("done", "given back by lena@corp.example: not tonight"),
     ] {
         let (_outer, _state, certs) = certs();
-        let ended = learn(&certs, &session, &[over(how)]);
+        let real = RealAgent::start();
+        let ended = learn_with(|| Ok(real.connect()), &certs, &session, &[over(how)]);
         assert_eq!(ended.len(), 1, "{how}");
         assert_eq!(line(&ended[0]), format!("deploy@db-1 is over: {told} (removed from the agent)"));
         assert!(certs.all().is_empty(), "{how}: it is still used");
         assert!(learn(&certs, &session, &[over(how)]).is_empty(), "told once");
+    }
+}
+
+/// The agent that holds it may be that of another session: whoever comes from there must still find it.
+#[test]
+fn without_an_agent_nothing_is_forgotten_and_nothing_is_said_to_be_removed() {
+    let (session, _key) = session(&"http://127.0.0.1:1".parse().unwrap());
+    let (_outer, _state, certs) = certs();
+    for _ in 0..2 {
+        let ended = learn_with(|| Err(AgentError::NoSocket), &certs, &session, &[over("done")]);
+        assert_eq!((ended.len(), ended[0].left), (1, Left::NoAgent));
+        assert!(line(&ended[0]).ends_with(" (no agent here to take it out of)"), "{}", line(&ended[0]));
+        assert_eq!(certs.all().len(), 1);
     }
 }
 
@@ -87,13 +102,31 @@ fn before_ssh_a_kept_certificate_is_asked_about() {
         let (entry, certificate) = certs.load(&entry().target).unwrap();
         Ready { path: certs.path(&entry.target), entry, certificate, kept: true }
     };
-    assert!(!meanwhile(&state, &Ready { kept: false, ..ready() }).unwrap(), "it is new: nobody is asked");
-    assert!(!meanwhile(&state, &ready()).unwrap(), "the CA does not say");
-    assert!(meanwhile(&state, &ready()).unwrap(), "denied");
-    assert!(certs.all().is_empty());
+    assert!(!meanwhile(&state, &Ready { kept: false, ..ready() }), "it is new: nobody is asked");
+    assert!(!meanwhile(&state, &ready()), "the CA does not say");
+    assert!(meanwhile(&state, &ready()), "denied");
     certs.save(&entry(), "ssh-ed25519-cert-v01@openssh.com AAAA").unwrap();
-    assert!(!meanwhile(&state, &ready()).unwrap(), "no request of ours");
+    assert!(!meanwhile(&state, &ready()), "no request of ours");
     assert!(ready().entry.standing);
-    assert!(!meanwhile(&state, &ready()).unwrap(), "not asked again");
+    assert!(!meanwhile(&state, &ready()), "not asked again");
     assert_eq!(heard.join().unwrap().len(), 3);
+}
+
+#[test]
+fn what_fails_on_this_machine_keeps_nobody_from_connecting() {
+    let (outer, state, certs) = certs();
+    let (entry, certificate) = certs.load(&entry().target).unwrap();
+    let ready = Ready { path: certs.path(&entry.target), entry, certificate, kept: true };
+    state.write("session.json", b"{").unwrap();
+    assert!(!meanwhile(&state, &ready), "a login session that cannot be read");
+    let (server, heard) =
+        serving(vec![answer_with("404 x", "", "{\"error\":{\"code\":\"not_found\",\"message\":\"no\"}}")]);
+    session(&server).0.save(&state).unwrap();
+    // In the way as a full disk is, and in the way of root too.
+    std::fs::create_dir(certs.path(&ready.entry.target).with_file_name("deploy@db-1+kept.lock")).unwrap();
+    assert!(!meanwhile(&state, &ready), "standing access that cannot be noted down");
+    assert_eq!(heard.join().unwrap().len(), 1);
+    std::fs::remove_dir_all(outer.path().join("state").join("certs")).unwrap();
+    std::fs::write(outer.path().join("state").join("certs"), "").unwrap();
+    assert!(!meanwhile(&state, &ready), "certificates that cannot be looked at");
 }

@@ -168,13 +168,18 @@ impl Certs {
         all
     }
 
-    /// Forgets the one for `target`.
+    /// Forgets the certificate of `entry`, if it is still the one that is kept: an `ensure` beside us may have got another,
+    /// under another grant.
     ///
     /// # Errors
     /// If a file stays.
-    pub fn forget(&self, target: &Target) -> Result<(), Failure> {
-        self.0.remove(&format!("{}.json", stem(target)))?;
-        self.0.remove(&certificate_name(target))
+    pub fn forget(&self, entry: &Entry) -> Result<(), Failure> {
+        let _kept = self.lock_kept(&entry.target)?;
+        if self.load(&entry.target).is_none_or(|(kept, _)| kept.serial != entry.serial) {
+            return Ok(());
+        }
+        self.0.remove(&format!("{}.json", stem(&entry.target)))?;
+        self.0.remove(&certificate_name(&entry.target))
     }
 
     /// Forgets all.
@@ -301,6 +306,11 @@ mod tests {
         let (kept, text) = certs.load(&"deploy@web-1".parse().unwrap()).unwrap();
         assert_eq!((kept.expires, text.trim_end()), (UnixTime::from_secs(2), "ssh-ed25519-cert-v01@openssh.com AAAA"));
         assert_eq!(certs.all().len(), 1);
+        certs.forget(&Entry { serial: Serial::from_random(8).unwrap(), ..kept.clone() }).unwrap();
+        assert_eq!(certs.all().len(), 1, "another took its place");
+        certs.forget(&kept).unwrap();
+        assert!(certs.all().is_empty());
+        certs.save(&kept, &text).unwrap();
         certs.clear().unwrap();
         assert!(certs.all().is_empty());
     }

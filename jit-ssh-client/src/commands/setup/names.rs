@@ -24,8 +24,16 @@ const DOMAINS: &str = "# Routed as they come: names in ";
 pub struct Agreed {
     /// Domains whose names are routed as they come.
     pub domains: Vec<HostName>,
-    /// Each name, and the name by which its host's key is known.
-    names: BTreeMap<String, String>,
+    names: BTreeMap<String, Way>,
+}
+
+/// What ssh was told of a name.
+#[derive(Debug)]
+struct Way {
+    /// The name by which the host's key is known.
+    key: String,
+    /// The words of ssh_config that say where it is: in those the user's own no longer counts.
+    words: Vec<String>,
 }
 
 /// A name that is not routed, or was not before, and why that wants a look.
@@ -65,17 +73,22 @@ impl Agreed {
             return Self::default();
         }
         let mut agreed = Self::default();
-        let mut way: Vec<&str> = Vec::new();
+        let (mut led, mut words): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
         for line in text.lines() {
             if let Some(domains) = line.strip_prefix(DOMAINS) {
                 agreed.domains.extend(domains.split(' ').filter_map(|domain| domain.parse().ok()));
             } else if let Some(names) = line.strip_prefix("Match originalhost ") {
-                way = names.split(',').collect();
-            } else if let Some(key) = line.strip_prefix("    HostKeyAlias ") {
-                agreed.names.extend(way.drain(..).map(|name| (name.to_owned(), key.to_owned())));
+                (led, words) = (names.split(',').collect(), Vec::new());
+            } else if let Some((word, value)) = line.strip_prefix("    ").and_then(|line| line.split_once(' ')) {
+                words.push(word.to_owned());
+                if word == "HostKeyAlias" {
+                    let way = |name: &str| (name.to_owned(), Way { key: value.to_owned(), words: words.clone() });
+                    agreed.names.extend(led.drain(..).map(way));
+                }
             } else if let Some(rest) = line.strip_prefix("Match final originalhost ") {
                 for name in rest.split(' ').next().into_iter().flat_map(|names| names.split(',')) {
-                    agreed.names.entry(name.to_owned()).or_insert_with(|| name.to_owned());
+                    let itself = || Way { key: name.to_owned(), words: Vec::new() };
+                    agreed.names.entry(name.to_owned()).or_insert_with(itself);
                 }
             }
         }
@@ -92,7 +105,7 @@ impl Agreed {
             let route = Route::of(entry)?;
             for name in [&entry.host].into_iter().chain(&entry.aliases) {
                 let asked = Asked { name, host: &entry.host, route: route.clone() };
-                if self.names.get(name.as_str()).is_none_or(|key| *key != asked.key()) {
+                if !self.names.get(name.as_str()).is_some_and(|way| way.covers(&asked)) {
                     new.push(asked);
                 }
             }
@@ -119,6 +132,15 @@ impl Agreed {
         let name = name.as_str();
         let within = |domain: &HostName| name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
         name != "localhost" && (!name.contains('.') || self.domains.iter().any(within))
+    }
+}
+
+impl Way {
+    /// Whether nothing of the user's own is taken from the name that was not taken before: another address may take the place
+    /// of the inventory's, not that of a `HostName` which counted so far.
+    fn covers(&self, asked: &Asked<'_>) -> bool {
+        let told = asked.route.directives(asked.host);
+        self.key == asked.key() && told.iter().all(|(word, _)| self.words.iter().any(|before| before == word))
     }
 }
 

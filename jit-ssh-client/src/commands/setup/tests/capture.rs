@@ -121,6 +121,31 @@ fn an_alias_that_gets_an_address_later_is_looked_at_again() {
     assert_eq!(held, [""; 0]);
 }
 
+/// Agreed to under its own name, where the user's own configuration says where it is.
+#[test]
+fn a_name_that_gets_an_address_later_is_not_taken_from_the_users_own() {
+    let mine = "Host db-1\n  HostName 10.0.0.7\n";
+    let none = host("db-1", &[], None);
+    let port = HostEntry { port: Some(2222), ..none.clone() };
+    let address = HostEntry { address: Some("203.0.113.66".to_owned()), ..port.clone() };
+    for (name, before, later, left_out) in [
+        ("an address", &none, &address, &["db-1"][..]),
+        ("a port", &none, &port, &["db-1"]),
+        ("an address beside the port", &port, &address, &["db-1"]),
+        ("nothing new", &port, &port, &[]),
+        ("no more", &address, &none, &[]),
+    ] {
+        let scene = scene(0);
+        let (held, text) = scene.login(mine, from_ref(before), &[], from_ref(later));
+        assert_eq!(held, left_out, "{name}: {text}");
+        assert_eq!(scene.goes_to("db-1"), "10.0.0.7", "{name}");
+    }
+    let scene = scene(0);
+    let (held, text) = scene.login("", from_ref(&none), &[], from_ref(&address));
+    assert_eq!(held, [""; 0], "nobody else says where it is: {text}");
+    assert_eq!(scene.goes_to("db-1"), "203.0.113.66");
+}
+
 #[test]
 fn what_was_agreed_to_is_read_back_and_is_about_one_ca() {
     let scene = scene(0);
