@@ -1,8 +1,10 @@
 //! Requests in the file: their tables, what a write does to them, and how they are read.
 
 mod reader;
+mod writes;
 
 pub(super) use reader::Reader;
+use writes::{add_step, file};
 
 use super::{
     RedbStore,
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::Entry,
-    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records, revocations},
+    store::{Claim, Filed, Idempotency, KeptRequest, Look, Requests, Stepped, StoreError, Which, records},
 };
 use ::redb::{
     Error, ReadTransaction, ReadableTable as _, StorageError, Table, TableDefinition, TableError, WriteTransaction,
@@ -198,70 +200,6 @@ impl<'t> Asked<'t> {
         let count = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
         Ok(Some(usize::try_from(count).unwrap_or(usize::MAX)))
     }
-}
-
-fn file(
-    tables: &mut Tables<'_>,
-    request: &Request,
-    idempotency: Option<Idempotency>,
-    entry: &Entry,
-) -> Result<Filed, Error> {
-    let owner = records::owner(&request.requester.issuer, &request.requester.subject);
-    let json = encode(request)?;
-    let asked = &mut tables.asked;
-    let (id, filed) = (request.id.as_str(), request.filed.as_secs());
-    if let Some(Idempotency { key, body }) = idempotency {
-        let before = asked.keys.get((&owner, &key))?.map(|used| (*used.value().0, used.value().1.to_owned()));
-        match before {
-            Some((same, id)) if same == body => return Ok(Filed::Before(id.parse().map_err(corrupt)?)),
-            Some(_) => return Ok(Filed::Mismatch),
-            None => asked.keys.insert((&owner, &key), (&body, id))?,
-        };
-    }
-    asked.requests.insert(id, json.as_slice())?;
-    asked.filed.insert((filed, id), ())?;
-    asked.of.insert((&owner, filed, id), ())?;
-    asked.waiting.insert((filed, id), request.expires.as_secs())?;
-    if request.break_glass.is_some() {
-        asked.unreviewed.insert((filed, id), ())?;
-    }
-    asked.looks.arrange(id, Some(records::first_look(request)))?;
-    asked.found_by(request)?;
-    if let Some(prolonged) = &request.extends {
-        asked.prolonging.insert((prolonged.as_str(), filed, id), ())?;
-    }
-    tables.append(entry)?;
-    Ok(Filed::Yes)
-}
-
-fn add_step(
-    tables: &mut Tables<'_>,
-    id: &RequestId,
-    seen: usize,
-    step: &Step,
-    entry: &Entry,
-) -> Result<Stepped, Error> {
-    if tables.asked.count(id)? != Some(seen) {
-        return Ok(Stepped::Changed);
-    }
-    if records::too_late(step, tables.asked.looks.of(id.as_str())?) {
-        return Ok(Stepped::Over);
-    }
-    if records::prolongs(step)
-        && let Some(prolonged) = tables.asked.kept(id)?.and_then(|request| request.extends)
-    {
-        let looks = &mut tables.asked.looks;
-        let Some(look) = looks.of(prolonged.as_str())? else { return Ok(Stepped::Over) };
-        looks.arrange(prolonged.as_str(), Some(records::look_again(look, step.at)))?;
-    }
-    tables.asked.step(id, seen, step)?;
-    tables.append(entry)?;
-    if records::ends(step) {
-        let grant = id.grant();
-        let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
-        tables.append_all(revocations::by_step((step, entry), &grant, &revoked, krl))?;
-    }
-    Ok(Stepped::Yes)
 }
 
 /// Everybody who ever logged in and is `wanted`, as of then.
