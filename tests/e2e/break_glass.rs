@@ -4,6 +4,7 @@ use crate::approval::{done, json};
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
     client::Client,
+    postgres::free_port,
     server::{LOOSE, people},
     world::World,
 };
@@ -121,8 +122,8 @@ async fn night_shift() -> Result<(World, SocketAddr)> {
     let claims =
         json!({ "email": "sam@corp.example", "email_verified": true, "groups": ["security"], "amr": ["pwd", "otp"] });
     world.idp.account("sam", &claims).await?;
-    // A port that was free a moment ago, at which nobody listens yet.
-    let hook = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    // Nobody listens there yet.
+    let hook = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let secret = world.server.home.path("hook_secret");
     std::fs::write(&secret, "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0")?;
     std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;

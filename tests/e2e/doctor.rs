@@ -5,6 +5,7 @@ use e2e::kit::{
     browser::{self, Person},
     client::Client,
     keygen,
+    postgres::free_port,
     process::run,
     world::World,
 };
@@ -104,8 +105,8 @@ async fn each_link_of_the_chain_is_named_when_it_is_the_broken_one() -> Result<(
     let elsewhere = world.machine("elsewhere").await?;
     let unnamed = doctor(&elsewhere, &[], |command| _ = command.env_remove("JIT_SSH_SERVER")).await?;
     unnamed.must_be("server", 2, "which CA?", "jit-ssh login --server")?;
-    let nothing = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let away = doctor(&elsewhere, &["--server", &format!("http://{nothing}")], |_| {}).await?;
+    let nothing = free_port()?;
+    let away = doctor(&elsewhere, &["--server", &format!("http://127.0.0.1:{nothing}")], |_| {}).await?;
     away.must_be("CA", 6, "does not answer", "does the CA run?")?;
     for (minutes, direction) in [(10, "600 s behind"), (-10, "s ahead of")] {
         let (skewed, answers) = skewed(&world.server.url, minutes * 60_000).await?;

@@ -10,12 +10,14 @@ use e2e::kit::{
     binaries,
     browser::http,
     caller::Caller,
-    postgres::Cluster,
+    postgres::{Cluster, free_port},
     process::{Finished, run},
     server::{Home, LOOSE, Server},
 };
 use std::{
     collections::BTreeSet,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 use tokio::{process::Command, task::spawn_blocking};
@@ -122,6 +124,21 @@ async fn judge(pair: &Pair, cluster: &Cluster, released: &[CertificateResponse])
     verify(&pair.b.home).await?;
     let certificates: Vec<String> = released.iter().map(|one| one.certificate.clone()).collect();
     check(&pair.a.home, &pair.database.entries_at(cluster)?, &certificates, &pair.target("web-1"))
+}
+
+/// What would keep all stories waiting is told: a server that does not come up.
+#[test]
+fn a_database_that_cannot_start_keeps_nobody_waiting() -> Result<()> {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", free_port()?))?;
+    ensure!(
+        Cluster::start_at(taken.local_addr()?.port(), &std::env::temp_dir(), false)?.is_none(),
+        "at another's port"
+    );
+    let readable = Permissions::from_mode(0o755);
+    let deep = tempfile::Builder::new().prefix(&"deep-".repeat(20)).permissions(readable).tempdir()?;
+    let said = Cluster::start_at(free_port()?, deep.path(), false).err().map(|error| format!("{error:#}"));
+    ensure!(said.as_ref().is_some_and(|said| said.contains("is too long")), "{said:?}");
+    Ok(())
 }
 
 /// The password comes from the environment, goes over TLS to the server that `ca_file` vouches for, and appears nowhere.

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
     accounts, binaries,
+    postgres::free_port,
     process::{Process, run},
 };
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -27,10 +27,6 @@ fn terminals() -> Result<[String; 3]> {
     let blocks = section.context("no such section")?.split("```sh\n").skip(1);
     let blocks: Vec<String> = blocks.filter_map(|rest| rest.split("```").next().map(str::to_owned)).collect();
     blocks.try_into().map_err(|other| anyhow::anyhow!("three terminals, not {other:?}"))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The same shell that a reader has, with the programs of this build and a browser.

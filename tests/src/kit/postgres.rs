@@ -2,7 +2,7 @@
 //!
 //! The tests of ca-server take this very file into theirs, so it names nothing of ours.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -19,7 +19,8 @@ use std::{
 
 /// Ends the server, and its directory with it, once standard input closes: when the test process is gone, however it went.
 /// Which process that is by then, the directory says: a test may have stopped the first one.
-const WATCH: &str = r#"home=$1; shift; "$@" </dev/null &
+/// Standard error is the server's alone: it closes when the server is gone.
+const WATCH: &str = r#"home=$1; shift; "$@" </dev/null & exec 2>/dev/null
 read -r _never; server=$(head -n 1 "$home/data/postmaster.pid") && kill -QUIT "$server"; wait
 while [ -n "$server" ] && kill -0 "$server" 2>/dev/null; do sleep 0.1; done; rm -rf "$home""#;
 
@@ -50,6 +51,19 @@ impl Cluster {
     /// # Errors
     /// If PostgreSQL is not installed or does not start.
     pub fn start(under: &Path, durable: bool) -> Result<Self> {
+        for _port_was_taken in 0..20 {
+            if let Some(cluster) = Self::start_at(free_port()?, under, durable)? {
+                return Ok(cluster);
+            }
+        }
+        bail!("no free port for PostgreSQL")
+    }
+
+    /// The same at that port; nothing if somebody else has it.
+    ///
+    /// # Errors
+    /// If it does not start for another reason.
+    pub fn start_at(port: u16, under: &Path, durable: bool) -> Result<Option<Self>> {
         let bin = programs()?;
         let home = tempfile::Builder::new().prefix("jit-ssh-pg-").tempdir_in(under)?.keep();
         if let Some((user, group)) = account()? {
@@ -69,7 +83,6 @@ impl Cluster {
             data.join("pg_hba.conf"),
             "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
         )?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let durable = if durable { "on" } else { "off" };
         let settings = format!(
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{here}'\nmax_connections = 300\n\
@@ -82,23 +95,27 @@ impl Cluster {
         server.args(["-c", WATCH, "sh"]).arg(&home).arg(bin.join("postgres")).arg("-D").arg(&data);
         // A process group of its own: Ctrl-C at the tests must not race with the end of the watch.
         let mut child = server.process_group(0).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        // Held open for as long as this process lives.
-        std::mem::forget(child.stdin.take());
+        let held = child.stdin.take();
         let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
         let mut said = String::new();
         loop {
-            let line = lines.next().with_context(|| format!("PostgreSQL did not start:\n{said}"))??;
+            let Some(line) = lines.next().transpose()? else {
+                ensure!(said.contains("Address already in use"), "PostgreSQL did not start:\n{said}");
+                return Ok(None);
+            };
             if line.contains("ready to accept connections") {
                 break;
             }
             said.push_str(&line);
             said.push('\n');
         }
+        // Held open for as long as this process lives.
+        std::mem::forget(held);
         thread::spawn(move || {
             lines.map_while(Result::ok).for_each(drop);
             child.wait()
         });
-        Ok(Self { home, port, bin })
+        Ok(Some(Self { home, port, bin }))
     }
 
     /// A new, empty database; its name.
@@ -127,6 +144,27 @@ impl Cluster {
         ensure!(ended.status.success(), "{sql}: {}", String::from_utf8_lossy(&ended.stderr));
         Ok(String::from_utf8_lossy(&ended.stdout).trim().to_owned())
     }
+}
+
+/// A port of 127.0.0.1 where nobody listens, for a program that cannot choose one itself. It is none of those that the system
+/// gives away (RFC 6335, section 6: from 49152; Linux: from 32768), so nobody gets it in the meantime who did not ask here.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16> {
+    const FIRST: u16 = 10_240;
+    const COUNT: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes that test at the same time begin at different ones.
+    let begin = std::process::id().wrapping_mul(997);
+    for _taken in 0..COUNT {
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = FIRST + u16::try_from(step)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
 }
 
 /// A program that runs as the server's account.

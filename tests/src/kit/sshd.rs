@@ -1,10 +1,12 @@
 //! A stock sshd on loopback that trusts a CA and nothing else: what an operator gets with three lines of configuration.
 
-use super::process::{Finished, Lines, Process};
+use super::{
+    postgres::free_port,
+    process::{Finished, Lines, Process},
+};
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -46,7 +48,7 @@ impl Sshd {
             fs::create_dir_all("/run/sshd")?;
         }
         for _port_was_taken in 0..20 {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let port = free_port()?;
             let (process, listens) = launch(&dir, port).await?;
             if listens {
                 return Ok(Self { host: host.to_owned(), port, dir, process });
