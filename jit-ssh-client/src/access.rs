@@ -22,7 +22,7 @@ use policy::{PolicyId, RequestId, Stage, Target};
 /// If policy or a reviewer says no; if nobody is there to answer, with the command to type.
 pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, Failure> {
     let mut no = match issuance::ensure(state, target, wish, false) {
-        Err(no) if may_come(&no) => no,
+        Err(no) if no.may_come() => no,
         done => return done,
     };
     let session = Session::live(state)?;
@@ -64,13 +64,6 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, F
     used_once_approved(state, &ca, &session, target, id)
 }
 
-/// Whether people, words or the clock may still make a yes of it.
-fn may_come(no: &Failure) -> bool {
-    no.exit == Exit::NeedsApproval
-        || no.begins.is_some()
-        || no.decision().is_some_and(|decision| !decision.unmet.is_empty())
-}
-
 fn used_once_approved(
     state: &StateDir,
     ca: &CaClient,
@@ -97,7 +90,7 @@ pub fn asking<T>(
     mut attempt: impl FnMut(&Wish) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let no = match attempt(wish) {
-        Err(no) if may_come(&no) => no,
+        Err(no) if no.may_come() => no,
         done => return done,
     };
     let session = Session::live(state)?;

@@ -113,6 +113,13 @@ impl Failure {
         self.refusal.as_deref()?.decision.as_deref()
     }
 
+    /// Whether people, words or the clock may still make a yes of it.
+    pub fn may_come(&self) -> bool {
+        self.exit == Exit::NeedsApproval
+            || self.begins.is_some()
+            || self.decision().is_some_and(|decision| !decision.unmet.is_empty())
+    }
+
     /// Tells the person, on stderr, and with `json` the program too, on stdout.
     pub fn report(&self, json: bool) {
         if json {

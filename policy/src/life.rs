@@ -98,8 +98,8 @@ pub struct Need {
     pub turn: Option<Group>,
 }
 
-/// How a request ended. All but [`Self::Forbidden`] and an [`Self::Expired`] that came of a quorum lost are for good:
-/// what people said and the clock are final, what today's policy and groups make of it is judged anew each time.
+/// How a request ended. What people said is final, and so is the end of what was in use; what today's policy and groups make
+/// of it is judged anew each time ([`Self::may_turn`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Over {
@@ -119,6 +119,21 @@ pub enum Over {
     Done,
     /// Security took it.
     Revoked,
+}
+
+impl Over {
+    /// Whether another hour, policy or group can still make something of it: a quorum lost is found again, a forbid is lifted,
+    /// a claim window is as long as the permit of the day says.
+    pub fn may_turn(self) -> bool {
+        matches!(self, Self::Forbidden | Self::Expired | Self::Unclaimed)
+    }
+}
+
+impl Stage {
+    /// Whether it is over and stays so.
+    pub fn is_over_for_good(&self) -> bool {
+        matches!(self, Self::Over { how } if !how.may_turn())
+    }
 }
 
 /// Where the request stands at `now`.

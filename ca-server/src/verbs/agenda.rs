@@ -110,7 +110,7 @@ fn outcome(case: &Case, (stage, moot): (&Stage, bool), look: Look, settled: Unix
         Stage::Over { how: Over::Forbidden | Over::Expired } if used => alive(now.plus(AGAIN)),
         Stage::Over { how: Over::Forbidden } if now < expires => alive(expires),
         Stage::Over { .. } if case.ending().is_some() => Outcome { next: None, said: None },
-        Stage::Over { how: Over::Forbidden | Over::Expired | Over::Unclaimed } if now < settled => alive(settled),
+        Stage::Over { how } if how.may_turn() && now < settled => alive(settled),
         Stage::Over { how } => end(*how),
     }
 }

@@ -6,7 +6,7 @@ use super::{
     case::Case,
     krl,
     requests::Shown,
-    revoke::{account, is_over_for_good, told},
+    revoke::{account, told},
     steps::{Scene, over, take},
 };
 use crate::{
@@ -82,7 +82,7 @@ pub(super) async fn taken(
     let stage = case.map(|case| case.stage(&app.policies.current().policies, now));
     // What was put away meanwhile is over, whatever policy makes of it.
     let put_away = |stage: &Stage| refusal.code == Code::Conflict && matches!(stage, Stage::Over { .. });
-    if stage.is_none_or(|stage| is_over_for_good(&stage) || put_away(&stage)) { Ok(None) } else { Err(refusal) }
+    if stage.is_none_or(|stage| stage.is_over_for_good() || put_away(&stage)) { Ok(None) } else { Err(refusal) }
 }
 
 async fn ended(

@@ -17,7 +17,6 @@ use api::{Receipt, RevokeRequest};
 use policy::{Reason, Serial};
 use std::sync::Arc;
 use wanted::Wanted;
-pub(super) use wanted::is_over_for_good;
 
 /// Ends the login sessions of this scope, then its certificates, then its requests. To do it again finds less to end and the
 /// same certificates.

@@ -4,7 +4,6 @@ use crate::{
     ca_client::tests::{answer_with, serving, session},
     screen::tests::request,
 };
-use policy::{Serial, UnixTime};
 
 /// A directory that holds a live certificate's entry, of the request that [`request`] makes.
 fn certs() -> (tempfile::TempDir, StateDir, Certs) {
@@ -19,18 +18,9 @@ fn entry() -> Entry {
     let now = clock::now().as_secs();
     Entry {
         target: "deploy@db-1".parse().unwrap(),
-        serial: Serial::from_random(7).unwrap(),
         grant: "g-00112233445566778899aabb".parse().unwrap(),
         policy: "db/approval".parse().unwrap(),
-        issued: UnixTime::from_secs(now),
-        expires: UnixTime::from_secs(now + 300),
-        until: UnixTime::from_secs(now + 3600),
-        clock_offset_ms: 0,
-        duration: None,
-        reason: None,
-        ticket: None,
-        request: None,
-        standing: false,
+        ..crate::state::certs::tests::entry(now, now + 300, now + 3600)
     }
 }
 

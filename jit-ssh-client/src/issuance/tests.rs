@@ -26,16 +26,7 @@ fn issued(target: &Target, grant: u8, issued: u64, expires: u64) -> (Issued, Use
         target: target.clone(),
         serial: Serial::from_random(9).unwrap(),
         grant,
-        policy: "web".parse().unwrap(),
-        issued: UnixTime::from_secs(issued),
-        expires: UnixTime::from_secs(expires),
-        until: UnixTime::from_secs(expires + HOUR),
-        clock_offset_ms: 0,
-        duration: None,
-        reason: None,
-        ticket: None,
-        request: None,
-        standing: false,
+        ..crate::state::certs::tests::entry(issued, expires, expires + HOUR)
     };
     (Issued { text: certificate.to_openssh().unwrap(), certificate, entry }, key)
 }

@@ -38,7 +38,7 @@ pub(super) fn granted(
         None => no,
     };
     // Who says something asks for something new.
-    let later = if *wish == Wish::default() && may_come(&no) { begins(&ca, session, names)? } else { None };
+    let later = if *wish == Wish::default() && no.may_come() { begins(&ca, session, names)? } else { None };
     let no = later.map_or(no, |(id, from)| not_yet(session, names, id, from));
     Err(Failure { ended, ..no })
 }
@@ -46,11 +46,6 @@ pub(super) fn granted(
 /// Whether policy said no, or that the request is none: something else may do. What is frozen stays frozen.
 fn judged(no: &Failure) -> bool {
     no.refusal.as_ref().is_some_and(|detail| detail.decision.is_some() || detail.code == Code::NotFound)
-}
-
-/// Whether people or words could still make a yes of it.
-fn may_come(no: &Failure) -> bool {
-    no.exit == Exit::NeedsApproval || no.decision().is_some_and(|decision| !decision.unmet.is_empty())
 }
 
 /// One's own request for it that is approved and begins later, the next of them.

@@ -253,10 +253,10 @@ pub fn stem(target: &Target) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn entry(issued: u64, expires: u64, until: u64) -> Entry {
+    pub(crate) fn entry(issued: u64, expires: u64, until: u64) -> Entry {
         Entry {
             target: "deploy@web-1".parse().unwrap(),
             serial: Serial::from_random(7).unwrap(),

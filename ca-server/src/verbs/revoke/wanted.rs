@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use api::{Code, Scope};
-use policy::{Host, HostName, Identity, Issuer, Now, Over, PolicyId, Request, RequestId, Stage, Subject};
+use policy::{Host, HostName, Identity, Issuer, Now, PolicyId, Request, RequestId, Subject};
 use std::collections::{BTreeSet, HashSet};
 
 /// So many requests are looked at between two turns of others.
@@ -157,7 +157,7 @@ async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTree
             if wanted(request, now) {
                 let id = request.id.clone();
                 let stage = Case::of(app, kept).await?.stage(&app.policies.current().policies, now);
-                if !is_over_for_good(&stage) {
+                if !stage.is_over_for_good() {
                     open.insert(id);
                 }
             }
@@ -167,12 +167,6 @@ async fn open(app: &App, wanted: impl Fn(&Request, Now) -> bool) -> Result<BTree
         }
         tokio::task::yield_now().await;
     }
-}
-
-/// Whether no other hour, policy or group can make anything of it any more.
-pub(in crate::verbs) fn is_over_for_good(stage: &Stage) -> bool {
-    let Stage::Over { how } = stage else { return false };
-    !matches!(how, Over::Forbidden | Over::Expired | Over::Unclaimed)
 }
 
 /// Whether any of its targets is, or would be, granted by this permit.

@@ -5,7 +5,7 @@ use crate::{
     screen::tests::request,
     state::{StateDir, certs::Entry},
 };
-use policy::{Serial, Target};
+use policy::Target;
 use serde_json::json;
 
 const ID: &str = "r-00112233445566778899aabb";
@@ -43,18 +43,10 @@ fn asked(wish: &Wish, answers: Vec<String>, former: bool) -> (Failure, usize, bo
         let now = clock::now().as_secs();
         let entry = Entry {
             target: target(),
-            serial: Serial::from_random(7).unwrap(),
             grant: "g-00112233445566778899aabb".parse().unwrap(),
             policy: "db/lead".parse().unwrap(),
-            issued: UnixTime::from_secs(now),
-            expires: UnixTime::from_secs(now + 300),
-            until: UnixTime::from_secs(now + 3600),
-            clock_offset_ms: 0,
-            duration: None,
-            reason: None,
-            ticket: None,
             request: Some(ID.parse().unwrap()),
-            standing: false,
+            ..crate::state::certs::tests::entry(now, now + 300, now + 3600)
         };
         certs.save(&entry, "ssh-ed25519-cert-v01@openssh.com AAAA").unwrap();
     }
