@@ -11,7 +11,7 @@ mod under;
 use crate::{
     Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, RequestId, SourceAddress, Target,
     Terms, UnixTime, Validity, WordError,
-    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
+    engine::{facts::Facts, names::Action, rule::Rule},
 };
 pub use answer::{Cause, Decision, Denied, NeedsApproval, Unmet, UnmetTerm};
 pub use asked::{Ask, Now};
@@ -106,9 +106,7 @@ fn permits<'a>(
     let nobody = |cause| Denied::because(cause, Vec::new());
     let (host, target) = resolve(policies, &ask.target).ok_or_else(|| nobody(Cause::UnknownTarget))?;
     let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
-    let question = Question::new(&facts, action, policies.named());
-    let verdict = question.and_then(|question| policies.ask(&question));
-    let mut verdict = verdict.map_err(|_untellable| nobody(Cause::EvaluationFailed))?;
+    let mut verdict = policies.ask(&facts, action).map_err(|_untellable| nobody(Cause::EvaluationFailed))?;
     if !verdict.failed.is_empty() {
         return Err(Denied::because(Cause::EvaluationFailed, verdict.failed));
     }
