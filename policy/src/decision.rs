@@ -15,6 +15,7 @@ use crate::{
 };
 pub use answer::{Cause, Decision, Denied, NeedsApproval, Unmet, UnmetTerm};
 pub use asked::{Ask, Now};
+use std::net::IpAddr;
 pub use under::decide_under;
 
 /// Decides whether `ask` is granted, now, and on which terms.
@@ -139,7 +140,7 @@ fn needs_approval(policies: &Policies, ask: &Ask, offered: &Offered<'_>, now: No
 
 fn at_once(ask: &Ask, offered: &Offered<'_>, now: Now) -> Box<Grant> {
     let end = now.time.plus(ask.duration.unwrap_or(offered.terms.max_duration));
-    Box::new(Grant::of(ask, offered, now.time, end, None))
+    Box::new(Grant::of(&ask.identity, ask.source, offered, now.time, end, None))
 }
 
 impl<'a> Offered<'a> {
@@ -172,10 +173,17 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn of(ask: &Ask, offered: &Offered<'_>, start: UnixTime, end: UnixTime, request: Option<RequestId>) -> Self {
+    fn of(
+        identity: &Identity,
+        source: IpAddr,
+        offered: &Offered<'_>,
+        start: UnixTime,
+        end: UnixTime,
+        request: Option<RequestId>,
+    ) -> Self {
         let (terms, target) = (offered.terms, offered.target.clone());
         Self {
-            identity: ask.identity.clone(),
+            identity: identity.clone(),
             principals: Principals::one(match offered.host.binding() {
                 Binding::Host => Principal::on_host(&target),
                 Binding::Account => Principal::bare(target.account()),
@@ -183,7 +191,7 @@ impl Grant {
             target,
             terms: terms.clone(),
             sources: terms.source_address.as_ref().map(|allowed| match allowed {
-                SourceAddress::Request => vec![Network::host(ask.source)],
+                SourceAddress::Request => vec![Network::host(source)],
                 SourceAddress::Networks(networks) => networks.clone(),
             }),
             start,

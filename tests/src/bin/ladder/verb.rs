@@ -58,6 +58,7 @@ pub fn app(store: Arc<dyn Store>, policies: policy::Sources) -> Result<App> {
         issuers: Issuers::new(Vec::new(), Arc::clone(&clock)).map_err(|faults| anyhow!("{faults:?}"))?,
         replay: Replay::new(clock.now_ms()),
         waiting: ca_server::verbs::waiting::Waiting::default(),
+        cases: ca_server::verbs::cases::Cases::default(),
         refusals: Refusals::default(),
         clock,
     })
