@@ -113,7 +113,7 @@ async fn rate(app: &Arc<App>, people: &[(Arc<Person>, Arc<Caller>)], target: &st
     }
     let started = Instant::now();
     for requests in signed {
-        tasks.push(tokio::spawn(verb::call(Arc::clone(app), requests)));
+        tasks.push(tokio::spawn(verb::call(Arc::clone(app), requests, None)));
     }
     let mut all = Latencies::default();
     for task in tasks {
