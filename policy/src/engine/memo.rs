@@ -61,8 +61,8 @@ impl fmt::Debug for Memo {
     }
 }
 
-/// All that a question is made of. Left out is only what the policies cannot tell apart: groups and labels that none of
-/// them names, and the time where none of them looks at it.
+/// All that a question is made of. Left out is only what the policies cannot tell apart: groups that none of them names,
+/// claims where none reads any, and times where none looks at the clock.
 pub(super) struct Key(Vec<u8>);
 
 impl Key {
@@ -130,7 +130,8 @@ impl Key {
         self.all(amr.iter().map(String::as_str));
         self.maybe(acr.as_deref());
         self.number((*mfa).into());
-        self.number(auth_time.map_or(u64::MAX, UnixTime::as_secs));
+        let typed = auth_time.filter(|_| named.attribute("auth_age"));
+        self.number(typed.map_or(u64::MAX, UnixTime::as_secs));
         let claims = claims.iter().filter(|_| named.tags());
         self.all(claims.flat_map(|(name, value)| [name.as_str(), value.as_str()]));
     }
