@@ -59,7 +59,22 @@ impl Process {
     /// If it does not end within [`PATIENCE`].
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended.map_err(|_late| anyhow!("{} did not end\n{}", self.name, self.err.text()))?.context("wait failed")
+        let late = |_late| anyhow!("{} did not end: {:?} is left\n{}", self.name, self.left(), self.err.text());
+        ended.map_err(late)?.context("wait failed")
+    }
+
+    /// What is left of its process group, for whoever reads that it did not end: each with its state and where it waits.
+    fn left(&self) -> Vec<String> {
+        let group = self.group.map(|group| group.as_raw_nonzero().to_string());
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+        let told = |path: std::path::PathBuf| {
+            let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+            // proc_pid_stat(5): the name is in parentheses and may hold any others; then state, parent, group.
+            let ours = stat.rsplit(") ").next()?.split(' ').nth(2) == group.as_deref();
+            let waits = || std::fs::read_to_string(path.join("wchan")).unwrap_or_default();
+            ours.then(|| format!("{} {}", stat.split(' ').take(4).collect::<Vec<_>>().join(" "), waits()))
+        };
+        processes.filter_map(told).collect()
     }
 
     /// Waits for its end and takes all it wrote.

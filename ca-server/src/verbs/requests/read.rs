@@ -152,8 +152,7 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
             if page.only.takes(&kept) {
                 let case = Case::of(app, kept).await?;
                 let any_stage = view != View::Review || page.only.stage.is_some();
-                let row = row(app, caller, view, &case, now)
-                    .filter(|row| page.only.takes_stage(&row.stage))
+                let row = row(app, caller, view, &case, &page.only, now)
                     .filter(|row| any_stage || waits_for(&case, &row.stage, identity));
                 listed.requests.extend(row);
             }
@@ -171,7 +170,7 @@ pub async fn list(app: &App, caller: &Caller, view: View, page: Page) -> Result<
     }
 }
 
-fn row(app: &App, caller: &Caller, view: View, case: &Case, now: Now) -> Option<api::RequestBody> {
+fn row(app: &App, caller: &Caller, view: View, case: &Case, only: &Filter, now: Now) -> Option<api::RequestBody> {
     let loaded = app.policies.current();
     let may_review = || policy::may_review(&loaded.policies, &case.request, &caller.session.identity, now).is_ok();
     let mine = view == View::Unreviewed && case.is_of(&caller.session.identity);
@@ -180,6 +179,9 @@ fn row(app: &App, caller: &Caller, view: View, case: &Case, now: Now) -> Option<
         return None;
     }
     let stage = case.stage(&loaded.policies, now);
+    if !only.takes_stage(&stage) {
+        return None;
+    }
     let row = view::row(&loaded.policies, caller, case, stage, now);
     (!chosen || mine || row.may_review).then_some(row)
 }
