@@ -120,7 +120,7 @@ pub(crate) struct Check {
 /// Copy a store in a file into a PostgreSQL database, all of it or nothing, and verify the log on both sides
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Stop the server first: a store that is served is refused. The file is left as it is, the database must hold nothing of a
+Stop the server first: a store that is served is refused. The file is left as it is, the database must hold nothing of a \
 ca-server yet. Afterwards start the server with the new configuration, and keep the file as a backup.
 
 Example: ca-server migrate-store --config /etc/jit-ssh/config.toml --to /etc/jit-ssh/postgres.toml")]
@@ -139,8 +139,8 @@ pub(crate) struct MigrateStore {
 /// Print the SQL that makes the tables of a PostgreSQL store, for the database's owner to run
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A server whose role may make tables does so at its start. Where it may not, the owner runs this once, and again with --from
-after an upgrade that says so. With --role the rights of that role follow: it can append to the audit log and change none
+A server whose role may make tables does so at its start. Where it may not, the owner runs this once, and again with --from \
+after an upgrade that says so. With --role the rights of that role follow: it can append to the audit log and change none \
 of it.
 
 Example: ca-server store-schema --role jit_ssh | psql -1 -d jit_ssh")]
