@@ -43,6 +43,9 @@ pub(super) fn verify(asked: &Verify) -> anyhow::Result<ExitCode> {
                 "verified: {count} entries of {origin}, from {}, in the tree of {size} that its key signed",
                 entries.start
             )?;
+            if count < *size {
+                writeln!(text, "this export is a part: of the other {} entries it shows nothing", size - count)?;
+            }
             if let Some(seen) = seen {
                 writeln!(text, "the first {} are those of the remembered checkpoint", seen.size)?;
             }
