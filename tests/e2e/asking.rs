@@ -35,7 +35,8 @@ async fn plain_ssh_asks_on_its_terminal_and_connects_when_it_is_approved() -> Re
     let mut waiting = Process::start("ssh", command)?;
     waiting.out.wait_for(0, |line| line.contains("people must approve")).await?;
     let mut typed = waiting.stdin().context("no input")?;
-    typed.write_all(b"roll back 4.2\n5m\n").await?;
+    typed.write_all(b"roll back 4.2\n9h\n5m\n").await?;
+    waiting.out.wait_for(0, |line| line.contains("db/approval allows at most 10m")).await?;
     waiting.out.wait_for(0, |line| line.contains("Ctrl-C stops waiting")).await?;
     let id = next_for(&lena, "").await?;
     assert_eq!(json(&lena, &["show", &id]).await?["reason"], "roll back 4.2");
