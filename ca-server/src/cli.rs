@@ -298,7 +298,8 @@ Whom one may be at the login page, and what the policies in DIR/policy let them 
 To be two people at once, give each a directory and an agent of their own:
   export JIT_SSH_SERVER=http://127.0.0.1:8400 XDG_RUNTIME_DIR=/tmp/alice; mkdir -m 700 /tmp/alice; eval \"$(ssh-agent)\"
   jit-ssh login
-and the same with /tmp/bob in another terminal. staging, prod and appliance are one sshd, for the account that starts it:
+and the same with /tmp/bob in another terminal. staging, prod and appliance are one sshd on three
+ports, for the account that starts it:
   /usr/sbin/sshd -D -e -f DIR/sshd/sshd_config
 README.md (\"Play it through\") has a whole life of a grant to paste: request, approve, ssh, done, revoke, bundle.
 
@@ -313,7 +314,8 @@ pub(crate) struct Dev {
     /// Policies to use instead of those that come with it
     #[arg(long, value_name = "DIR")]
     pub(crate) policy: Option<PathBuf>,
-    /// Where the sshd of these policies' hosts listens on 127.0.0.1; written at the first start
+    /// Where the sshd of these policies' hosts listens on 127.0.0.1, here and at the next two ports; written at the first
+    /// start
     #[arg(long, value_name = "PORT", default_value_t = 2222)]
     pub(crate) sshd_port: u16,
 }
