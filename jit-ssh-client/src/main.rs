@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_to_programs_too() {
-        let text = "error: the following required arguments were not provided:\n  <ID>\n  --by <DURATION>\n\nUsage: x\n";
+        let text =
+            "error: the following required arguments were not provided:\n  <ID>\n  --by <DURATION>\n\nUsage: x\n";
         assert_eq!(in_one_line(text), "the following required arguments were not provided: <ID> --by <DURATION>");
         assert_eq!(in_one_line("error: unrecognized subcommand 'x'\n\nUsage: y\n"), "unrecognized subcommand 'x'");
     }

@@ -34,8 +34,10 @@ pub(super) fn write(directory: &Path, port: u16) -> anyhow::Result<()> {
     let policy = directory.join("policy");
     make_directory(&policy.join("tests"))?;
     // A port for each host, so that a certificate for one opens no other.
-    let ports =
-        HOSTS.iter().zip(port..=u16::MAX).map(|(host, port)| (format!("{}_PORT", host.to_uppercase()), port.to_string()));
+    let ports = HOSTS
+        .iter()
+        .zip(port..=u16::MAX)
+        .map(|(host, port)| (format!("{}_PORT", host.to_uppercase()), port.to_string()));
     let ports: Vec<_> = ports.collect();
     ensure!(ports.len() == HOSTS.len(), "--sshd-port: no two ports follow {port}");
     let placed = |text: &str| ports.iter().fold(text.to_owned(), |text, (name, port)| text.replace(name, port));
