@@ -44,7 +44,11 @@ pub(super) fn verify(asked: &Verify) -> anyhow::Result<ExitCode> {
                 entries.start
             )?;
             if count < *size {
-                writeln!(text, "a part: {} of the {size} are not in this file, and nothing is said of them", size - count)?;
+                writeln!(
+                    text,
+                    "a part: {} of the {size} are not in this file, and nothing is said of them",
+                    size - count
+                )?;
             }
             if let Some(seen) = seen {
                 writeln!(text, "the first {} are those of the remembered checkpoint", seen.size)?;
