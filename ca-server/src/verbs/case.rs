@@ -101,6 +101,12 @@ impl Case {
         policy::stage(policies, &self.life(), now)
     }
 
+    /// How many requests and steps it is made of.
+    pub(super) fn weight(&self) -> usize {
+        let prolonging: usize = self.extensions.iter().map(|(.., steps)| 1 + steps.len()).sum();
+        1 + self.steps.len() + prolonging + self.prolonged.as_ref().map_or(0, |case| case.weight())
+    }
+
     /// The requests that prolong it.
     pub(super) fn prolonged_by(&self) -> impl Iterator<Item = &RequestId> {
         self.extensions.iter().map(|(request, ..)| &request.id)

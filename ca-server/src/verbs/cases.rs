@@ -15,8 +15,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The most of a kind that are kept: a few MiB.
-const MOST: usize = 256;
+/// The most requests and steps that are kept, then all are forgotten: each holds an identity, which is as large as its token
+/// allowed; usually that makes a few MiB.
+const MOST: usize = 2_048;
 /// So many requests of one person are read at a time.
 pub(super) const PAGE: usize = 16;
 
@@ -28,6 +29,8 @@ pub struct Cases(Mutex<Kept>);
 struct Kept {
     /// See [`crate::store::Requests::changes`].
     changes: u64,
+    /// So many requests and steps.
+    weight: usize,
     cases: HashMap<RequestId, Option<Arc<Case>>>,
     /// Requester → their latest requests.
     latest: HashMap<[u8; 32], Arc<[KeptRequest]>>,
@@ -36,13 +39,17 @@ struct Kept {
 /// The case of `id`, if there is one.
 pub(super) async fn of(app: &App, id: &RequestId) -> Result<Option<Arc<Case>>, Refusal> {
     let read = async || Ok(Case::load(app, id).await?.map(Arc::new));
-    or_read(app, |kept| &mut kept.cases, id.clone(), read).await
+    or_read(app, |kept| &mut kept.cases, weight, id.clone(), read).await
 }
 
 /// The case of a request that was just read.
 pub(super) async fn of_read(app: &App, kept: &KeptRequest) -> Result<Option<Arc<Case>>, Refusal> {
     let read = async || Ok(Some(Arc::new(Case::of(app, kept.clone()).await?)));
-    or_read(app, |kept| &mut kept.cases, kept.request.id.clone(), read).await
+    or_read(app, |kept| &mut kept.cases, weight, kept.request.id.clone(), read).await
+}
+
+fn weight(case: &Option<Arc<Case>>) -> usize {
+    case.as_ref().map_or(1, |case| case.weight())
 }
 
 /// The latest requests of this account, up to [`PAGE`].
@@ -50,13 +57,15 @@ pub(super) async fn latest(app: &App, identity: &Identity) -> Result<Arc<[KeptRe
     let Identity { issuer, subject, .. } = identity;
     let which = Which::Of(issuer.clone(), subject.clone());
     let read = async || Ok(app.store.requests(&which, None, PAGE).await?.into());
-    or_read(app, |kept| &mut kept.latest, records::owner(issuer, subject), read).await
+    let weight = |page: &Arc<[KeptRequest]>| page.iter().map(|kept| 1 + kept.steps.len()).sum::<usize>().max(1);
+    or_read(app, |kept| &mut kept.latest, weight, records::owner(issuer, subject), read).await
 }
 
 /// What is kept under `key`, else what `read` finds.
 async fn or_read<K: Eq + Hash, V: Clone>(
     app: &App,
     kind: impl Fn(&mut Kept) -> &mut HashMap<K, V>,
+    weight: impl Fn(&V) -> usize,
     key: K,
     read: impl AsyncFnOnce() -> Result<V, Refusal>,
 ) -> Result<V, Refusal> {
@@ -65,14 +74,15 @@ async fn or_read<K: Eq + Hash, V: Clone>(
         return Ok(known.clone());
     }
     let found = read().await?;
+    let weight = weight(&found);
     // What was read before a change must not be kept after it.
-    if app.store.changes() == Some(before) {
+    if weight <= MOST && app.store.changes() == Some(before) {
         let mut kept = app.cases.as_of(before);
-        let known = kind(&mut kept);
-        if known.len() >= MOST {
-            known.clear();
+        if kept.weight + weight > MOST {
+            *kept = Kept { changes: before, ..Kept::default() };
         }
-        known.insert(key, found.clone());
+        kept.weight += weight;
+        kind(&mut kept).insert(key, found.clone());
     }
     Ok(found)
 }
@@ -110,7 +120,7 @@ mod tests {
                 Ok(None)
             };
             let id = RequestId::from_random([1; 12]);
-            assert!(or_read(&stage.app, |kept| &mut kept.cases, id, reading).await.unwrap().is_none());
+            assert!(or_read(&stage.app, |kept| &mut kept.cases, weight, id, reading).await.unwrap().is_none());
             read
         };
         assert!(look(None).await);
@@ -119,5 +129,22 @@ mod tests {
         assert!(look(Some(2)).await, "somebody logged in since");
         assert!(look(None).await, "somebody logged in meanwhile");
         assert!(!look(None).await, "it is kept");
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_stays_small() {
+        let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
+        let keep = async |n: u8, weight: usize| {
+            let read = async || Ok(None);
+            or_read(&stage.app, |kept| &mut kept.cases, |_| weight, RequestId::from_random([n; 12]), read)
+                .await
+                .unwrap();
+            let kept = stage.app.cases.as_of(stage.app.store.changes().unwrap());
+            (kept.cases.len(), kept.weight)
+        };
+        assert_eq!(keep(1, MOST + 1).await, (0, 0), "too large by itself");
+        assert_eq!(keep(2, MOST - 2).await, (1, MOST - 2));
+        assert_eq!(keep(3, 2).await, (2, MOST));
+        assert_eq!(keep(4, 1).await, (1, 1), "all are forgotten");
     }
 }
