@@ -316,6 +316,6 @@ pub(crate) struct Dev {
     pub(crate) policy: Option<PathBuf>,
     /// Where the sshd of these policies' hosts listens on 127.0.0.1, here and at the next two ports; written at the first
     /// start
-    #[arg(long, value_name = "PORT", default_value_t = 2222)]
+    #[arg(long, value_name = "PORT", default_value_t = 2222, value_parser = clap::value_parser!(u16).range(1..=65_533))]
     pub(crate) sshd_port: u16,
 }
