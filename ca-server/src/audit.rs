@@ -7,7 +7,8 @@ pub mod witness;
 
 pub use api::proof::{checkpoint, note, tree};
 pub use event::{
-    BreakGlassEvent, ClockEvent, Event, Fact, Listed, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken, policy,
+    BreakGlassEvent, CODES, ClockEvent, Event, Fact, Listed, Pinned, PolicyEvent, RequestEvent, RevocationEvent, Taken,
+    policy,
 };
 
 use ::policy::{Identity, Kind};

@@ -120,7 +120,7 @@ pub(crate) struct Check {
 /// Copy a store in a file into a PostgreSQL database, all of it or nothing, and verify the log on both sides
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Stop the server first: a store that is served is refused. The file is left as it is, the database must hold nothing of a
+Stop the server first: a store that is served is refused. The file is left as it is, the database must hold nothing of a \
 ca-server yet. Afterwards start the server with the new configuration, and keep the file as a backup.
 
 Example: ca-server migrate-store --config /etc/jit-ssh/config.toml --to /etc/jit-ssh/postgres.toml")]
@@ -139,8 +139,8 @@ pub(crate) struct MigrateStore {
 /// Print the SQL that makes the tables of a PostgreSQL store, for the database's owner to run
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A server whose role may make tables does so at its start. Where it may not, the owner runs this once, and again with --from
-after an upgrade that says so. With --role the rights of that role follow: it can append to the audit log and change none
+A server whose role may make tables does so at its start. Where it may not, the owner runs this once, and again with --from \
+after an upgrade that says so. With --role the rights of that role follow: it can append to the audit log and change none \
 of it.
 
 Example: ca-server store-schema --role jit_ssh | psql -1 -d jit_ssh")]
@@ -298,7 +298,8 @@ Whom one may be at the login page, and what the policies in DIR/policy let them 
 To be two people at once, give each a directory and an agent of their own:
   export JIT_SSH_SERVER=http://127.0.0.1:8400 XDG_RUNTIME_DIR=/tmp/alice; mkdir -m 700 /tmp/alice; eval \"$(ssh-agent)\"
   jit-ssh login
-and the same with /tmp/bob in another terminal. staging, prod and appliance are one sshd, for the account that starts it:
+and the same with /tmp/bob in another terminal. staging, prod and appliance are one sshd on three
+ports, for the account that starts it:
   /usr/sbin/sshd -D -e -f DIR/sshd/sshd_config
 README.md (\"Play it through\") has a whole life of a grant to paste: request, approve, ssh, done, revoke, bundle.
 
@@ -313,7 +314,8 @@ pub(crate) struct Dev {
     /// Policies to use instead of those that come with it
     #[arg(long, value_name = "DIR")]
     pub(crate) policy: Option<PathBuf>,
-    /// Where the sshd of these policies' hosts listens on 127.0.0.1; written at the first start
-    #[arg(long, value_name = "PORT", default_value_t = 2222)]
+    /// Where the sshd of these policies' hosts listens on 127.0.0.1, here and at the next two ports; written at the first
+    /// start
+    #[arg(long, value_name = "PORT", default_value_t = 2222, value_parser = clap::value_parser!(u16).range(1..=65_533))]
     pub(crate) sshd_port: u16,
 }

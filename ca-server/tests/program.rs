@@ -333,6 +333,17 @@ fn dev_refuses_what_is_not_for_development() {
 }
 
 #[test]
+fn tables_are_made_from_versions_that_there_are() {
+    let known = ran(&["store-schema", "--from", "1", "--role", "jit_ssh"]);
+    assert!(known.status.success() && !text(&known).contains("CREATE TABLE jit_ssh.audit"), "{known:?}");
+    for none in ["-1", "99"] {
+        let refused = ran(&["store-schema", &format!("--from={none}")]);
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("no such version"), "{refused:?}");
+    }
+}
+
+#[test]
 fn policies_can_be_checked_and_asked_without_a_server() {
     let home = home();
     let policy = home.path().join("policy");

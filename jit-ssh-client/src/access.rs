@@ -13,7 +13,7 @@ use crate::{
     words::{self, Lacking},
 };
 use api::{Code, DecisionBody, FileRequest, RequestBody};
-use policy::{PolicyId, RequestId, Stage, Target};
+use policy::{PolicyId, RequestId, Stage, Target, UnmetTerm};
 
 /// As [`issuance::ensure`]; where people must approve first, a person at a terminal is asked what is missing, the
 /// request is filed and waited for.
@@ -122,6 +122,16 @@ fn with_command(failure: Failure, target: &Target) -> Failure {
     failure.hint(format!("ask for it: jit-ssh request {target} --reason '…'"))
 }
 
+/// By which policies it would have to be less time.
+fn too_long(no: &Failure) -> Vec<String> {
+    let unmet = no.decision().into_iter().flat_map(|decision| &decision.unmet);
+    let most = unmet.filter_map(|unmet| match unmet.term {
+        UnmetTerm::Duration(most) => Some(format!("  {} allows at most {most}", unmet.policy)),
+        UnmetTerm::Reason | UnmetTerm::Ticket => None,
+    });
+    most.collect()
+}
+
 /// Asks for how long and, where policy did not want one, why; files the request. What was `told` of a policy is not told
 /// twice.
 fn file(
@@ -140,12 +150,20 @@ fn file(
     if reason.is_none() {
         reason = terminal::ask_for("Reason, for those who decide:");
     }
-    if duration.is_none() {
-        let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
-        duration = terminal::ask_for(&format!("For how long{most}?"));
-    }
-    let filed =
-        ca.file(session, &asking_for(vec![target.clone()], Wish { duration, reason, ticket, request: None }))?;
+    let most = terms.map(|terms| format!(" [{}]", terms.max_duration)).unwrap_or_default();
+    let typed = duration.is_none();
+    let filed = loop {
+        if typed {
+            duration = terminal::ask_for(&format!("For how long{most}?"));
+        }
+        let wish = Wish { duration, reason: reason.clone(), ticket: ticket.clone(), request: None };
+        match ca.file(session, &asking_for(vec![target.clone()], wish)) {
+            Err(no) if typed && duration.is_some() && !too_long(&no).is_empty() => {
+                too_long(&no).iter().for_each(|line| terminal::say(line));
+            }
+            filed => break filed?,
+        }
+    };
     let id = filed.id.ok_or_else(|| Failure::failed("the server gave the request no id"))?;
     terminal::say(&format!("jit-ssh: filed as {}", terminal::bold(id.as_str())));
     Ok(id)

@@ -86,8 +86,11 @@ impl CaClient {
     /// # Errors
     /// If it is interrupted.
     pub fn pause(&self, span: Duration) -> Result<(), Failure> {
-        #[expect(clippy::disallowed_methods, reason = "what is asked for is that time passes")]
-        self.wait_or_be_stopped(tokio::time::sleep(span))
+        // Made inside: a timer belongs to the runtime that it is made in, and outside there is none.
+        self.wait_or_be_stopped(async move {
+            #[expect(clippy::disallowed_methods, reason = "what is asked for is that time passes")]
+            tokio::time::sleep(span).await;
+        })
     }
 
     fn wait_or_be_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 mod bundle;
 mod endings;
 mod glass;
+mod issuing;
 mod requests;
 mod setup;
 
 pub use bundle::VerifyBundle;
 pub use endings::{Freeze, Revoke, Thaw};
 pub use glass::{BreakGlass, Reviewed};
+pub use issuing::{Certificate, Ensure, Ssh};
 pub use requests::{Approve, Cancel, Deny, Done, Extend, RequestAccess, RequestRef, Requests, Review, Show, Sought};
 pub use setup::Setup;
 
@@ -87,6 +89,7 @@ pub enum Verb {
     /// Issue nothing any more to somebody, for a host or at all, until two people thaw it
     Freeze(Freeze),
     /// What is frozen, as far as it concerns you
+    #[command(after_help = "Example: jit-ssh freezes --json")]
     Freezes,
     /// Say that what is frozen may go on; with a second person's word it does
     Thaw(Thaw),
@@ -99,11 +102,13 @@ pub enum Verb {
     /// Find the first thing that stands between you and a shell, and how to mend it
     Doctor(Doctor),
     /// Print a completion script
+    #[command(after_help = "Example: jit-ssh completions bash > /etc/bash_completion.d/jit-ssh")]
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a directory
+    #[command(after_help = "Example: jit-ssh man /usr/local/share/man/man1")]
     Man {
         /// Where to
         #[arg(value_hint = ValueHint::DirPath)]
@@ -113,6 +118,9 @@ pub enum Verb {
 
 /// `login`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  jit-ssh login --server https://ssh-ca.example.com
+  jit-ssh login --github-actions")]
 pub struct Login {
     /// Print the address to open instead of opening a browser
     #[arg(long)]
@@ -167,62 +175,9 @@ impl Why {
     }
 }
 
-/// `ssh`
-#[derive(Debug, Args)]
-pub struct Ssh {
-    /// What to say to the CA
-    #[command(flatten)]
-    pub why: Why,
-    /// Where to: HOST or ACCOUNT@HOST
-    #[arg(value_name = "[ACCOUNT@]HOST", value_hint = ValueHint::Hostname)]
-    pub destination: String,
-    /// Everything after the host goes to ssh as it is
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "SSH ARGS")]
-    pub args: Vec<std::ffi::OsString>,
-}
-
-/// `ensure`
-#[derive(Debug, Args)]
-pub struct Ensure {
-    /// Say nothing on success, one line otherwise
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Get a new certificate although the present one is fresh
-    #[arg(long)]
-    pub renew: bool,
-    /// Where people must approve first, ask on the terminal that ssh runs on, file the request and wait
-    #[arg(long, conflicts_with = "renew")]
-    pub ask: bool,
-    /// What to say to the CA
-    #[command(flatten)]
-    pub why: Why,
-    /// For which target
-    #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
-    pub target: String,
-}
-
-/// `certificate`
-#[derive(Debug, Args)]
-pub struct Certificate {
-    /// What to say to the CA
-    #[command(flatten)]
-    pub why: Why,
-    /// Certify this public key; possession is proven by `ssh-keygen -Y sign`, with the private key beside it or in the agent
-    #[arg(long, value_name = "PUBLIC KEY FILE", value_hint = ValueHint::FilePath, conflicts_with = "files")]
-    pub key: Option<PathBuf>,
-    /// Write the certificate here instead of to stdout
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "files")]
-    pub out: Option<PathBuf>,
-    /// Write a fresh private key (0600) and its certificate into this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub files: Option<PathBuf>,
-    /// For which target
-    #[arg(value_name = "ACCOUNT@HOST", allow_hyphen_values = true)]
-    pub target: String,
-}
-
 /// `status`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh status --check")]
 pub struct Status {
     /// Ask the server too whether the login session lives
     #[arg(long, conflicts_with = "offline")]
@@ -234,6 +189,7 @@ pub struct Status {
 
 /// `sessions`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh sessions end s-00112233445566778899aabb")]
 pub struct Sessions {
     /// Instead of listing them
     #[command(subcommand)]
@@ -253,6 +209,7 @@ pub enum OfSessions {
 
 /// `hosts`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh hosts prod")]
 pub struct Hosts {
     /// Only hosts whose name, alias, group or label contains this
     pub filter: Option<String>,
@@ -260,6 +217,7 @@ pub struct Hosts {
 
 /// `explain`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh explain deploy@db-1")]
 pub struct Explain {
     /// What to say to the CA
     #[command(flatten)]
@@ -271,6 +229,7 @@ pub struct Explain {
 
 /// `doctor`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh doctor deploy@web-1")]
 pub struct Doctor {
     /// Look at the way to this host too: HOST or ACCOUNT@HOST
     #[arg(value_name = "[ACCOUNT@]HOST", allow_hyphen_values = true)]

@@ -54,15 +54,32 @@ fn said_plainly(error: clap::Error) -> clap::Error {
         .unwrap_or(error)
 }
 
+/// What is wrong, with what stands below it: which arguments are missing, which values there are.
+fn in_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
 /// `--help` and `--version` end here too. A program that asked for JSON gets it even when it asked wrongly.
 fn misused(error: &clap::Error) -> ExitCode {
     let wrong = error.use_stderr();
     if wrong && std::env::args_os().any(|arg| arg == "--json") {
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        error::Failure::usage(first).hint("jit-ssh --help").report(true);
+        error::Failure::usage(in_one_line(&error.render().to_string())).hint("jit-ssh --help").report(true);
     } else if error.print().is_err() {
         // Nobody reads.
     }
     if wrong { error::Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_one_line;
+
+    #[test]
+    fn what_is_missing_is_named_to_programs_too() {
+        let text =
+            "error: the following required arguments were not provided:\n  <ID>\n  --by <DURATION>\n\nUsage: x\n";
+        assert_eq!(in_one_line(text), "the following required arguments were not provided: <ID> --by <DURATION>");
+        assert_eq!(in_one_line("error: unrecognized subcommand 'x'\n\nUsage: y\n"), "unrecognized subcommand 'x'");
+    }
 }

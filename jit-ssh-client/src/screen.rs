@@ -256,7 +256,8 @@ fn happened(step: &StepBody, now: UnixTime) -> Vec<String> {
     lines
 }
 
-fn instant(time: UnixTime, now: UnixTime) -> String {
+/// When it is, in full, and how far off.
+pub fn instant(time: UnixTime, now: UnixTime) -> String {
     let relative = if time > now { format!("in {}", clock::left(now, time)) } else { clock::ago(now, time) };
     format!("{} ({relative})", clock::rfc3339(time))
 }

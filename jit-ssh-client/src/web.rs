@@ -9,6 +9,9 @@ use tokio::runtime::Runtime;
 pub const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 const TOTAL: Duration = Duration::from_secs(20);
+/// No server closes an idle connection sooner. Nothing here looks at a connection while somebody reads a screen or types, so
+/// one that rested may be closed already, and what is asked on it would be lost.
+const RESTED: Duration = Duration::from_millis(500);
 
 /// The runtime that waits for the network. Made by the commands that need it: the others start faster without.
 ///
@@ -33,6 +36,7 @@ pub fn client(tls: bool, ca_file: Option<&Path>) -> Result<Client, Failure> {
         .redirect(Policy::none())
         .connect_timeout(CONNECT)
         .timeout(TOTAL)
+        .pool_idle_timeout(RESTED)
         .tls_built_in_root_certs(tls);
     if !tls {
         builder = builder.no_proxy();

@@ -30,7 +30,18 @@ pub struct Wants {
 
 /// What `wish` lacks, if it is words alone that are missing. The CA is asked what it would say with them, without effect.
 pub fn lacking(ca: &CaClient, session: &Session, target: &Target, wish: &Wish, no: &Failure) -> Option<Lacking> {
-    let first = least(no.decision()?)?;
+    lacking_by(ca, session, target, wish, no.decision()?)
+}
+
+/// The same by a decision that was only asked about.
+pub fn lacking_by(
+    ca: &CaClient,
+    session: &Session,
+    target: &Target,
+    wish: &Wish,
+    decision: &DecisionBody,
+) -> Option<Lacking> {
+    let first = least(decision)?;
     let said = first.said(wish);
     let asked =
         ExplainRequest { target: target.clone(), duration: said.duration, reason: said.reason, ticket: said.ticket };
@@ -38,7 +49,7 @@ pub fn lacking(ca: &CaClient, session: &Session, target: &Target, wish: &Wish, n
     if then.outcome == Outcome::Denied {
         return None;
     }
-    let mut others = wanted(no.decision()?);
+    let mut others = wanted(decision);
     others.retain(|(policy, wants)| !then.policies.contains(policy) && *wants != first);
     Some(Lacking { wants: first, then, others })
 }

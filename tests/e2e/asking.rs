@@ -35,7 +35,8 @@ async fn plain_ssh_asks_on_its_terminal_and_connects_when_it_is_approved() -> Re
     let mut waiting = Process::start("ssh", command)?;
     waiting.out.wait_for(0, |line| line.contains("people must approve")).await?;
     let mut typed = waiting.stdin().context("no input")?;
-    typed.write_all(b"roll back 4.2\n5m\n").await?;
+    typed.write_all(b"roll back 4.2\n9h\n5m\n").await?;
+    waiting.out.wait_for(0, |line| line.contains("db/approval allows at most 10m")).await?;
     waiting.out.wait_for(0, |line| line.contains("Ctrl-C stops waiting")).await?;
     let id = next_for(&lena, "").await?;
     assert_eq!(json(&lena, &["show", &id]).await?["reason"], "roll back 4.2");
@@ -63,6 +64,29 @@ async fn plain_ssh_asks_nobody_where_nobody_would_see_it() -> Result<()> {
     let said = Process::start("ssh", command)?.finish().await?;
     assert!(said.out.contains("jit-ssh request") && !said.out.contains("Reason"), "{said:?}");
     assert_eq!(json(&alice, &["requests"]).await?["requests"], serde_json::json!([]), "nothing was filed");
+    Ok(())
+}
+
+/// The server is restarted while somebody waits: they wait on, and learn what was decided afterwards.
+#[tokio::test]
+async fn whoever_waits_waits_through_a_restart() -> Result<()> {
+    let mut world = World::new().await?;
+    let (alice, lena) = (world.person("alice").await?, world.person("lena").await?);
+    let target = format!("{}@db-1", world.accounts.first);
+    let command = alice.command(&["request", &target, "--for", "2m", "--reason", "reindex", "--wait"])?;
+    let waiting = Process::start("request", command)?;
+    waiting.err.wait_for(0, |line| line.contains("Ctrl-C stops waiting")).await?;
+    let id = next_for(&lena, "").await?;
+    let address = world.server.url.strip_prefix("http://").context("plain HTTP")?.to_owned();
+    let home = world.server.stop().await?;
+    let config = fs::read_to_string(home.path("config.toml"))?;
+    fs::write(home.path("config.toml"), config.replacen("127.0.0.1:0", &address, 1))?;
+    // Noticed, before there is a server again: the connection it waited on is gone.
+    ensure!(!alice.run(&["requests"]).await?.err.is_empty(), "nobody is there");
+    world.server = home.start().await?;
+    done(&lena, &["approve", &id, "--yes"]).await?;
+    let waited = waiting.finish().await?;
+    ensure!(waited.code == Some(0) && waited.out.contains(&format!("{id} approved")), "{waited:?}");
     Ok(())
 }
 

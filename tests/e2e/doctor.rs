@@ -1,5 +1,6 @@
 //! `jit-ssh doctor`: each link of the chain is broken in turn, and doctor names that one, with the fix.
 
+use super::approval::{done, json};
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
     browser::{self, Person},
@@ -121,7 +122,8 @@ async fn each_link_of_the_chain_is_named_when_it_is_the_broken_one() -> Result<(
     // The answer of policy.
     let first = &world.accounts.first;
     let approval = doctor(&alice, &[&format!("{first}@db-1")], |_| {}).await?;
-    approval.must_be("policy", 5, "needs approval", "jit-ssh")?;
+    approval.must_be("policy", 5, "needs approval", "jit-ssh request")?;
+    standing_of_a_request(&world, &alice, &format!("{first}@db-1")).await?;
     if let Some(second) = &world.accounts.second {
         let denied = doctor(&alice, &[&format!("{second}@web-1")], |_| {}).await?;
         denied.must_be("policy", 3, "Ask the owner of the second account.", "jit-ssh explain")?;
@@ -136,6 +138,22 @@ async fn each_link_of_the_chain_is_named_when_it_is_the_broken_one() -> Result<(
     let other = others.next().and_then(|one| one["session"].as_str()).context("the other one")?;
     elsewhere.run(&["sessions", "end", other]).await?.success()?;
     doctor(&alice, &[], |_| {}).await?.must_be("login", 4, "", "jit-ssh login")
+}
+
+/// Where people must approve, doctor says how far that is, and starts no clock by looking.
+async fn standing_of_a_request(world: &World, alice: &Client, target: &str) -> Result<()> {
+    let lena = world.person("lena").await?;
+    let filed = json(alice, &["request", target, "--for", "2m", "--reason", "reindex"]).await?;
+    let id = filed["id"].as_str().context("no id")?;
+    let looked = async || doctor(alice, &[target], |_| {}).await;
+    looked().await?.must_be("policy", 5, "waits for people", "jit-ssh show")?;
+    done(&lena, &["approve", id, "--yes"]).await?;
+    looked().await?.must_be("policy", 5, "approved and not used yet", "jit-ssh ssh")?;
+    assert_eq!(json(alice, &["show", id]).await?["stage"]["stage"], "claimable", "looking is no use");
+    done(alice, &["ensure", target]).await?;
+    let used = looked().await?;
+    ensure!(used.held.iter().any(|check| check == "policy"), "{used:?}");
+    done(alice, &["done", id]).await.map(drop)
 }
 
 /// The last link is the host's own sshd, which tells a client little: what it does tell is enough for a fix.

@@ -1,16 +1,18 @@
 //! Clients that are slow, large or many. Each is cut off; the server goes on serving others meanwhile.
 
+use super::approval::json;
 use anyhow::{Context as _, Result, ensure};
 use e2e::kit::{
     browser::http,
-    process::PATIENCE,
+    process::{PATIENCE, Process},
     server::{LOOSE, Server, people},
     world::World,
 };
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    process::Command,
     time::timeout,
 };
 
@@ -43,6 +45,27 @@ async fn send_and_wait(server: &Server, bytes: &[u8]) -> Result<String> {
 async fn lives(server: &Server) -> Result<()> {
     let answer = timeout(Duration::from_secs(5), http()?.get(format!("{}/health", server.url)).send()).await??;
     ensure!(answer.status() == 200, "{}", answer.status());
+    Ok(())
+}
+
+/// The server closes a connection on which nobody asks anything; whoever reads what they approve asks nothing for a while.
+#[tokio::test]
+async fn whoever_reads_for_longer_than_a_connection_stays_open_can_still_decide() -> Result<()> {
+    let world = impatient().await?;
+    let (alice, lena) = (world.person("alice").await?, world.person("lena").await?);
+    let target = format!("{}@db-1", world.accounts.first);
+    let filed = json(&alice, &["request", &target, "--for", "2m", "--reason", "reindex"]).await?;
+    let id = filed["id"].as_str().context("no id")?;
+    let mut command = Command::new("script");
+    command.args(["-qfec", &format!("exec jit-ssh approve {id}"), "/dev/null"]).stdin(Stdio::piped());
+    lena.dress(&mut command);
+    let mut reading = Process::start("approve", command)?;
+    reading.out.wait_for(0, |line| line.contains("digest")).await?;
+    // Asked after the reader's last question, so when this connection is closed theirs is too.
+    send_and_wait(&world.server, b"GET /health HTTP/1.1\r\nhost: ca\r\n\r\n").await?;
+    reading.stdin().context("no input")?.write_all(b"y\n").await?;
+    assert!(reading.wait().await?.success(), "{}", reading.out.text());
+    assert_eq!(json(&alice, &["show", id]).await?["stage"]["stage"], "claimable");
     Ok(())
 }
 

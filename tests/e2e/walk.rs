@@ -51,7 +51,7 @@ async fn the_readme_plays_a_whole_life() -> Result<()> {
     fs::create_dir(home.path().join("bin"))?;
     fs::write(&browser, BROWSER)?;
     fs::set_permissions(&browser, fs::Permissions::from_mode(0o755))?;
-    let (api, sshd) = (format!("127.0.0.1:{}", free_port()?), free_port()?);
+    let (api, sshd) = (format!("127.0.0.1:{}", free_port()?), three_ports()?);
     let here = |text: &str| text.replace("/tmp/jit-dev", &dir.display().to_string()).replace("127.0.0.1:8400", &api);
     let [server, host, person] = terminals()?.map(|text| here(&text));
 
@@ -64,6 +64,19 @@ async fn the_readme_plays_a_whole_life() -> Result<()> {
     }
     let host = Process::start("sshd", shell(&format!("exec {}", host.trim()), home.path())?)?;
     host.err.wait_for(0, |line| line.contains("Server listening")).await.with_context(|| host.err.text())?;
+
+    // What it was approved for counts on each host alone, also where stock ssh offers whatever the agent holds.
+    for (port, name) in (sshd..).zip(["staging", "prod", "appliance"]) {
+        let config = dir.join("sshd/sshd_config");
+        let asked = format!("exec /usr/sbin/sshd -T -f {} -C addr=127.0.0.1,lport={port}", config.display());
+        let counts = run("sshd -T", shell(&asked, home.path())?).await?.success()?;
+        ensure!(
+            counts.contains(&format!("authorizedprincipalsfile {}/sshd/{name}.principals", dir.display())),
+            "{counts}"
+        );
+        let principals = fs::read_to_string(dir.join(format!("sshd/{name}.principals")))?;
+        ensure!(principals.lines().count() == 1 && principals.ends_with(&format!("@{name}\n")), "{principals}");
+    }
 
     let told = run("the reader", shell(&person, home.path())?).await?;
     let said = format!("{}\n{}", told.out, told.err);
@@ -82,4 +95,13 @@ async fn the_readme_plays_a_whole_life() -> Result<()> {
     }
     ensure!(!said.contains("jit-ssh: "), "something failed:\n{said}");
     Ok(())
+}
+
+/// The first of three free ports in a row.
+fn three_ports() -> Result<u16> {
+    let mut row = [free_port()?, free_port()?, free_port()?];
+    while row.windows(2).any(|pair| pair[0] + 1 != pair[1]) {
+        row = [row[1], row[2], free_port()?];
+    }
+    Ok(row[0])
 }

@@ -2,12 +2,14 @@
 
 mod break_glass;
 mod clock;
+mod codes;
 pub mod policy;
 mod request;
 mod revocation;
 
 pub use break_glass::BreakGlassEvent;
 pub use clock::ClockEvent;
+pub use codes::CODES;
 pub use policy::PolicyEvent;
 pub use request::{RequestEvent, Taken};
 pub use revocation::RevocationEvent;

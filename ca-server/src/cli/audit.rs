@@ -33,7 +33,7 @@ pub(crate) struct Kept {
 /// Check that entries, tree and signed checkpoint agree, and say which entry does not
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("log").required(true)), after_help = "\
-The store may be in use. Whoever holds the log's key can sign another history: only a checkpoint that was kept elsewhere
+The store may be in use. Whoever holds the log's key can sign another history: only a checkpoint that was kept elsewhere \
 (--checkpoint, or a witness) shows that nothing before it changed.
 
 Exit codes: 0 verified, 1 it could not be checked, 3 the log is not what was signed or seen.
@@ -80,8 +80,8 @@ pub(crate) struct Export {
 /// Write one grant from request to end into a file, with proofs, for `jit-ssh verify-bundle` to check offline
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("from").required(true)), after_help = "\
-The file holds everything in the log that speaks of the grant: request, approvals, certificates, ends; the logins of those
-people; the policy sets that decided, as text; and for each entry the proof that it is in the log. Give it to whoever has the
+The file holds everything in the log that speaks of the grant: request, approvals, certificates, ends; the logins of those \
+people; the policy sets that decided, as text; and for each entry the proof that it is in the log. Give it to whoever has the \
 log's public key.
 Examples:
   ca-server audit bundle r-00112233445566778899aabb --store /var/lib/jit-ssh/jit-ssh.redb -o case-17.bundle

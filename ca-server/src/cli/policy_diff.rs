@@ -6,10 +6,10 @@ use std::path::PathBuf;
 /// Say what differs between two policy directories, and which past requests they would decide otherwise
 #[derive(Args, Debug)]
 #[command(after_help = "\
-With --replay every request for access that is on record is decided under both sets, with the facts on record: who asked, with
-which groups and factors, when, from where, for how long, why. What only people's approvals decided is replayed as the question
+With --replay every request for access that is on record is decided under both sets, with the facts on record: who asked, with \
+which groups and factors, when, from where, for how long, why. What only people's approvals decided is replayed as the question \
 whether it could be asked for. Nothing is verified: `ca-server audit verify` does that.
-Exit codes: 0 nothing differs (with --replay: nothing would be decided otherwise), 1 it could not be done, 2 wrong usage,
+Exit codes: 0 nothing differs (with --replay: nothing would be decided otherwise), 1 it could not be done, 2 wrong usage, \
 4 something differs.
 Examples:
   ca-server policy diff /etc/jit-ssh/policy ./proposed

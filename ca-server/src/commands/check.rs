@@ -53,6 +53,7 @@ fn examine(config: &Config, offline: bool, report: &mut Report<'_>) -> anyhow::R
     trust::one_person(config, report);
     trust::tags(config, report);
     trust::channels(config, report);
+    trust::codes(config, report);
     let found = policy::examine(&config.policy.directory).findings;
     report.findings.extend(found.into_iter().map(|finding| (Weight::Error, finding)));
     on_runtime(async {

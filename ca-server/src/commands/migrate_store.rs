@@ -38,6 +38,12 @@ pub(super) fn migrate_store(asked: &MigrateStore) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn store_schema(asked: &StoreSchema) -> anyhow::Result<ExitCode> {
+    ensure!(
+        (0..=postgres::LATEST).contains(&asked.from),
+        "--from {}: there is no such version; this program knows 1 to {}, and 0 makes everything",
+        asked.from,
+        postgres::LATEST
+    );
     let rights = asked.role.as_deref().map(postgres::grants).unwrap_or_default();
     print(&format!("{}{rights}", postgres::script(asked.from)))
 }

@@ -1,9 +1,11 @@
 //! `[[sink]]`: where audit entries are delivered to. Read as written here, judged in `check`, built in `crate::sinks`.
 
 mod check;
+mod codes;
 
 use super::{Count, Passphrase, Span};
 pub(super) use check::check_all;
+pub use codes::CodePattern;
 use policy::Seconds;
 use std::{
     io,
@@ -163,28 +165,6 @@ impl TryFrom<String> for SinkName {
     }
 }
 
-/// A code, or the beginning of codes and a star.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(try_from = "String")]
-pub struct CodePattern(String);
-
-impl CodePattern {
-    /// Whether it takes this code.
-    pub fn takes(&self, code: &str) -> bool {
-        self.0.strip_suffix('*').map_or(self.0 == code, |beginning| code.starts_with(beginning))
-    }
-}
-
-impl TryFrom<String> for CodePattern {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let beginning = text.strip_suffix('*').unwrap_or(&text);
-        let letters = beginning.bytes().all(|byte| byte.is_ascii_lowercase() || b".-_".contains(&byte));
-        let known = letters && !text.is_empty() && text.len() <= 60;
-        if known { Ok(Self(text)) } else { Err("a code such as login.opened, or a beginning and a star: request.*") }
-    }
-}
-
 /// A name that policies use in `@notify`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
@@ -295,7 +275,7 @@ fn secret(file: Option<&Path>, variable: Option<&str>) -> io::Result<Option<Pass
 }
 
 fn every_code() -> Vec<CodePattern> {
-    vec![CodePattern("*".to_owned())]
+    vec![CodePattern::all()]
 }
 
 fn timeout() -> Span<1, 60> {

@@ -20,7 +20,7 @@ mod sessions;
 mod writer;
 
 pub use log::Log;
-pub use schema::{OpenError, grants, script};
+pub use schema::{LATEST, OpenError, grants, script};
 
 use super::{
     Claim, Hint, Issued, KeyBinding, LoginSession, Opened, Recorded, Spent, Store, StoreError, TokenUse, made_room,

@@ -161,3 +161,12 @@ fn nobody_there_is_unreachable() {
     drop(listener);
     assert_eq!(CaClient::new(server, None).unwrap().about().unwrap_err().exit, Exit::Unreachable);
 }
+
+/// Between two attempts at a server that is away; with and without somebody who may press Ctrl-C.
+#[test]
+fn time_passes() {
+    let ca = CaClient::new("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+    ca.pause(Duration::from_millis(1)).unwrap();
+    ca.mind_interrupts().unwrap();
+    ca.pause(Duration::from_millis(1)).unwrap();
+}

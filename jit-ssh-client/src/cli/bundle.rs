@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// `verify-bundle`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-No login, no server, no network. A bundle that verifies is told as a timeline, with what it proves and what it does not; one
+No login, no server, no network. A bundle that verifies is told as a timeline, with what it proves and what it does not; one \
 that does not ends with exit code 7 and says in which entry.
 Example: jit-ssh verify-bundle case-17.bundle --key \"$(cat log.vkey)\" --witness-key witness.example.com/1+6d3a21b9+BN…")]
 pub struct VerifyBundle {

@@ -5,6 +5,7 @@ use policy::HostName;
 
 /// `setup`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: jit-ssh setup --dry-run --domain corp.example")]
 pub struct Setup {
     /// Do it without asking
     #[arg(long, short)]

@@ -3,22 +3,25 @@
 mod agent;
 mod sshd;
 
-use super::{Globals, ssh::Destination};
+use super::{Globals, request, ssh::Destination};
 use crate::{
-    ca_client::CaClient,
+    access,
+    ca_client::{CaClient, View},
     cli, clock,
     error::{Exit, Failure},
     issuance::{self, Ready, Wish},
-    route,
+    route, screen,
     state::{StateDir, certs::Certs, session::Session},
-    terminal,
+    terminal, words,
 };
-use api::{About, ExplainRequest, Outcome};
-use policy::{PolicyId, Target};
+use api::{About, ExplainRequest, Outcome, RequestBody};
+use policy::{Stage, Target};
 use std::process::ExitCode;
 
 /// Further off, and requests or certificates are refused somewhere (the CA allows 60 s either way).
 const MOST_SKEW_MS: u64 = 30_000;
+/// Of one's own requests; older ones than these are over.
+const RECENT: usize = 50;
 
 /// Looks.
 ///
@@ -48,7 +51,7 @@ fn examine(globals: &Globals, destination: Option<&Destination>, chart: &mut Cha
     )?;
     let Some(destination) = destination else { return Ok(()) };
     let target = chart.check("account", || destination.target(&[]), Target::to_string)?;
-    chart.check("policy", || policy(&ca, &session, &state, &target), |policy| format!("granted by {policy}"))?;
+    chart.check("policy", || policy(&ca, &session, &state, &target), |granted| format!("granted by {granted}"))?;
     let ready = chart.check("certificate", || issuance::ensure(&state, &target, &Wish::default(), false), content)?;
     let target = &ready.entry.target;
     let way = route::to(&state, target, ready.kept)?.options(target.host());
@@ -91,24 +94,57 @@ fn login(globals: &Globals, state: &StateDir, ca: &CaClient, about: &About) -> R
 }
 
 /// With the reason and the ticket that were given before, while that grant lives: what was said once counts.
-fn policy(ca: &CaClient, session: &Session, state: &StateDir, target: &Target) -> Result<PolicyId, Failure> {
+fn policy(ca: &CaClient, session: &Session, state: &StateDir, target: &Target) -> Result<String, Failure> {
     let wish = issuance::with_former(&Certs::open(state)?, target, &Wish::default());
-    let question =
-        ExplainRequest { target: target.clone(), duration: wish.duration, reason: wish.reason, ticket: wish.ticket };
+    let question = ExplainRequest {
+        target: target.clone(),
+        duration: wish.duration,
+        reason: wish.reason.clone(),
+        ticket: wish.ticket.clone(),
+    };
     let decision = ca.explain(session, &question)?.decision;
     let advice = decision.advice.first().map(|advice| format!(": {advice}")).unwrap_or_default();
     let explain = format!("jit-ssh explain {target}");
-    match (decision.outcome, decision.policies.first()) {
-        (Outcome::Granted, Some(policy)) => Ok(policy.clone()),
-        (Outcome::NeedsApproval, _) => {
-            Err(Failure::new(Exit::NeedsApproval, format!("{target} needs approval")).hint(explain))
-        }
-        _ if !decision.unmet.is_empty() => {
-            Err(Failure::new(Exit::Denied, format!("{target} is granted only to who says why"))
-                .hint(format!("jit-ssh ensure --reason '…' --ticket ID {target}, then look again; or {explain}")))
-        }
-        _ => Err(Failure::new(Exit::Denied, format!("{target} is denied{advice}")).hint(explain)),
+    if let (Outcome::Granted, Some(policy)) = (decision.outcome, decision.policies.first()) {
+        return Ok(policy.to_string());
     }
+    if let Some(found) = asked_for(ca, session, target)? {
+        return found;
+    }
+    if decision.outcome == Outcome::NeedsApproval {
+        return Err(Failure::new(Exit::NeedsApproval, format!("{target} needs approval"))
+            .hint(format!("ask for it: jit-ssh request {target}; or {explain}")));
+    }
+    match words::lacking_by(ca, session, target, &wish, &decision) {
+        Some(lacking) => {
+            let no = Failure::new(Exit::Denied, format!("{target} is granted only to who says why"));
+            Err(lacking.unsaid(target, no))
+        }
+        None => Err(Failure::new(Exit::Denied, format!("{target} is denied{advice}")).hint(explain)),
+    }
+}
+
+/// What stands with one's own request for it, if there is one. Looking starts no clock: what was never used is not used for it.
+fn asked_for(ca: &CaClient, session: &Session, target: &Target) -> Result<Option<Result<String, Failure>>, Failure> {
+    let mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
+    let serves = |one: &&RequestBody| one.targets.contains(target) && one.extends.is_none() && one.incident.is_none();
+    let open = || mine.iter().filter(serves).filter(|one| access::is_open(&one.stage));
+    let used = open().find(|one| matches!(one.stage, Stage::Active { .. }));
+    let Some((one, id)) = used.or_else(|| open().next()).and_then(|one| Some((one, one.id.as_ref()?))) else {
+        return Ok(None);
+    };
+    let waits = |message: String, hint: String| Some(Err(Failure::new(Exit::NeedsApproval, message).hint(hint)));
+    Ok(match one.stage {
+        Stage::Active { .. } => Some(Ok(format!("request {id}"))),
+        Stage::Claimable { .. } => waits(
+            format!("request {id} is approved and not used yet"),
+            format!("use it, its time runs from then on: jit-ssh ssh {target}"),
+        ),
+        _ => waits(
+            format!("request {id} {}", screen::stage(&one.stage, request::now(session))),
+            format!("look at it: jit-ssh show {id}"),
+        ),
+    })
 }
 
 fn content(ready: &Ready) -> String {

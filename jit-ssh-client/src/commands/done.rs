@@ -53,7 +53,12 @@ pub fn run(globals: &Globals, args: &cli::Done) -> Result<(), Failure> {
     // An `ensure` beside us may have got one more before the CA knew.
     let removed = first.and_then(|first| Ok(first + ended::remove(&certs, &session, &grants)?));
     match (ends.failure.take(), removed) {
-        (Some(failure), Ok(removed)) => Err(not_told(failure, removed)),
+        (Some(failure), Ok(removed)) => {
+            if !globals.json {
+                ends.receipts.iter().for_each(|receipt| terminal::say(&line(receipt)));
+            }
+            Err(not_told(failure, removed))
+        }
         (Some(failure), Err(_neither)) => Err(failure),
         (None, removed) => {
             report(globals, removed?, &ends);
@@ -91,6 +96,9 @@ fn code(failure: &Failure) -> Option<Code> {
 }
 
 fn not_told(failure: Failure, removed: usize) -> Failure {
+    if removed == 0 {
+        return failure;
+    }
     let message = format!("{} ({removed} of our certificates are out of the agent all the same)", failure.message);
     Failure { message, ..failure }
 }

@@ -53,6 +53,9 @@ pub fn told(
         terminal::print(&format!("{}  {}", terminal::bold(id.as_str()), screen::stage(&filed.stage, now)));
         if let Stage::Pending { needs, .. } = &filed.stage {
             needs.iter().for_each(|need| terminal::say(&format!("  {}", screen::lacking(need))));
+            // In words of its own, for whoever meant another time zone.
+            let begins = filed.start.map(|start| screen::instant(start, now));
+            begins.iter().for_each(|at| terminal::say(&format!("  it begins at {at}")));
         }
     }
     let body = if wait {

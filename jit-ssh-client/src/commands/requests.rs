@@ -45,7 +45,7 @@ pub fn run(globals: &Globals, args: &cli::Requests) -> Result<(), Failure> {
     }
     list(&answer.requests, now(&session));
     if answer.next.is_some() {
-        terminal::say("There are more: --limit N shows them.");
+        terminal::say("There may be more: --limit N shows them.");
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
     terminal,
 };
 use api::RequestBody;
-use policy::{RequestId, Review, Seconds, Verdict};
+use policy::{RequestId, Review, Seconds, UnixTime, Verdict};
 
 /// Lists what waits; on a terminal shows one whole and asks what to do with it.
 ///
@@ -78,15 +78,37 @@ fn pick(waiting: &[RequestBody], session: &Session) -> Option<RequestId> {
         }
         [one] => one.id.clone(),
         many => {
-            requests::list(many, now(session));
+            terminal::table(&numbered(many, now(session)));
             loop {
-                let at: usize = terminal::ask_for(&format!("Which one? [1-{}]", many.len()))?;
-                if let Some(one) = at.checked_sub(1).and_then(|at| many.get(at)) {
-                    return one.id.clone();
+                let answer = terminal::ask(&format!("Which one? [1-{}]", many.len()))?;
+                match chosen(many, &answer) {
+                    Some(one) => return one.id.clone(),
+                    None => terminal::say(&format!("  a number from 1 to {}, or an id", many.len())),
                 }
             }
         }
     }
+}
+
+/// One a row, each with the number by which it is chosen.
+fn numbered(many: &[RequestBody], now: UnixTime) -> Vec<[String; 6]> {
+    let number = |n: &str, mut row: [String; 6]| {
+        if let Some(first) = row.first_mut() {
+            *first = format!("{n:>2}  {first}");
+        }
+        row
+    };
+    let heads = number("", screen::HEADS.map(str::to_owned));
+    let rows = (1..).zip(many).map(|(n, request): (usize, _)| number(&n.to_string(), screen::brief(request, now)));
+    std::iter::once(heads).chain(rows).collect()
+}
+
+fn chosen<'r>(many: &'r [RequestBody], answer: &str) -> Option<&'r RequestBody> {
+    let by_number = answer.parse::<usize>().ok().and_then(|n| many.get(n.checked_sub(1)?));
+    by_number.or_else(|| {
+        let RequestRef(id) = answer.parse().ok()?;
+        many.iter().find(|request| request.id.as_ref() == Some(&id))
+    })
 }
 
 fn decide(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId) -> Result<(), Failure> {
@@ -138,6 +160,34 @@ fn looked_at(globals: &Globals, ca: &CaClient, session: &Session, id: &RequestId
         _ => {
             terminal::say("Left as it is.");
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::tests::request;
+
+    #[test]
+    fn one_is_chosen_by_its_number_in_the_list_or_its_id() {
+        let mut second = request("b");
+        second.id = Some("r-00112233445566778899aacc".parse().unwrap());
+        let many = [request("a"), second];
+        let rows = numbered(&many, UnixTime::from_secs(1));
+        assert!(rows[0][0].ends_with("  REQUEST") && rows[2][0] == " 2  r-00112233445566778899aacc", "{rows:?}");
+        for (answer, at) in [
+            ("1", Some(0)),
+            ("2", Some(1)),
+            ("r-00112233445566778899aacc", Some(1)),
+            ("g-00112233445566778899aabb", Some(0)),
+            ("0", None),
+            ("3", None),
+            ("a", None),
+            ("r-00112233445566778899aadd", None),
+        ] {
+            let found = chosen(&many, answer).map(|found| found.id.clone());
+            assert_eq!(found, at.map(|at: usize| many[at].id.clone()), "{answer}");
         }
     }
 }

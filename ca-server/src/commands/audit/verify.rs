@@ -43,6 +43,13 @@ pub(super) fn verify(asked: &Verify) -> anyhow::Result<ExitCode> {
                 "verified: {count} entries of {origin}, from {}, in the tree of {size} that its key signed",
                 entries.start
             )?;
+            if count < *size {
+                writeln!(
+                    text,
+                    "a part: {} of the {size} are not in this file, and nothing is said of them",
+                    size - count
+                )?;
+            }
             if let Some(seen) = seen {
                 writeln!(text, "the first {} are those of the remembered checkpoint", seen.size)?;
             }

@@ -2,9 +2,11 @@
 
 use super::{Report, Weight};
 use ca_server::{
+    audit::CODES,
     config::{
         Config,
         issuer::{self, IssuerKind, Required},
+        sink::CodePattern,
     },
     policies,
 };
@@ -99,6 +101,19 @@ pub(super) fn channels(config: &Config, report: &mut Report<'_>) {
     }
 }
 
+/// Codes that no entry bears: a sink that waits for them is silent for ever.
+pub(super) fn codes(config: &Config, report: &mut Report<'_>) {
+    for sink in &config.sink {
+        let unknown = sink.codes.iter().filter(|pattern| !CODES.iter().any(|code| pattern.takes(code)));
+        let unknown: Vec<&str> = unknown.map(CodePattern::as_str).collect();
+        if !unknown.is_empty() {
+            let message =
+                format!("sink {}: no entry has a code such as {}", sink.name.get_ref().as_str(), unknown.join(", "));
+            report.add(Weight::Warning, ("sink", "codes"), message, "docs/AUDIT.md lists the codes");
+        }
+    }
+}
+
 /// The names in `hasTag("…")` and `getTag("…")`, comments left out.
 fn tags_in(text: &str) -> Vec<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -108,7 +123,7 @@ fn tags_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_broad, one_person, tags_in};
+    use super::{codes, is_broad, one_person, tags_in};
     use crate::commands::check::{Report, Weight};
     use ca_server::config::Config;
     use std::path::Path;
@@ -129,6 +144,21 @@ mod tests {
         assert_eq!(weights(&(issuer(1, "") + &issuer(2, ""))), [Weight::Note, Weight::Note]);
         let less = issuer(2, "require_claims = [\"groups\"]");
         assert_eq!(weights(&(issuer(1, "") + &less)), [Weight::Note, Weight::Warning]);
+    }
+
+    #[test]
+    fn a_sink_that_waits_for_what_never_comes_is_named() {
+        let found = |codes_of_it: &str| {
+            let sink = format!("[[sink]]\nname = \"s\"\nkind = \"file\"\npath = \"p\"\ncodes = {codes_of_it}\n");
+            let text = format!("audience = \"https://ca.example.com\"\n{sink}");
+            let config = Config::parse("c.toml", &text, Path::new("/d")).unwrap();
+            let mut report = Report { file: Path::new("c.toml"), text: &text, findings: Vec::new() };
+            codes(&config, &mut report);
+            report.findings.into_iter().map(|(_, finding)| finding.to_string()).collect::<String>()
+        };
+        assert_eq!(found(r#"["*", "request.*", "login.refused"]"#), "");
+        let said = found(r#"["request.filled", "login.*", "logon.*"]"#);
+        assert!(said.contains("request.filled, logon.*") && !said.contains("login"), "{said}");
     }
 
     #[test]

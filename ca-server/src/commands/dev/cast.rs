@@ -33,8 +33,15 @@ pub(super) fn write(directory: &Path, port: u16) -> anyhow::Result<()> {
     let account = account();
     let policy = directory.join("policy");
     make_directory(&policy.join("tests"))?;
+    // A port for each host, so that a certificate for one opens no other.
+    let ports = HOSTS
+        .iter()
+        .zip(port..=u16::MAX)
+        .map(|(host, port)| (format!("{}_PORT", host.to_uppercase()), port.to_string()));
+    let ports: Vec<_> = ports.collect();
+    let placed = |text: &str| ports.iter().fold(text.to_owned(), |text, (name, port)| text.replace(name, port));
     for (name, text) in FILES {
-        new_file(&policy.join(name), &text.replace("ACCOUNT", &account).replace("PORT", &port.to_string()))?;
+        new_file(&policy.join(name), &placed(text).replace("ACCOUNT", &account))?;
     }
     let sshd = directory.join("sshd");
     make_directory(&sshd)?;
@@ -42,17 +49,18 @@ pub(super) fn write(directory: &Path, port: u16) -> anyhow::Result<()> {
     // sshd starts itself anew for each connection, from another directory.
     let place = directory.canonicalize().with_context(|| format!("cannot find {}", directory.display()))?;
     let place = place.display().to_string();
-    let principals: String = HOSTS.iter().map(|host| format!("{account}@{host}\n")).collect();
     let known_hosts = format!("{} {key}\n", HOSTS.join(","));
     let ssh = format!("UserKnownHostsFile {place}/sshd/known_hosts\nStrictHostKeyChecking yes\n");
     for (name, text) in [
-        ("sshd_config", SSHD.replace("DIR", &place).replace("PORT", &port.to_string())),
-        ("principals", principals),
+        ("sshd_config", placed(SSHD).replace("DIR", &place)),
         ("krl", String::new()),
         ("known_hosts", known_hosts),
         ("ssh_config", ssh),
     ] {
         new_file(&sshd.join(name), &text)?;
+    }
+    for host in HOSTS {
+        new_file(&sshd.join(format!("{host}.principals")), &format!("{account}@{host}\n"))?;
     }
     Ok(())
 }

@@ -44,11 +44,14 @@ const CLASSES: [(&str, Class); 17] = [
 pub(super) fn render(letter: &Letter) -> String {
     let listed = CLASSES.iter().find(|(beginning, _)| letter.code.starts_with(beginning));
     let Class { category, class, activity } = listed.map_or(class(0, 0, 99), |(_, class)| *class);
-    let (severity, status) = match letter.weight() {
-        Weight::Usual => (1, 1),
-        Weight::Warning => (3, 2),
-        Weight::Loud => (5, 1),
+    let severity = match letter.weight() {
+        Weight::Usual => 1,
+        Weight::Warning => 3,
+        Weight::Loud => 5,
     };
+    // Success or Failure is another question than how loud: a revocation succeeded, a refused emergency did not.
+    let failed = [".refused", ".denied", ".stopped", ".limited"].iter().any(|end| letter.code.ends_with(end));
+    let status = if failed { 2 } else { 1 };
     let mut event = Map::new();
     let mut put = |name: &str, value: Value| {
         event.insert(name.to_owned(), value);

@@ -109,7 +109,7 @@ impl Connector {
 /// held is left out.
 pub(super) fn told(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
-        return format!("the database said: {} ({})", said.message().escape_debug(), said.code().code());
+        return format!("the database said: {} ({})", visible(said.message()), said.code().code());
     }
     let mut text = format!("the database: {error}");
     let mut cause = error.source();
@@ -117,7 +117,12 @@ pub(super) fn told(error: &Error) -> String {
         text = format!("{text}: {deeper}");
         cause = deeper.source();
     }
-    text.escape_debug().to_string()
+    visible(&text)
+}
+
+/// One line without control characters; quotes, which PostgreSQL puts around names, stay as they are.
+fn visible(text: &str) -> String {
+    text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// TLS that believes the system's certificates and those in `ca_file`. The certificate must bear the host's name.

@@ -7,7 +7,7 @@ use tokio_postgres::{Error, error::SqlState};
 /// Each brings the schema from the version before to its number.
 const VERSIONS: [(i32, &str); 1] = [(1, include_str!("schema/0001.sql"))];
 /// The version that this program works with.
-const LATEST: i32 = 1;
+pub const LATEST: i32 = 1;
 /// What PostgreSQL itself calls version 15.
 const OLDEST_SERVER: i32 = 150_000;
 /// So often is it tried again where another server makes the tables at the same time.

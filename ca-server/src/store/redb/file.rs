@@ -229,6 +229,10 @@ pub(super) fn refused(path: &Path, error: DatabaseError) -> OpenError {
         DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
             OpenError::io(path, &error)
         }
+        DatabaseError::Storage(StorageError::Io(error)) if error.to_string().contains("magic number") => {
+            let problem = "this is no store, or its first page is damaged";
+            OpenError::new(path, problem, format!("name the store's file; if this is it, {RESTORE}"))
+        }
         damaged => OpenError::new(path, format!("the store is damaged ({damaged})"), RESTORE),
     }
 }

@@ -104,6 +104,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
         fs::write(&path, damage).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert!(refusal(&path).contains("backup"), "{}", refusal(&path));
+        assert!(damage.len() != 21 || refusal(&path).contains("this is no store, or"), "{}", refusal(&path));
         assert_eq!(fs::read(&path).unwrap(), damage);
     }
     let (_home, path) = place();

@@ -8,7 +8,7 @@ use crate::{
     refusal::Refusal,
     verbs::{
         authenticate::Caller,
-        case::{Case, not_found},
+        case::{Case, Standing, not_found},
         glass, issue,
     },
 };
@@ -88,8 +88,9 @@ pub(super) async fn request(
 }
 
 fn past(start: UnixTime, now: UnixTime) -> Refusal {
-    let ago = u32::try_from(now.since(start)).map_or(Seconds::MAX, Seconds::new);
-    Refusal::new(Code::BadRequest, format!("the start that was asked for was {ago} ago"))
+    let ago = u32::try_from(now.since(start)).map(Seconds::new).ok().filter(|&ago| ago < Seconds::MAX);
+    let ago = ago.map_or_else(|| format!("more than {} ago", Seconds::MAX), |ago| format!("{ago} ago"));
+    Refusal::new(Code::BadRequest, format!("the start that was asked for was {ago}"))
         .hint("leave out `--start` to begin as soon as it is approved, or name a time to come, with its time zone")
 }
 
@@ -107,8 +108,12 @@ async fn prolong(
             .hint("leave out targets, start and under; give a duration"));
     }
     let Some(id) = &request.extends else { return Ok(()) };
-    let prolonged = Case::load(app, id).await?.filter(|case| case.is_of(&caller.session.identity));
-    let case = prolonged.ok_or_else(not_found)?;
+    let case = Case::load(app, id).await?.ok_or_else(not_found)?;
+    if !case.is_of(&caller.session.identity) {
+        Standing::of(&loaded.policies, caller, &case, now)?;
+        return Err(Refusal::new(Code::Denied, "only whoever asked may prolong a request")
+            .hint("ask for access of your own: `jit-ssh request`"));
+    }
     let ends = match case.stage(&loaded.policies, now) {
         Stage::Active { until, .. } => until,
         Stage::Claimable { .. } | Stage::Scheduled { .. } => UnixTime::from_secs(u64::MAX),

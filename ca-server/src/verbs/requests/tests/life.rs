@@ -148,6 +148,7 @@ async fn time_is_added_by_a_request_of_its_own() {
     house.pass(600);
     let longer = FileRequest { extends: body.id.clone(), duration: Some("20m".parse().unwrap()), ..ask(&[]) };
     refused(house.file(JOE, longer.clone()).await, Code::NotFound);
+    refused(house.file(LEA, longer.clone()).await, Code::Denied);
     refused(house.file(ANN, FileRequest { targets: body.targets.clone(), ..longer.clone() }).await, Code::BadRequest);
     refused(house.file(ANN, FileRequest { duration: None, ..longer.clone() }).await, Code::BadRequest);
     let more = house.file(ANN, longer.clone()).await.unwrap();
