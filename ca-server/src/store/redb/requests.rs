@@ -51,6 +51,10 @@ pub(super) const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::ne
 /// Who → the identity of the last login as JSON.
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
 
+/// Pages of up to so many of somebody's latest requests are remembered: it is they who say how long a page is, and a request
+/// holds all their groups.
+const SHORT: usize = 16;
+
 /// No id sorts after this: they are `r-` and hex digits.
 const LAST: &str = "\u{7f}";
 
@@ -254,7 +258,7 @@ impl Requests for RedbStore {
             Reader::new(&read)?.listed(&read, which, after, most)
         };
         match (which, after) {
-            (Which::Of(issuer, subject), None) => {
+            (Which::Of(issuer, subject), None) if most <= SHORT => {
                 let key = (records::owner(issuer, subject), most);
                 self.remembered.or_read(|kept| &mut kept.latest, key, || reading(read))
             }
