@@ -136,6 +136,12 @@ impl Policies {
         &self.named
     }
 
+    /// How many questions were asked that are remembered.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> usize {
+        self.memo.len()
+    }
+
     /// Asks every policy that can match.
     pub(crate) fn ask(&self, question: &Question) -> Result<Verdict<'_>, Untellable> {
         let answer = self.memo.or_find(question, || self.find(question))?;
