@@ -7,7 +7,7 @@ use crate::{
     policies::LivePolicies,
     sinks::Sinks,
     store::Store,
-    verbs::{krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{cases::Cases, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
@@ -40,6 +40,8 @@ pub struct App {
     pub replay: Replay,
     /// Who waits for something to happen to a request.
     pub waiting: Waiting,
+    /// Cases that were put together lately.
+    pub cases: Cases,
     /// How many refusals may be put on record.
     pub refusals: Refusals,
 }

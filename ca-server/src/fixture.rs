@@ -156,6 +156,7 @@ impl Stage {
             sinks: crate::sinks::Sinks::default(),
             replay: Replay::new(now_ms - 120_000),
             waiting: Waiting::default(),
+            cases: Default::default(),
             refusals: Refusals::default(),
         };
         Self { app, clock, nonces }

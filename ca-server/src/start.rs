@@ -90,6 +90,7 @@ pub async fn wire(config: &Config) -> anyhow::Result<App> {
         sinks,
         replay: Replay::new(clock.now_ms()),
         waiting: Waiting::default(),
+        cases: Default::default(),
         refusals: Refusals::default(),
         clock,
         store,

@@ -5,6 +5,7 @@ pub mod agenda;
 pub mod audit;
 pub mod authenticate;
 mod case;
+pub mod cases;
 pub mod ends;
 pub mod explain;
 pub mod freezes;

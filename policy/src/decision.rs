@@ -11,10 +11,11 @@ mod under;
 use crate::{
     Binding, Host, Identity, Network, Policies, PolicyId, Principal, Principals, RequestId, SourceAddress, Target,
     Terms, UnixTime, Validity, WordError,
-    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
+    engine::{facts::Facts, names::Action, rule::Rule},
 };
 pub use answer::{Cause, Decision, Denied, NeedsApproval, Unmet, UnmetTerm};
 pub use asked::{Ask, Now};
+use std::net::IpAddr;
 pub use under::decide_under;
 
 /// Decides whether `ask` is granted, now, and on which terms.
@@ -106,9 +107,7 @@ fn permits<'a>(
     let nobody = |cause| Denied::because(cause, Vec::new());
     let (host, target) = resolve(policies, &ask.target).ok_or_else(|| nobody(Cause::UnknownTarget))?;
     let facts = Facts { who: &ask.identity, ask, host, now, also_in: None };
-    let question = Question::new(&facts, action, policies.named());
-    let verdict = question.and_then(|question| policies.ask(&question));
-    let mut verdict = verdict.map_err(|_untellable| nobody(Cause::EvaluationFailed))?;
+    let mut verdict = policies.ask(&facts, action).map_err(|_untellable| nobody(Cause::EvaluationFailed))?;
     if !verdict.failed.is_empty() {
         return Err(Denied::because(Cause::EvaluationFailed, verdict.failed));
     }
@@ -141,7 +140,7 @@ fn needs_approval(policies: &Policies, ask: &Ask, offered: &Offered<'_>, now: No
 
 fn at_once(ask: &Ask, offered: &Offered<'_>, now: Now) -> Box<Grant> {
     let end = now.time.plus(ask.duration.unwrap_or(offered.terms.max_duration));
-    Box::new(Grant::of(ask, offered, now.time, end, None))
+    Box::new(Grant::of(&ask.identity, ask.source, offered, now.time, end, None))
 }
 
 impl<'a> Offered<'a> {
@@ -174,10 +173,17 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn of(ask: &Ask, offered: &Offered<'_>, start: UnixTime, end: UnixTime, request: Option<RequestId>) -> Self {
+    fn of(
+        identity: &Identity,
+        source: IpAddr,
+        offered: &Offered<'_>,
+        start: UnixTime,
+        end: UnixTime,
+        request: Option<RequestId>,
+    ) -> Self {
         let (terms, target) = (offered.terms, offered.target.clone());
         Self {
-            identity: ask.identity.clone(),
+            identity: identity.clone(),
             principals: Principals::one(match offered.host.binding() {
                 Binding::Host => Principal::on_host(&target),
                 Binding::Account => Principal::bare(target.account()),
@@ -185,7 +191,7 @@ impl Grant {
             target,
             terms: terms.clone(),
             sources: terms.source_address.as_ref().map(|allowed| match allowed {
-                SourceAddress::Request => vec![Network::host(ask.source)],
+                SourceAddress::Request => vec![Network::host(source)],
                 SourceAddress::Networks(networks) => networks.clone(),
             }),
             start,

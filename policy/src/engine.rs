@@ -13,16 +13,19 @@ pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
-use crate::{Finding, Inventory, PolicyId, Source, Sources};
+use crate::{Finding, Identity, Inventory, Now, PolicyId, Source, Sources};
 use cedar_policy::{Authorizer, PolicySet, Schema};
+use facts::Facts;
 use index::Index;
-use memo::{Answer, Memo};
+use memo::{Answer, Key, Memo};
 use named::Named;
+use names::{Action, Duty};
 use question::{Question, Told, Untellable};
 use rule::Rule;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -136,15 +139,34 @@ impl Policies {
         &self.named
     }
 
-    /// How many questions were asked that are remembered.
+    /// How many answers are remembered.
     #[cfg(test)]
     pub(crate) fn asked(&self) -> usize {
         self.memo.len()
     }
 
     /// Asks every policy that can match.
-    pub(crate) fn ask(&self, question: &Question) -> Result<Verdict<'_>, Untellable> {
-        let answer = self.memo.or_find(question, || self.find(question))?;
+    pub(crate) fn ask(&self, facts: &Facts<'_>, action: Action) -> Result<Verdict<'_>, Untellable> {
+        let key = Key::of(facts, action, &self.named);
+        let answer = self.memo.or_find(key, || self.find(&Question::new(facts, action, &self.named)?))?;
+        self.verdict(&answer)
+    }
+
+    /// As [`Self::ask`], whether `who`, coming from `source`, has this duty.
+    pub(crate) fn ask_of_duty(
+        &self,
+        duty: Duty,
+        who: &Identity,
+        source: IpAddr,
+        now: Now,
+    ) -> Result<Verdict<'_>, Untellable> {
+        let key = Key::of_duty(duty, who, source, now, &self.named);
+        let find = || self.find(&Question::of_duty(duty, who, source, now, &self.named)?);
+        let answer = self.memo.or_find(key, find)?;
+        self.verdict(&answer)
+    }
+
+    fn verdict(&self, answer: &Answer) -> Result<Verdict<'_>, Untellable> {
         let rule = |&at: &usize| self.rules.get(at).ok_or(Untellable);
         let rules = |places: &[usize]| places.iter().map(rule).collect::<Result<Vec<_>, _>>();
         Ok(Verdict {

@@ -72,7 +72,7 @@ impl<'a> Nearness<'a> {
     }
 
     fn explain(&self, decision: &Decision) -> Explanation {
-        let Ok(verdict) = self.policies.ask(&self.question) else { return Explanation::default() };
+        let Ok(verdict) = self.policies.ask(&self.facts(None), Action::Connect) else { return Explanation::default() };
         let matched: Vec<PolicyId> =
             verdict.forbids.iter().chain(&verdict.permits).map(|rule| rule.id.clone()).collect();
         let forbids_matter = !matches!(decision, Decision::Denied(_));
@@ -93,6 +93,10 @@ impl<'a> Nearness<'a> {
         });
         nearly.truncate(MOST);
         Explanation { matched, nearly }
+    }
+
+    fn facts<'f>(&'f self, also_in: Option<&'f EntityUid>) -> Facts<'f> {
+        Facts { who: &self.ask.identity, ask: self.ask, host: self.host, now: self.now, also_in }
     }
 
     /// How many parts of the scope do not match; none where that is too far, or nothing a caller could change.
@@ -138,8 +142,7 @@ impl<'a> Nearness<'a> {
 
     /// Conditions and terms that are not met.
     fn unmet(&self, rule: &Rule, also_in: Option<&EntityUid>) -> Vec<String> {
-        let facts = Facts { who: &self.ask.identity, ask: self.ask, host: self.host, now: self.now, also_in };
-        let question = Question::new(&facts, Action::Connect, self.policies.named());
+        let question = Question::new(&self.facts(also_in), Action::Connect, self.policies.named());
         let Ok(told) = question.and_then(|question| question.told()) else { return Vec::new() };
         let terms = rule.terms.iter().flat_map(|terms| terms.unmet(self.ask)).map(|term| match term {
             UnmetTerm::Reason => "a reason would have to be given".to_owned(),

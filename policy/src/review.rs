@@ -3,7 +3,7 @@
 use crate::{
     Ask, Group, Host, Identity, Joined, Kind, Now, Policies, Request, Target,
     decision::resolve,
-    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
+    engine::{facts::Facts, names::Action, rule::Rule},
     life::people,
 };
 use std::collections::BTreeSet;
@@ -107,7 +107,6 @@ pub(crate) fn entitled(
 /// The permits by which policy lets `reviewer` approve `ask`; none if it forbids it, or cannot tell.
 fn permits<'p>(policies: &'p Policies, ask: &Ask, host: &Host, reviewer: &Identity, now: Now) -> Option<Vec<&'p Rule>> {
     let facts = Facts { who: reviewer, ask, host, now, also_in: None };
-    let question = Question::new(&facts, Action::Approve, policies.named());
-    let verdict = policies.ask(&question.ok()?).ok()?;
+    let verdict = policies.ask(&facts, Action::Approve).ok()?;
     (verdict.forbids.is_empty() && verdict.failed.is_empty()).then_some(verdict.permits)
 }

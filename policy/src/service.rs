@@ -1,9 +1,6 @@
 //! Who may operate the service and who may read its records: policy too, on `Service::"jit-ssh"`.
 
-use crate::{
-    Identity, Now, Policies,
-    engine::{names::Duty, question::Question},
-};
+use crate::{Identity, Now, Policies, engine::names::Duty};
 use std::net::IpAddr;
 
 /// Whether policy lets `identity`, coming from `source`, operate the service: `Action::"administer"`.
@@ -19,8 +16,7 @@ pub fn audits(policies: &Policies, identity: &Identity, source: IpAddr, now: Now
 /// A permit that names the action, no forbid, and nothing that cannot be evaluated. A permit of any action whatever is
 /// meant for accounts, and gives no power over the service.
 fn has(policies: &Policies, duty: Duty, identity: &Identity, source: IpAddr, now: Now) -> bool {
-    let question = Question::of_duty(duty, identity, source, now, policies.named());
-    let Ok(verdict) = question.and_then(|question| policies.ask(&question)) else { return false };
+    let Ok(verdict) = policies.ask_of_duty(duty, identity, source, now) else { return false };
     let permitted = verdict.permits.iter().any(|rule| rule.names_actions());
     permitted && verdict.forbids.is_empty() && verdict.failed.is_empty()
 }

@@ -15,7 +15,6 @@ mod policies;
 mod queue;
 mod reader;
 mod recent;
-mod remembered;
 mod requests;
 mod revocations;
 mod tables;
@@ -31,12 +30,11 @@ use live::Live;
 use log::{CHECKPOINT, ENTRIES, HASHES, LATEST};
 use policy::{Issuer, SessionId, Subject, UnixTime};
 use recent::Recent;
-use remembered::Remembered;
 use revocations::RecentFreezes;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 use tables::{OWNED, PROOFS, SESSIONS, Tables};
 use writer::Writer;
@@ -47,7 +45,8 @@ pub struct RedbStore {
     writer: Writer,
     used: LastUse,
     recent: Arc<Recent>,
-    remembered: Arc<Remembered>,
+    /// How often requests or identities may have changed.
+    changes: Arc<AtomicU64>,
     freezes: Arc<RecentFreezes>,
 }
 
@@ -72,10 +71,10 @@ impl RedbStore {
 
     fn around(path: &Path, live: Live, seal: Seal) -> Result<Self, OpenError> {
         let live = Arc::new(live);
-        let remembered = Arc::default();
-        let writer = Writer::start(Arc::clone(&live), seal, Arc::clone(&remembered));
+        let changes = Arc::default();
+        let writer = Writer::start(Arc::clone(&live), seal, Arc::clone(&changes));
         let writer = writer.map_err(|error| OpenError::thread(path, &error))?;
-        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), remembered, freezes: Arc::default() })
+        Ok(Self { live, writer, used: LastUse::default(), recent: Arc::default(), changes, freezes: Arc::default() })
     }
 
     /// A write after which sessions may be others than before.

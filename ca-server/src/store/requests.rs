@@ -50,6 +50,10 @@ pub trait Requests {
     /// When the last of the certificates that were recorded under this request expires; none where there was none.
     async fn last_expiry(&self, id: &RequestId) -> Result<Option<UnixTime>, StoreError>;
 
+    /// How often requests, or what is known of people, may have changed: what was read of them stays so while this does.
+    /// Nothing where others write them too, so that nobody can tell.
+    fn changes(&self) -> Option<u64>;
+
     /// Since when this person is known to be in each group of their latest login: since the first of the logins, without one
     /// in between that lacked it, that had the group. Groups of a login that left no such time count as held for ever.
     async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError>;

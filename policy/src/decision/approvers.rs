@@ -29,8 +29,7 @@ pub(crate) fn groups(policies: &Policies, facts: &Facts<'_>) -> Vec<String> {
         .collect();
     let could = |group: &EntityUid| {
         let facts = Facts { who: &approver, also_in: Some(group), ..*facts };
-        let question = Question::new(&facts, Action::Approve, policies.named()).ok()?;
-        let verdict = policies.ask(&question).ok()?;
+        let verdict = policies.ask(&facts, Action::Approve).ok()?;
         let by_group = verdict.permits.iter().any(|rule| rule.principal.within.as_ref() == Some(group));
         (by_group && verdict.forbids.is_empty() && verdict.failed.is_empty()).then_some(())
     };

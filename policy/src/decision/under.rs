@@ -1,6 +1,6 @@
 //! The decision under a request: the facts of its life, judged anew with today's policies, people and clock.
 
-use super::{Ask, Cause, Decision, Denied, Grant, Now, needs_approval, resolve};
+use super::{Ask, Cause, Decision, Denied, Grant, Now, Offered, needs_approval, resolve};
 use crate::{
     Life, Policies, Stage,
     life::{
@@ -33,15 +33,17 @@ pub fn decide_under(policies: &Policies, ask: &Ask, life: &Life<'_>, now: Now) -
         Standing::Waiting { offered, .. } => (offered, false),
         Standing::Full { offered, .. } => (offered, true),
     };
-    let ask = Ask::of(request, &target, &ask.identity, ask.source);
+    let needs_approval = |offered: &Offered<'_>| {
+        needs_approval(policies, &Ask::of(request, &target, &ask.identity, ask.source), offered, now)
+    };
     let since = match course.said.claimed {
         _ if course.said.over.is_some() => return no(Cause::RequestOver),
         Some(since) if full => since,
-        Some(_) if course.may_still_be_approved() => return needs_approval(policies, &ask, &offered, now),
+        Some(_) if course.may_still_be_approved() => return needs_approval(&offered),
         Some(_) => return no(Cause::RequestOver),
         None => match stage_of(&course) {
             Stage::Claimable { .. } if full => now.time,
-            Stage::Pending { .. } => return needs_approval(policies, &ask, &offered, now),
+            Stage::Pending { .. } => return needs_approval(&offered),
             Stage::Scheduled { .. } => return no(Cause::NotYet),
             _ => return no(Cause::RequestOver),
         },
@@ -50,5 +52,5 @@ pub fn decide_under(policies: &Policies, ask: &Ask, life: &Life<'_>, now: Now) -
     if until <= now.time {
         return no(Cause::RequestOver);
     }
-    Decision::Granted(Box::new(Grant::of(&ask, &offered, since, until, Some(request.id.clone()))))
+    Decision::Granted(Box::new(Grant::of(&ask.identity, ask.source, &offered, since, until, Some(request.id.clone()))))
 }

@@ -9,7 +9,7 @@ use crate::{Ask, Host, Identity, Kind, Now, Reason, Seconds, Ticket};
 use cedar_policy::EntityUid;
 use std::net::IpAddr;
 
-/// What a [`Question`] is made of.
+/// What a [`Question`] is made of. Of [`Ask::target`] it takes the account; the host is [`Self::host`].
 pub(crate) struct Facts<'a> {
     /// Whom the question is about: who asks, or who is to approve what `ask` asks for.
     pub(crate) who: &'a Identity,
@@ -31,7 +31,7 @@ impl Question {
     pub(crate) fn new(facts: &Facts<'_>, action: Action, named: &Named) -> Result<Self, Untellable> {
         let Facts { who, ask, host, also_in, .. } = facts;
         let me = names::principal(who).ok_or(Untellable)?;
-        let mut principals = named_groups(who, named);
+        let mut principals: Vec<EntityUid> = named_groups(who, named).cloned().collect();
         principals.extend(also_in.iter().map(|&uid| uid.clone()));
         principals.sort_unstable();
         principals.dedup();
@@ -80,7 +80,7 @@ impl Question {
     ) -> Result<Self, Untellable> {
         let me = names::principal(who).ok_or(Untellable)?;
         let (action, service) = names::duty(duty).ok_or(Untellable)?;
-        let mut principals = named_groups(who, named);
+        let mut principals: Vec<EntityUid> = named_groups(who, named).cloned().collect();
         let entities = vec![
             person(who, me.clone(), &principals, named),
             Attributes::new(named).of(service.clone(), &[], std::iter::empty()),
@@ -109,7 +109,7 @@ fn request(
     attributes.put(role, || Fact::Entity(asker.clone()));
     let mut entities = vec![attributes.of(this, parents, labels(facts.host, named))];
     if asker != *me {
-        let groups = named_groups(&facts.ask.identity, named);
+        let groups: Vec<EntityUid> = named_groups(&facts.ask.identity, named).cloned().collect();
         entities.push(person(&facts.ask.identity, asker, &groups, named));
     }
     Ok(entities)
@@ -193,13 +193,14 @@ fn labels<'a>(host: &'a Host, named: &Named) -> impl Iterator<Item = (&'a str, &
     host.labels().iter().filter(move |_| tags).map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-fn named_groups(identity: &Identity, named: &Named) -> Vec<EntityUid> {
-    identity.groups.iter().filter_map(|group| named.group(group.as_str()).cloned()).collect()
+/// Groups that no policy names make no difference.
+pub(super) fn named_groups<'a>(identity: &'a Identity, named: &'a Named) -> impl Iterator<Item = &'a EntityUid> {
+    identity.groups.iter().filter_map(|group| named.group(group.as_str()))
 }
 
 /// A request that leaves its duration open counts as the longest there is: a rule that limits durations must not be
 /// escaped by saying nothing.
-fn duration(ask: &Ask) -> Seconds {
+pub(super) fn duration(ask: &Ask) -> Seconds {
     ask.duration.unwrap_or(Seconds::MAX)
 }
 

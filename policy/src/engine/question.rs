@@ -1,5 +1,4 @@
-//! One question to the engine, as a value: Cedar's form is made of it and of nothing else, so equal questions have equal
-//! answers. That is what lets an answer be remembered ([`super::memo`]).
+//! One question to the engine, as a value: Cedar's form is made of it and of nothing else.
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression as Value};
 use cedar_policy_core::{
@@ -9,7 +8,7 @@ use cedar_policy_core::{
 use std::net::IpAddr;
 
 /// One question to the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) principal: EntityUid,
     pub(super) action: EntityUid,
@@ -23,7 +22,7 @@ pub(crate) struct Question {
 }
 
 /// The value of an attribute.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(super) enum Fact {
     Flag(bool),
     Number(i64),
@@ -35,7 +34,7 @@ pub(super) enum Fact {
 }
 
 /// An entity: what it is, has, and is in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(super) struct Thing {
     pub(super) uid: EntityUid,
     pub(super) attributes: Vec<(&'static str, Fact)>,
@@ -61,16 +60,6 @@ impl Question {
         let request = Request::new(principal, action, resource, context, None).map_err(|_| Untellable)?;
         Ok(Told { request, entities: closed(&self.entities)? })
     }
-
-    /// About how many bytes of it there are more or fewer of, as callers please.
-    pub(super) fn size(&self) -> usize {
-        let uids = |all: &[EntityUid]| all.iter().map(|uid| uid.id().unescaped().len()).sum::<usize>();
-        let facts = |all: &[(&str, Fact)]| all.iter().map(|(_, fact)| fact.size()).sum::<usize>();
-        let tags = |all: &[(String, String)]| all.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let thing = |thing: &Thing| facts(&thing.attributes) + uids(&thing.parents) + tags(&thing.tags);
-        let things = self.entities.iter().map(thing).sum::<usize>();
-        facts(&self.context) + uids(&self.principals) + uids(&self.resources) + things
-    }
 }
 
 impl Fact {
@@ -88,15 +77,6 @@ impl Fact {
                 Value::new_record(fields).map_err(|_| Untellable)?
             }
         })
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Texts(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
-            Self::Entity(uid) => uid.id().unescaped().len(),
-            Self::Flag(_) | Self::Number(_) | Self::Address(_) | Self::Clock { .. } => size_of::<Self>(),
-        }
     }
 }
 

@@ -406,7 +406,6 @@ mod differential {
             for ask in asks.iter().chain(&asks) {
                 let host = policies.inventory().host(ask.target.host()).unwrap();
                 let facts = Facts { who: &ask.identity, ask, host, now: kit::NOW, also_in: None };
-                let question = Question::new(&facts, Action::Connect, policies.named()).unwrap();
                 let told_all = Question::new(&facts, Action::Connect, &everything).unwrap().told().unwrap();
                 let response = Authorizer::new().is_authorized(&told_all.request, &whole, &told_all.entities);
                 let names = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<_>>();
@@ -414,13 +413,116 @@ mod differential {
                 let failed = names(response.diagnostics().errors().map(|error| match error {
                     cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
                 }).collect());
-                let verdict = policies.ask(&question).unwrap();
+                let verdict = policies.ask(&facts, Action::Connect).unwrap();
                 let ours = |rules: &[&super::super::Rule]| names(rules.iter().map(|rule| rule.id.to_string()).collect());
                 let made_it = if verdict.forbids.is_empty() { ours(&verdict.permits) } else { ours(&verdict.forbids) };
                 prop_assert_eq!(made_it, reasons);
                 prop_assert_eq!(names(verdict.failed.iter().map(ToString::to_string).collect()), failed);
             }
         }
+    }
+}
+
+/// Whatever a policy looks at is asked anew when it is another: no answer is remembered under less than it depends on.
+#[test]
+fn an_answer_is_remembered_under_all_that_policies_look_at() {
+    let good = || {
+        let mut ask = kit::ask(&["a"], "deploy@web-1");
+        ask.duration = Some(Seconds::new(60));
+        ask.reason = Some("good".parse().unwrap());
+        ask.ticket = Some("good".parse().unwrap());
+        ask.identity.email = Some("good@example.com".parse().unwrap());
+        ask.identity.acr = Some("good".into());
+        ask.identity.amr = vec!["good".into()];
+        ask.identity.auth_time = Some(kit::NOW.time);
+        ask.identity.mfa = true;
+        ask.identity.claims = vec![("ref".into(), "good".into())];
+        (ask, kit::NOW)
+    };
+    type Change = fn(&mut (Ask, Now));
+    let rows: [(&str, Change); 20] = [
+        ("principal in Group::\"a\"", |(ask, _)| ask.identity.groups.clear()),
+        ("principal is User", |(ask, _)| ask.identity.kind = Kind::Workload),
+        ("principal has name && principal.subject == \"ann\"", |(ask, _)| {
+            ask.identity.subject = "bob".parse().unwrap()
+        }),
+        ("principal.issuer like \"*issuer*\"", |(ask, _)| {
+            ask.identity.issuer = "https://other.example.com".parse().unwrap();
+        }),
+        ("principal has email", |(ask, _)| ask.identity.email = None),
+        ("principal has email && principal.email like \"good*\"", |(ask, _)| {
+            ask.identity.email = Some("bad@example.com".parse().unwrap());
+        }),
+        ("principal.hasTag(\"ref\") && principal.getTag(\"ref\") == \"good\"", |(ask, _)| {
+            ask.identity.claims = vec![("ref".into(), "bad".into())];
+        }),
+        ("resource.name == \"deploy\"", |(ask, _)| ask.target = "root@web-1".parse().unwrap()),
+        ("resource in Host::\"web-1\"", |(ask, _)| ask.target = "deploy@db-1".parse().unwrap()),
+        ("context.mfa", |(ask, _)| ask.identity.mfa = false),
+        ("context.amr.contains(\"good\")", |(ask, _)| ask.identity.amr.clear()),
+        ("context has acr && context.acr == \"good\"", |(ask, _)| ask.identity.acr = Some("bad".into())),
+        ("context.auth_age < 60", |(ask, _)| ask.identity.auth_time = None),
+        ("context.auth_age < 60 && context.mfa", |(_, now)| now.time = now.time.plus(Seconds::new(61))),
+        ("context.source.isIpv4()", |(ask, _)| ask.source = "2001:db8::1".parse().unwrap()),
+        ("context.duration < 100", |(ask, _)| ask.duration = Some(Seconds::new(100))),
+        ("context.duration < 100 && context.mfa", |(ask, _)| ask.duration = None),
+        ("context has reason && context.reason == \"good\"", |(ask, _)| ask.reason = None),
+        ("context has ticket && context.ticket == \"good\"", |(ask, _)| ask.ticket = Some("bad".parse().unwrap())),
+        ("context.local.weekday < 6", |(_, now)| now.weekday = 7),
+    ];
+    for (condition, change) in rows {
+        let permit = "permit (principal, action == Action::\"connect\", resource)";
+        let policies = kit::load(&format!("@id(\"a\") {permit} when {{ {condition} }};"));
+        let granted = |(ask, now): &(Ask, Now)| matches!(decide(&policies, ask, *now), Decision::Granted(_));
+        let mut other = good();
+        change(&mut other);
+        assert!(granted(&good()), "{condition}");
+        assert!(!granted(&other), "{condition}: the answer to another question");
+        assert!(granted(&good()), "{condition}: once more");
+    }
+    let clocks: [(&str, Change); 3] = [
+        ("context.time < 4000000000", |(_, now)| now.time = UnixTime::from_secs(4_000_000_001)),
+        ("context.utc.minute < 720", |(_, now)| now.time = UnixTime::from_secs(86_400 * 20_000 + 43_200)),
+        ("context.local.minute < 720", |(_, now)| now.minute = 720),
+    ];
+    for (condition, change) in clocks {
+        let permit = "permit (principal, action == Action::\"connect\", resource)";
+        let policies = kit::load(&format!("@id(\"a\") {permit} when {{ {condition} }};"));
+        let mut early = good();
+        (early.1.time, early.1.minute) = (UnixTime::from_secs(86_400 * 20_000 + 43_199), 719);
+        let granted = |(ask, now): &(Ask, Now)| matches!(decide(&policies, ask, *now), Decision::Granted(_));
+        let mut late = (early.0.clone(), early.1);
+        change(&mut late);
+        assert_eq!((granted(&early), granted(&late), granted(&early)), (true, false, true), "{condition}");
+    }
+}
+
+/// Whoever asks is part of the question who may approve it.
+#[test]
+fn who_may_approve_is_remembered_for_one_requester_alone() {
+    let policies = kit::load(
+        "@id(\"a\") permit (principal, action == Action::\"approve\", resource) \
+         when { resource has requester && resource.requester in Group::\"a\" };",
+    );
+    let reviewer = Identity { subject: "lead".parse().unwrap(), email: None, ..kit::ask(&[], "deploy@web-1").identity };
+    for (groups, expect) in [(&["a"][..], true), (&["b"], false), (&["a"], true)] {
+        let Ask { identity: requester, target, source, .. } = kit::ask(groups, "deploy@web-1");
+        let request = Request {
+            id: RequestId::from_random([0; 12]),
+            requester,
+            targets: vec![target],
+            duration: Seconds::new(60),
+            reason: None,
+            ticket: None,
+            start: None,
+            under: None,
+            source,
+            filed: kit::NOW.time,
+            expires: kit::NOW.time.plus(Seconds::new(60)),
+            extends: None,
+            break_glass: None,
+        };
+        assert_eq!(may_review(&policies, &request, &reviewer, kit::NOW).is_ok(), expect, "{groups:?}");
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) async fn run(store: &Arc<dyn Store>) {
     a_claim_is_recorded_with_its_certificate_or_not_at_all(&**store).await;
     a_claim_and_an_end_never_both_win(store).await;
     what_prolongs_is_found_and_pinned(&**store).await;
+    whatever_makes_others_of_what_was_read_is_a_change(&**store).await;
 }
 
 pub(super) fn claim(n: u8, seen: usize) -> Claim {
@@ -88,6 +89,34 @@ async fn a_claim_and_an_end_never_both_win(store: &Arc<dyn Store>) {
         assert_eq!(won, 1);
         assert_eq!(store.request(&id(n)).await.unwrap().unwrap().steps.len(), 1);
     }
+}
+
+/// Where a store counts changes, none goes by uncounted: a case that was read before it would be issued under.
+async fn whatever_makes_others_of_what_was_read_is_a_change(store: &dyn Store) {
+    let mut before = store.changes();
+    let mut changed = |what: &str| {
+        let now = store.changes();
+        assert!(now.is_none() || now != before, "{what}");
+        before = now;
+    };
+    open(store, session(61, "cleo"), 61).await;
+    changed("somebody logged in");
+    let cleo = session(61, "cleo").id;
+    file(store, request(80, "cleo", 80)).await;
+    changed("a request was filed");
+    store.add_step(&id(80), 0, approved(), entry("step")).await.unwrap();
+    changed("a step was taken");
+    let issue = async |claim| {
+        store.record_issue(&cleo, None, Some(claim), issued(80, "x", "x"), entry("issued")).await.unwrap()
+    };
+    assert_eq!(issue(claim(80, 1)).await, Recorded::Yes);
+    changed("a first use");
+    let same = store.changes();
+    assert_eq!(issue(Claim { step: None, ..claim(80, 2) }).await, Recorded::Yes);
+    assert_eq!(store.changes(), same, "a further certificate changes neither requests nor people");
+    let done = step(What::Ended { why: EndReason::Done, reason: None });
+    store.add_step(&id(80), 2, done, entry("end")).await.unwrap();
+    changed("an end");
 }
 
 async fn what_prolongs_is_found_and_pinned(store: &dyn Store) {

@@ -24,10 +24,12 @@ pub(super) struct Asked {
     latest: HashMap<Owner, (Identity, Vec<(Group, UnixTime)>)>,
     expiries: HashMap<RequestId, UnixTime>,
     pub(super) looks: HashMap<RequestId, Look>,
+    changes: u64,
 }
 
 impl Asked {
     pub(super) fn met(&mut self, identity: &Identity, at: UnixTime) {
+        self.changes += 1;
         let owner = records::owner(&identity.issuer, &identity.subject);
         let known = self.latest.get(&owner).map(|(_, since)| since.as_slice()).unwrap_or_default();
         let since = records::groups_since(known, identity, at);
@@ -56,6 +58,7 @@ impl Asked {
     }
 
     fn step(&mut self, id: &RequestId, step: Step) {
+        self.changes += 1;
         let kept = self.filed.get(id).and_then(|filed| self.kept.get_mut(&(*filed, id.clone())));
         let Some(kept) = kept else { return };
         match records::look_after(&step, self.looks.get(id).copied()) {
@@ -88,6 +91,7 @@ impl Requests for MemoryStore {
                 None => asked.keys.insert((owner, key), (body, request.id.clone())),
             };
         }
+        asked.changes += 1;
         asked.filed.insert(request.id.clone(), request.filed);
         asked.looks.insert(request.id.clone(), records::first_look(&request));
         asked.kept.insert((request.filed, request.id.clone()), KeptRequest { request, steps: Vec::new() });
@@ -102,6 +106,10 @@ impl Requests for MemoryStore {
         key: &[u8; 32],
     ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
         Ok(self.facts()?.asked.keys.get(&(records::owner(issuer, subject), *key)).cloned())
+    }
+
+    fn changes(&self) -> Option<u64> {
+        self.facts().ok().map(|facts| facts.asked.changes)
     }
 
     async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {

@@ -121,6 +121,10 @@ impl Requests for PostgresStore {
         rows.first().map(used).transpose()
     }
 
+    fn changes(&self) -> Option<u64> {
+        None
+    }
+
     async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
         self.rows(ONE, &[&id.as_str()]).await?.first().map(kept).transpose()
     }

@@ -21,7 +21,7 @@ use ::redb::{
 };
 use async_trait::async_trait;
 use policy::{Group, Identity, Issuer, Request, RequestId, Step, Subject, UnixTime};
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::atomic::Ordering::SeqCst};
 
 type OfKey = (&'static Owner, u64, &'static str);
 type KeyUse = (&'static [u8; 32], &'static str);
@@ -50,10 +50,6 @@ pub(super) const WORDS: TableDefinition<'_, (&str, u64, &str), ()> = TableDefini
 pub(super) const SINCE: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("groups_since");
 /// Who → the identity of the last login as JSON.
 const LATEST: TableDefinition<'_, &Owner, &[u8]> = TableDefinition::new("latest_identities");
-
-/// Pages of up to so many of somebody's latest requests are remembered: it is they who say how long a page is, and a request
-/// holds all their groups.
-const SHORT: usize = 16;
 
 /// No id sorts after this: they are `r-` and hex digits.
 const LAST: &str = "\u{7f}";
@@ -157,8 +153,10 @@ impl<'t> Asked<'t> {
     /// Records a certificate under a claim that stands; answers the entry about its first use.
     pub(super) fn claim<'c>(&mut self, claim: &'c Claim) -> Result<Option<&'c Entry>, Error> {
         let id = claim.request.as_str();
-        let before = self.expiries.get(id)?.map_or(0, |last| last.value());
-        self.expiries.insert(id, claim.expires.as_secs().max(before))?;
+        let before = self.expiries.get(id)?.map(|last| last.value());
+        if before.is_none_or(|before| before < claim.expires.as_secs()) {
+            self.expiries.insert(id, claim.expires.as_secs())?;
+        }
         let Some((step, about)) = &claim.step else { return Ok(None) };
         self.step(&claim.request, claim.seen, step)?;
         Ok(Some(about))
@@ -197,12 +195,11 @@ impl<'t> Asked<'t> {
 
     /// How many steps a request has; none where it is not kept.
     pub(super) fn count(&self, id: &RequestId) -> Result<Option<usize>, Error> {
-        if self.requests.get(id.as_str())?.is_none() {
-            return Ok(None);
-        }
         let last = self.steps.range(steps_of(id.as_str()))?.next_back().transpose()?;
-        let count = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
-        Ok(Some(usize::try_from(count).unwrap_or(usize::MAX)))
+        Ok(match last {
+            Some((key, _)) => Some(usize::try_from(key.value().1.saturating_add(1)).unwrap_or(usize::MAX)),
+            None => self.requests.get(id.as_str())?.map(|_untouched| 0),
+        })
     }
 }
 
@@ -243,6 +240,10 @@ impl Requests for RedbStore {
         })
     }
 
+    fn changes(&self) -> Option<u64> {
+        Some(self.changes.load(SeqCst))
+    }
+
     async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
         reading(|| Reader::new(&self.live.read()?)?.request(id.as_str()))
     }
@@ -253,21 +254,14 @@ impl Requests for RedbStore {
         after: Option<&RequestId>,
         most: usize,
     ) -> Result<Vec<KeptRequest>, StoreError> {
-        let read = || {
+        reading(|| {
             let read = self.live.read()?;
             Reader::new(&read)?.listed(&read, which, after, most)
-        };
-        match (which, after) {
-            (Which::Of(issuer, subject), None) if most <= SHORT => {
-                let key = (records::owner(issuer, subject), most);
-                self.remembered.or_read(|kept| &mut kept.latest, key, || reading(read))
-            }
-            _ => reading(read),
-        }
+        })
     }
 
     async fn extensions_of(&self, id: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
-        let read = || {
+        reading(|| {
             let read = self.live.read()?;
             let reader = Reader::new(&read)?;
             let table = read.open_table(PROLONGING).map_err(failed)?;
@@ -276,8 +270,7 @@ impl Requests for RedbStore {
                 prolonging.extend(reader.request(row.map_err(failed)?.0.value().2)?);
             }
             Ok(prolonging)
-        };
-        self.remembered.or_read(|kept| &mut kept.extensions, id.clone(), || reading(read))
+        })
     }
 
     async fn add_step(&self, id: &RequestId, seen: usize, step: Step, entry: Entry) -> Result<Stepped, StoreError> {
@@ -294,24 +287,22 @@ impl Requests for RedbStore {
 
     async fn groups_since(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<(Group, UnixTime)>, StoreError> {
         let owner = records::owner(issuer, subject);
-        let read = || {
+        reading(|| {
             let read = self.live.read()?;
             let since = read.open_table(SINCE).map_err(failed)?.get(&owner).map_err(failed)?;
             let latest = read.open_table(LATEST).map_err(failed)?.get(&owner).map_err(failed)?;
             let (since, latest) = (since.as_ref().map(|json| json.value()), latest.as_ref().map(|json| json.value()));
             known_since(since, latest).map_err(failed)
-        };
-        self.remembered.or_read(|kept| &mut kept.since, owner, || reading(read))
+        })
     }
 
     async fn latest_identity(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Identity>, StoreError> {
         let owner = records::owner(issuer, subject);
-        let read = || {
+        reading(|| {
             let latest = self.live.read()?.open_table(LATEST).map_err(failed)?;
             let known = latest.get(&owner).map_err(failed)?;
             known.map(|json| decode(json.value()).map_err(failed)).transpose()
-        };
-        self.remembered.or_read(|kept| &mut kept.identities, owner, || reading(read))
+        })
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{
     audit::checkpoint::{Checkpoint, Seal},
     fixture::seal,
     store::{
-        KeyBinding, Opened, Recorded, Requests as _, Store as _, Which,
+        KeyBinding, Opened, Recorded, Store as _,
         conformance::{self, NOW, entry, open, revocations::issued, session},
     },
 };
@@ -450,32 +450,5 @@ async fn a_last_use_outlives_being_forgotten_in_memory() {
     for now in [3_040, 6_640, 6_820] {
         store.prune(at(now)).await.unwrap();
         assert_eq!(store.session(&ann.id).await.unwrap().unwrap().used, at(3_030), "at {now}");
-    }
-}
-
-/// One person may ask for pages of a hundred lengths, and each of their requests may name all their groups.
-#[tokio::test]
-async fn only_short_pages_are_remembered() {
-    let (_home, path) = place();
-    let store = RedbStore::open(&path, &seal()).unwrap();
-    for n in 1..=40 {
-        conformance::requests::file(&store, conformance::requests::request(n, "ann", n.into())).await;
-    }
-    let identity = session(1, "ann").identity;
-    let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
-    let owner = crate::store::records::owner(&identity.issuer, &identity.subject);
-    for (most, remembered) in [(1, true), (16, true), (17, false), (100, false)] {
-        let expected = store.requests(&which, None, most).await.unwrap();
-        assert_eq!(expected.len(), most.min(40));
-        let mut read = false;
-        let found = store.remembered.or_read(
-            |kept| &mut kept.latest,
-            (owner, most),
-            || {
-                read = true;
-                Ok(expected.clone())
-            },
-        );
-        assert_eq!((found.unwrap(), !read), (expected, remembered), "{most}");
     }
 }

@@ -3,7 +3,6 @@
 use super::{
     live::Live,
     queue::{Queue, Refused},
-    remembered::Remembered,
     tables::Tables,
 };
 use crate::{
@@ -12,7 +11,15 @@ use crate::{
     store::StoreError,
 };
 use ::redb::{Database, Error};
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 use tokio::sync::oneshot;
 
 /// The most writes that share a commit.
@@ -44,12 +51,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `seal` signs what is appended to the audit log; `remembered` is told when requests or identities may have changed.
-    pub(super) fn start(live: Arc<Live>, seal: Seal, remembered: Arc<Remembered>) -> io::Result<Self> {
+    /// `seal` signs what is appended to the audit log; `changes` counts how often requests or identities may have changed.
+    pub(super) fn start(live: Arc<Live>, seal: Seal, changes: Arc<AtomicU64>) -> io::Result<Self> {
         let queue = Arc::new(Queue::new());
         let waiting = Waiting(Arc::clone(&queue));
         let thread = thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || run(&live, &waiting, &seal, &remembered))?;
+        let thread = thread.spawn(move || run(&live, &waiting, &seal, &changes))?;
         Ok(Self { queue, thread: Some(thread) })
     }
 
@@ -139,7 +146,7 @@ impl Drop for Waiting {
     }
 }
 
-fn run(live: &Live, waiting: &Waiting, seal: &Seal, remembered: &Remembered) {
+fn run(live: &Live, waiting: &Waiting, seal: &Seal, changes: &AtomicU64) {
     // Where the tree ended at the last commit; read from the file again when that failed, for then nobody knows.
     let mut known: Option<Frontier> = None;
     let (mut last, mut before) = (0, 0);
@@ -159,7 +166,7 @@ fn run(live: &Live, waiting: &Waiting, seal: &Seal, remembered: &Remembered) {
             Ok(())
         });
         if !quiet {
-            remembered.change();
+            changes.fetch_add(1, SeqCst);
         }
         if let Err(error) = &outcome {
             tracing::error!(%error, writes = answers.len(), "the store could not commit");

@@ -186,6 +186,9 @@ impl Requests for Faulty {
     ) -> Result<Option<([u8; 32], RequestId)>, StoreError> {
         self.run(self.inner.filed_with(issuer, subject, key)).await
     }
+    fn changes(&self) -> Option<u64> {
+        self.inner.changes()
+    }
     async fn request(&self, id: &RequestId) -> Result<Option<KeptRequest>, StoreError> {
         self.run(self.inner.request(id)).await
     }

@@ -9,18 +9,19 @@ use crate::{
     verbs::{
         authenticate::Caller,
         case::{self, Case, not_found},
+        cases::{self, PAGE},
     },
 };
 use policy::{Ask, Decision, Grant, Now, RequestId, Step, Target, UnixTime, What};
+use std::sync::Arc;
 
-/// The most of the caller's latest requests that are looked at, so many at a time.
+/// The most of the caller's latest requests that are looked at, [`PAGE`] at a time.
 const PAGES: usize = 4;
-const PAGE: usize = 16;
 
 /// A grant and the request it is from.
 pub(super) struct Under {
     pub(super) grant: Box<Grant>,
-    case: Case,
+    case: Arc<Case>,
     active: bool,
 }
 
@@ -39,11 +40,11 @@ pub(super) async fn named(
     id: &RequestId,
     now: Now,
 ) -> Result<Found, Refusal> {
-    let case = Case::load(app, id).await?.filter(|case| case.is_of(&caller.session.identity)).ok_or_else(not_found)?;
+    let case = cases::of(app, id).await?.filter(|case| case.is_of(&caller.session.identity)).ok_or_else(not_found)?;
     Ok(match decide(loaded, ask, case, now) {
         Ok(under) => Found::Granted(Box::new(under)),
-        Err((no, case)) => {
-            let waits = matches!(no, Decision::NeedsApproval(_)).then_some(case.request.id);
+        Err(no) => {
+            let waits = matches!(no, Decision::NeedsApproval(_)).then(|| id.clone());
             Found::No(no, waits)
         }
     })
@@ -58,23 +59,22 @@ pub(super) async fn any(app: &App, caller: &Caller, loaded: &Loaded, ask: &Ask, 
     let Some(host) = loaded.policies.inventory().host(ask.target.host()) else { return Ok(nothing()) };
     let target = Target::new(ask.target.account().clone(), host.name().clone());
     let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
-    let (mut best, mut waits, mut after): (Option<Under>, Option<(Decision, RequestId)>, Option<RequestId>) =
-        Default::default();
+    let (mut best, mut waits): (Option<Under>, Option<(Decision, RequestId)>) = Default::default();
+    let mut page = cases::latest(app, identity).await?;
     for _ in 0..PAGES {
-        let kept = app.store.requests(&which, after.as_ref(), PAGE).await?;
-        after = kept.last().map(|kept| kept.request.id.clone());
-        let whole = kept.len() == PAGE;
-        for kept in kept.into_iter().filter(|kept| may_cover(kept, &target)) {
-            match decide(loaded, ask, Case::of(app, kept).await?, now) {
+        for kept in page.iter().filter(|kept| may_cover(kept, &target)) {
+            let Some(case) = cases::of_read(app, kept).await? else { continue };
+            match decide(loaded, ask, case, now) {
                 Ok(under) if under.active => return Ok(Found::Granted(Box::new(under))),
                 Ok(under) => best = best.or(Some(under)),
-                Err((needs @ Decision::NeedsApproval(_), case)) => waits = waits.or(Some((needs, case.request.id))),
+                Err(needs @ Decision::NeedsApproval(_)) => {
+                    waits = waits.or_else(|| Some((needs, kept.request.id.clone())));
+                }
                 Err(_) => {}
             }
         }
-        if !whole {
-            break;
-        }
+        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
+        page = app.store.requests(&which, Some(&last.request.id), PAGE).await?.into();
     }
     Ok(match (best, waits) {
         (Some(under), _) => Found::Granted(Box::new(under)),
@@ -93,15 +93,14 @@ fn may_cover(kept: &KeptRequest, target: &Target) -> bool {
         && case::ending(steps).is_none()
 }
 
-#[expect(clippy::result_large_err, reason = "a no is as usual as a yes here")]
-fn decide(loaded: &Loaded, ask: &Ask, case: Case, now: Now) -> Result<Under, (Decision, Case)> {
+fn decide(loaded: &Loaded, ask: &Ask, case: Arc<Case>, now: Now) -> Result<Under, Decision> {
     match policy::decide_under(&loaded.policies, ask, &case.life(), now) {
         Decision::Granted(grant) => {
             // It grants, so it is either in use or still to be claimed: its stage need not be found out once more.
             let active = case.steps.iter().any(|step| step.what == What::Claimed);
             Ok(Under { grant, case, active })
         }
-        no => Err((no, case)),
+        no => Err(no),
     }
 }
 

@@ -256,6 +256,9 @@ impl Requests for Burning {
     async fn requests(&self, _: &Which, _: Option<&RequestId>, _: usize) -> Result<Vec<KeptRequest>, StoreError> {
         burning()
     }
+    fn changes(&self) -> Option<u64> {
+        None
+    }
     async fn extensions_of(&self, _: &RequestId) -> Result<Vec<KeptRequest>, StoreError> {
         burning()
     }

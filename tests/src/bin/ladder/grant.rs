@@ -113,7 +113,7 @@ async fn rate(app: &Arc<App>, people: &[(Arc<Person>, Arc<Caller>)], target: &st
     }
     let started = Instant::now();
     for requests in signed {
-        tasks.push(tokio::spawn(verb::call(Arc::clone(app), requests)));
+        tasks.push(tokio::spawn(verb::call(Arc::clone(app), requests, None)));
     }
     let mut all = Latencies::default();
     for task in tasks {
@@ -122,7 +122,7 @@ async fn rate(app: &Arc<App>, people: &[(Arc<Person>, Arc<Caller>)], target: &st
     Ok(all.count() as f64 / started.elapsed().as_secs_f64())
 }
 
-async fn caller(app: &App, person: &Person) -> Result<Caller> {
+pub async fn caller(app: &App, person: &Person) -> Result<Caller> {
     let origin = Origin { source: IpAddr::from([127, 0, 0, 1]), request_id: "00000000-ladder".to_owned() };
     authenticate(app, &origin, "POST", PATH, Some(&person.header(b"")), b"").await.map_err(no)
 }
@@ -151,6 +151,6 @@ async fn said_yes(app: &App, reviewer: &Caller, shown: &Shown) -> Result<()> {
     approve(app, reviewer, id.as_str(), None, yes).await.map(drop).map_err(no)
 }
 
-fn no(refusal: Refusal) -> anyhow::Error {
+pub fn no(refusal: Refusal) -> anyhow::Error {
     anyhow!("{refusal:?}")
 }

@@ -7,7 +7,7 @@ use crate::{
     report::{Aim, Report},
     server::{Server, install},
     stage::{self, Person},
-    verb::{app, run},
+    verb::{Variation, app, run},
 };
 use anyhow::{Result, bail};
 use ca_server::{
@@ -49,8 +49,8 @@ async fn verb(
         for person in people {
             person.log_in(&*app.store).await?;
         }
-        let one = run(&app, people.get(..1).unwrap_or_default(), effort.requests / 8, false).await?;
-        let many = run(&app, people, effort.requests, false).await?;
+        let one = run(&app, people.get(..1).unwrap_or_default(), effort.requests / 8, Variation::None).await?;
+        let many = run(&app, people, effort.requests, Variation::None).await?;
         rates.push((one.0, many.0));
     }
     let &[file, database] = rates.as_slice() else { bail!("two stores") };
