@@ -14,6 +14,7 @@ mod requests;
 mod revocations;
 pub mod routes;
 pub mod tls;
+mod unread;
 
 pub use door::Door;
 pub use routes::{Listener, Need, ROUTES, Route};

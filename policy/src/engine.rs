@@ -139,6 +139,12 @@ impl Policies {
         &self.named
     }
 
+    /// How many answers are remembered.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> usize {
+        self.memo.len()
+    }
+
     /// Asks every policy that can match.
     pub(crate) fn ask(&self, facts: &Facts<'_>, action: Action) -> Result<Verdict<'_>, Untellable> {
         let key = Key::of(facts, action, &self.named);

@@ -6,6 +6,7 @@ use super::{
     tree::Hash,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// The state of a log at one moment.
@@ -89,6 +90,12 @@ impl Seal {
         let text = Checkpoint { origin: self.verifier.name().to_owned(), size, root }.text();
         let line = self.verifier.line(&self.key.sign(text.as_bytes()));
         format!("{text}\n{line}")
+    }
+
+    /// A secret that only who has the key knows, one for each `label`: a digest of the one signature that this key has over it.
+    /// No note is signed by that, for the text of a note ends its lines.
+    pub fn secret(&self, label: &str) -> Hash {
+        Sha256::digest(self.key.sign(format!("jit-ssh secret v1: {label}").as_bytes())).into()
     }
 
     /// The same key for the log called `origin`.

@@ -2,7 +2,7 @@
 
 use crate::refusal::Refusal;
 use api::{Code, ErrorBody, ErrorDetail};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use hyper::{
     Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
@@ -41,7 +41,7 @@ pub fn metrics(text: String) -> Answer {
 }
 
 /// Bytes that mean something to sshd alone.
-pub fn bytes(bytes: Vec<u8>) -> Answer {
+pub fn bytes(bytes: Bytes) -> Answer {
     with(StatusCode::OK, "application/octet-stream", bytes.into())
 }
 

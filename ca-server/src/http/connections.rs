@@ -1,10 +1,12 @@
 //! Connections: how many, how long, how large. A client that is slow, silent or greedy is cut, and costs little before.
 
+mod answers;
 mod places;
 
 pub(super) use places::Standing;
 
 use super::{door::Door, tls::Tls};
+use answers::Answers;
 use axum::body::Body;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -122,12 +124,15 @@ async fn exchange(
     let traffic = Arc::new(Traffic::default());
     let seen = Arc::clone(&traffic);
     let standing = place.standing.clone();
+    // Through one of ours come many clients, and who of them does not read is its to cut.
+    let proxy = door.shared().is_proxy(peer.ip());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (door, traffic) = (door.clone(), Arc::clone(&seen));
         request.extensions_mut().insert(standing.clone());
         async move {
             let _in_flight = traffic.begin();
-            Ok::<_, Infallible>(door.answer(peer, request.map(Body::new)).await)
+            let answer = door.answer(peer, request.map(Body::new)).await;
+            Ok::<_, Infallible>(traffic.answers.begin(answer).await)
         }
     });
     let builder = builder(&limits);
@@ -152,8 +157,8 @@ async fn exchange(
             () = silence.as_mut() => {
                 let idle = traffic.in_flight.load(Relaxed) == 0 && traffic.begun.load(Relaxed) == begun;
                 begun = traffic.begun.load(Relaxed);
-                // It was asked to leave and is still here: it does not read, or does not want to.
-                if leaving {
+                // It was asked to leave and is still here, or asks for more: it does not read, or does not want to.
+                if leaving || traffic.answers.are_left() && !proxy {
                     break;
                 }
                 let rest = if idle {
@@ -199,6 +204,7 @@ fn builder(limits: &crate::config::Limits) -> auto::Builder<TokioExecutor> {
 struct Traffic {
     begun: AtomicU64,
     in_flight: AtomicU64,
+    answers: Arc<Answers>,
 }
 
 impl Traffic {

@@ -8,6 +8,7 @@ use super::{
     metrics::{Metrics, name_of},
     rate::Rate,
     routes::{self, Found, Listener, ROUTES, Route},
+    unread::Unread,
 };
 use crate::{
     app::{App, Origin},
@@ -47,6 +48,7 @@ pub struct Shared {
     logins: Rate,
     pub(super) listings: Listings,
     pub(super) bodies: Bodies,
+    pub(super) unread: Unread,
     /// How the store was when it was last asked.
     ready: tokio::sync::Mutex<Option<(Instant, Result<(), StoreError>)>>,
     logged: Requests,
@@ -72,6 +74,7 @@ impl Shared {
             requests: Rate::new(limits.requests_per_second.get(), second, limits.request_burst.get()),
             logins: Rate::new(limits.logins_per_minute.get(), minute, limits.login_burst.get()),
             bodies: Bodies::default(),
+            unread: Unread::default(),
             ready: tokio::sync::Mutex::default(),
             listings: Listings::for_cores(std::thread::available_parallelism().map_or(1, usize::from)),
             logged: config.log.requests,

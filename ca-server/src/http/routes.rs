@@ -56,7 +56,8 @@ pub(super) async fn serve(
             }
             let id = route.matches(path).unwrap_or_default();
             let sent = Sent { headers: &parts.headers, query: parts.uri.query(), body: &body, id };
-            closed(route.endpoint, shared, &caller, &sent).await
+            let answer = closed(route.endpoint, shared, &caller, &sent).await?;
+            shared.unread.counted(&caller.session.identity, answer).await
         }
     }
 }

@@ -37,7 +37,7 @@ pub async fn migrate(file: &Path, settings: &Postgres, seal: &Seal) -> Result<Mo
     let seal = seal.of(&origin).map_err(|error| StoreError(error.to_string()))?;
     let signed = Checkpoint::verify(&note, seal.verifier()).map_err(|error| StoreError(error.to_string()))?;
 
-    let mut target = Target::begin(settings).await?;
+    let mut target = Target::begin(settings, &seal).await?;
     let mut here = Walk::default();
     while here.edge.size() < signed.size {
         let (from, to) = here.next(signed.size);

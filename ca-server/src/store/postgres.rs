@@ -16,6 +16,7 @@ mod policies;
 mod requests;
 mod revocations;
 mod schema;
+mod sealed;
 mod sessions;
 mod writer;
 
@@ -35,6 +36,7 @@ use change::{Effect, bound, column, number, say};
 use connect::{Connector, told};
 use deadpool_postgres::{Object, Pool, PoolError};
 use policy::{Issuer, SessionId, Subject, UnixTime};
+use sealed::Sealed;
 use std::collections::HashMap;
 use tokio::sync::broadcast;
 use tokio_postgres::{Row, types::ToSql};
@@ -48,6 +50,7 @@ pub struct PostgresStore {
     used: LastUse,
     hints: hints::Hints,
     held: outbox::Held,
+    sealed: Sealed,
 }
 
 /// What a look at a database found, without changing anything.
@@ -73,8 +76,9 @@ impl PostgresStore {
         let pool = connector.pool(settings.pool.get()).map_err(OpenError::unreachable)?;
         let held = outbox::Held::new().map_err(OpenError::unreachable)?;
         let hints = hints::Hints::start(connector.clone());
+        let sealed = Sealed::new(&seal);
         let writer = Writer::start(connector.clone(), seal);
-        Ok(Self { pool, connector, writer, used: LastUse::default(), hints, held })
+        Ok(Self { pool, connector, writer, used: LastUse::default(), hints, held, sealed })
     }
 
     /// The rows that one statement answers. Where its connection turns out to be dead it is asked once more, by a new one:
@@ -157,20 +161,21 @@ impl Store for PostgresStore {
         most: usize,
         entry: Entry,
     ) -> Result<Opened, StoreError> {
-        self.writer
-            .write(sessions::open(&session, token, most)?, move |rows| sessions::opened(rows, &session, &entry))
-            .await
+        let (sealed, statements) = (self.sealed.clone(), sessions::open(&session, token, most, &self.sealed)?);
+        self.writer.write(statements, move |rows| sessions::opened(rows, &session, &entry, &sealed)).await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<LoginSession>, StoreError> {
         let rows = self.rows("SELECT session, used FROM sessions WHERE id = $1", &[&id.as_str()]).await?;
-        rows.first().map(|row| self.read_session(row)).transpose()
+        let session = rows.first().map(|row| self.read_session(row)).transpose()?.flatten();
+        Ok(session.filter(|session| session.id == *id))
     }
 
     async fn sessions_of(&self, issuer: &Issuer, subject: &Subject) -> Result<Vec<LoginSession>, StoreError> {
         let owner = records::owner(issuer, subject);
         let sql = "SELECT session, used FROM sessions WHERE owner = $1 ORDER BY started DESC, id DESC";
-        self.rows(sql, &[&owner.as_slice()]).await?.iter().map(|row| self.read_session(row)).collect()
+        let rows = self.rows(sql, &[&owner.as_slice()]).await?;
+        rows.iter().filter_map(|row| self.read_session(row).transpose()).collect()
     }
 
     async fn touch_session(&self, id: &SessionId, at: UnixTime) -> Result<(), StoreError> {

@@ -74,7 +74,7 @@ pub async fn freeze(app: &App, caller: &Caller, asked: FreezeRequest) -> Result<
 pub async fn list(app: &App, caller: &Caller) -> Result<FreezesResponse, Refusal> {
     let freezes = app.store.freezes().await?;
     let now = moment(app.clock.now(), &app.zone);
-    let identity = &caller.session.identity;
+    let identity = &caller.known(app).await?.session.identity;
     let theirs = |freeze: &&Freeze| freeze.what == Frozen::Everything || freeze.what.is_of(identity);
     let freezes = if oversees(&app.policies.current().policies, caller, now) {
         freezes.all.iter().map(shown).collect()

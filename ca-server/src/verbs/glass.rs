@@ -20,7 +20,7 @@ use crate::{
 use api::{Code, Emergency, ReviewRequest};
 use policy::{
     Ask, BreakGlass, Decision, Incident, Inventory, MayNot, Now, Policies, Reason, Request, RequestId, Review, Seconds,
-    Stage, Ticket, What,
+    Stage, Target, Ticket, What,
 };
 
 /// The most of one person that wait for their review.
@@ -70,7 +70,7 @@ pub(super) async fn broken(
         });
     };
     // A freeze first: whoever is frozen, or asks for what is, opens nothing that anybody would have to review.
-    let barred = match unless_frozen(app, loaded.policies.inventory(), &ask).await {
+    let barred = match unless_frozen(app, caller, loaded.policies.inventory(), &target).await {
         Ok(()) => unless_barred(app, caller, now).await?,
         Err(refusal) if refusal.code == Code::Frozen => Err((refusal, None)),
         Err(failure) => return Err(failure),
@@ -92,9 +92,9 @@ pub(super) async fn broken(
 }
 
 /// Nothing is issued where a freeze is in force, so nothing is opened either.
-async fn unless_frozen(app: &App, inventory: &Inventory, ask: &Ask) -> Result<(), Refusal> {
-    let freezes = app.store.freezes().await?;
-    match policy::frozen(&freezes.all, &ask.identity, &ask.target, inventory) {
+async fn unless_frozen(app: &App, caller: &Caller, inventory: &Inventory, target: &Target) -> Result<(), Refusal> {
+    let (freezes, holder) = (app.store.freezes().await?, caller.known(app).await?.session.identity);
+    match policy::frozen(&freezes.all, &holder, target, inventory) {
         Some(freeze) => Err(answer::frozen(&freeze.what)),
         None => Ok(()),
     }

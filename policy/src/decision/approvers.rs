@@ -3,7 +3,7 @@
 
 use crate::{
     Identity, Kind, Policies,
-    engine::{facts::Facts, names::Action},
+    engine::{facts::Facts, names::Action, question::Question, rule::Rule},
 };
 use cedar_policy::EntityUid;
 use std::collections::BTreeMap;
@@ -14,8 +14,15 @@ const MOST: usize = 64;
 /// The groups, sorted.
 pub(crate) fn groups(policies: &Policies, facts: &Facts<'_>) -> Vec<String> {
     let Some(approver) = somebody(facts) else { return Vec::new() };
+    let nobody_in_particular = Facts { who: &approver, ..*facts };
+    let Ok(Question { resources, .. }) = Question::new(&nobody_in_particular, Action::Approve, policies.named()) else {
+        return Vec::new();
+    };
+    // Where there are many groups, most of them approve for other hosts: each that is asked about costs as much as a decision.
+    let here = |rule: &&Rule| rule.resource.within.as_ref().is_none_or(|within| resources.contains(within));
     let named: BTreeMap<&str, &EntityUid> = policies
         .approving()
+        .filter(here)
         .filter_map(|rule| rule.principal.within.as_ref())
         .filter(|uid| uid.type_name().basename() == "Group")
         .map(|uid| (uid.id().unescaped(), uid))

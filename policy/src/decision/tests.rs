@@ -207,6 +207,27 @@ fn advice_comes_from_the_forbids_that_matched_in_their_order() {
     assert_eq!(denied.advice, ["ask sre", "wait"]);
 }
 
+/// It is asked for each target of each request of a list: what is scoped to other hosts costs nothing.
+#[test]
+fn groups_that_approve_elsewhere_alone_are_not_asked_about() {
+    let elsewhere = |n| {
+        format!(
+            "@id(\"db-{n}\") permit (principal in Group::\"db-{n}\", action == Action::\"approve\", resource in HostGroup::\"db\");\n"
+        )
+    };
+    let here = r#"
+        @id("web") permit (principal in Group::"webbers", action == Action::"approve", resource in HostGroup::"web");
+        @id("one") permit (principal in Group::"ones", action == Action::"approve", resource in Host::"web-1");
+        @id("any") permit (principal in Group::"anys", action == Action::"approve", resource is Request);
+        @id("root-by-one") @approvals("1")
+        permit (principal in Group::"sre", action == Action::"connect", resource is Account);
+    "#;
+    let set = kit::load(&format!("{here}{}", (0..50).map(elsewhere).collect::<String>()));
+    let Decision::NeedsApproval(needs) = decide(&set, &kit::ask(&["sre"], "deploy@web-1"), NOW) else { panic!() };
+    assert_eq!(needs.approver_groups, ["anys", "ones", "webbers"]);
+    assert!(set.asked() < 8, "{} questions", set.asked());
+}
+
 #[test]
 fn approvers_are_the_groups_whose_policies_speak_of_this_request() {
     let approve = |id: &str, group: &str, rest: &str| {

@@ -50,6 +50,11 @@ impl Memo {
         Ok(answer)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known().len()
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Answer>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -115,3 +115,11 @@ fn a_log_is_named_after_its_server() {
     assert_eq!(origin("https://ssh-ca.example.com"), "ssh-ca.example.com");
     assert_eq!(origin("http://127.0.0.1:8443"), "127.0.0.1:8443");
 }
+
+#[test]
+fn a_secret_follows_from_key_and_label_and_from_nothing_else() {
+    let secret = seal("ssh-ca.example.com", 3).secret("one");
+    assert_eq!(seal("elsewhere.example", 3).secret("one"), secret, "a log may get another name");
+    assert_ne!(seal("ssh-ca.example.com", 3).secret("two"), secret);
+    assert_ne!(seal("ssh-ca.example.com", 4).secret("one"), secret);
+}

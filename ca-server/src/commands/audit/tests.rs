@@ -114,7 +114,7 @@ async fn an_honest_log_of_any_size_verifies() {
 #[tokio::test]
 async fn every_change_is_found_and_named() {
     type Change = fn(&WriteTransaction);
-    let rows: [(&str, Change, Vec<Fault>); 16] = [
+    let rows: [(&str, Change, Vec<Fault>); 18] = [
         ("edit", |w| put(w, 5), vec![Fault::Changed(5)]),
         ("edit the last", |w| put(w, 20), vec![Fault::Changed(20)]),
         ("delete", |w| drop(w.open_table(AUDIT).unwrap().remove(7).unwrap()), vec![Fault::Missing(7)]),
@@ -181,6 +181,26 @@ async fn every_change_is_found_and_named() {
             "another key over another tail",
             |w| rewrite(w, (0..SIZE).map(|n| bytes(if n > 17 { n + 50 } else { n })), Some(&seal(4))),
             vec![],
+        ),
+        // Whoever begins to read before it would see the one, whoever begins at it the other.
+        (
+            "keep an entry, and put another in its place",
+            |w| {
+                let mut audit = w.open_table(AUDIT).unwrap();
+                audit.insert(4, [row(&bytes(4)), row(&bytes(5))].concat().as_slice()).unwrap();
+                audit.insert(5, row(b"{}").as_slice()).unwrap();
+            },
+            vec![Fault::Changed(5)],
+        ),
+        (
+            "keep the hashes of an entry, and put others in their place",
+            |w| {
+                let mut tree = w.open_table(TREE).unwrap();
+                let [four, five] = [4, 5].map(|n| tree.get(tree::places(n)).unwrap().unwrap().value().to_vec());
+                tree.insert(tree::places(4), [four, five].concat().as_slice()).unwrap();
+                tree.insert(tree::places(5), [0; 64].as_slice()).unwrap();
+            },
+            vec![Fault::Tree(4..=5), Fault::Changed(5), Fault::Rewritten(SIZE, None)],
         ),
         ("no checkpoint", |w| w.open_table(CHECKPOINT).unwrap().retain(|_, _| false).unwrap(), vec![]),
         ("no entries at all", |w| rewrite(w, std::iter::empty(), None), vec![Fault::CutOff(0, SIZE)]),
@@ -263,6 +283,11 @@ async fn an_export_verifies_by_itself_and_no_line_of_it_can_be_changed() {
     let renamed = whole.replace("{\"index\":7,", "{\"index\":8,");
     assert!(check(renamed.as_bytes()).unwrap().is_err());
     assert!(check(lines[..5].join("\n").as_bytes()).is_err(), "no checkpoint");
+    // Whoever reads on past a checkpoint would take the rest for verified.
+    let (all, last) = (lines.len(), lines.last().unwrap());
+    let early = [&[*last][..], &lines[..5], &[&*lines[5].replace("5}", "6}")], &lines[6..all]].concat().join("\n");
+    assert!(check(early.as_bytes()).is_err(), "entries after a checkpoint");
+    assert!(check(format!("{whole}{last}\n").as_bytes()).is_err(), "two checkpoints");
     let other = seal(4).checkpoint(SIZE, [0; 32]);
     let resigned = format!("{}\n{}", lines[..5].join("\n"), serde_json::json!({ "checkpoint": other }));
     assert!(matches!(check(resigned.as_bytes()).unwrap().unwrap_err()[..], [Fault::Signature(_)]));

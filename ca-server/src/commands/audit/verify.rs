@@ -111,10 +111,15 @@ pub(super) fn of_export(file: &Path, key: &Verifier) -> anyhow::Result<Verdict> 
         Ok(checkpoint) => checkpoint,
         Err(error) => return Ok(Err(vec![Fault::Signature(error)])),
     };
-    let (mut faults, mut first, mut next) = (Vec::new(), 0, None);
+    let (mut faults, mut first, mut next, mut ended) = (Vec::new(), 0, None, false);
     for (number, text) in (1_u64..).zip(BufReader::new(open).lines()) {
+        // Others read on: what stands there would pass for verified.
+        ensure!(!ended, "line {number} follows a checkpoint, with which an export ends");
         let line = serde_json::from_str(&text?).with_context(|| format!("line {number} is not one of an export"))?;
-        let Line::Entry { index, entry, leaf, proof } = line else { break };
+        let Line::Entry { index, entry, leaf, proof } = line else {
+            ended = true;
+            continue;
+        };
         let proof = proof.iter().map(|hash| line::hash(hash)).collect::<Result<Vec<_>, _>>();
         let proof = proof.with_context(|| format!("line {number}"))?;
         let found = tree::leaf(entry.as_bytes());

@@ -252,3 +252,42 @@ async fn when_all_places_are_taken_the_oldest_stranger_goes_and_who_is_logged_in
         assert!(health(&mut known).await, "{limits}");
     }
 }
+
+/// An HTTP/2 frame.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A client that has no room for what it asks for, and goes on asking.
+#[tokio::test]
+async fn whoever_does_not_read_the_answers_is_cut_however_much_they_ask() {
+    let served = served(QUICK, None).await;
+    let mut stream = connect(&served).await;
+    let no_window = [&[0, 4][..], &[0; 4]].concat();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&[frame(4, 0, 0, &no_window), frame(4, 1, 0, &[])].concat()).await.unwrap();
+    // GET http://x/v1/about, in the static table's terms.
+    let asked = [&[0x82, 0x86, 0x04, 9][..], b"/v1/about", &[0x01, 1, b'x']].concat();
+    let (mut read, mut write) = stream.into_split();
+    let asking = async {
+        let mut due = tokio::time::interval(Duration::from_millis(300));
+        for number in 0.. {
+            due.tick().await;
+            if write.write_all(&frame(1, 5, 2 * number + 1, &asked)).await.is_err() {
+                break;
+            }
+        }
+    };
+    let gone = async {
+        let mut part = [0; 4096];
+        while let Ok(1..) = read.read(&mut part).await {}
+    };
+    let cut = async {
+        tokio::select! {
+            () = asking => {}
+            () = gone => {}
+        }
+    };
+    timeout(PATIENCE, cut).await.expect("the connection was not cut");
+}

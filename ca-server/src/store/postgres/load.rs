@@ -5,10 +5,14 @@ use super::{
     connect::{Connector, told},
     exchange::{APPEND, Open, PLANT, in_order},
     log, records, revocations, schema,
+    sealed::Sealed,
     sessions::place,
 };
 use crate::{
-    audit::tree::{Frontier, Hash},
+    audit::{
+        checkpoint::Seal,
+        tree::{Frontier, Hash},
+    },
     config::store::Postgres,
     store::{
         LoginSession, StoreError,
@@ -29,19 +33,20 @@ SELECT EXISTS (SELECT FROM audit) OR EXISTS (SELECT FROM audit_tree) OR EXISTS (
 pub(in crate::store) struct Target {
     open: Open,
     connector: Connector,
+    sealed: Sealed,
 }
 
 impl Target {
-    /// Begins on an empty database.
+    /// Begins on an empty database, for the log of `seal`.
     ///
     /// # Errors
     /// If it cannot be reached, or holds anything.
-    pub(in crate::store) async fn begin(settings: &Postgres) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn begin(settings: &Postgres, seal: &Seal) -> Result<Self, StoreError> {
         let cannot = |error: &dyn std::fmt::Display| StoreError(error.to_string());
         let connector = Connector::new(settings).map_err(|error| cannot(&error))?;
         schema::complete(&connector).await.map_err(|error| cannot(&error))?;
         let open = Open::new(&connector).await?;
-        let target = Self { open, connector };
+        let target = Self { open, connector, sealed: Sealed::new(seal) };
         // Between two statements the file is read, and who knows how long its disk takes.
         target.simple("SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL SERIALIZABLE").await?;
         let client = &target.open.connection.client;
@@ -66,7 +71,7 @@ impl Target {
 
     /// Takes facts.
     pub(in crate::store) async fn take(&mut self, facts: Vec<Fact>) -> Result<(), StoreError> {
-        let statements = facts.into_iter().map(statements).collect::<Result<Vec<_>, _>>()?;
+        let statements = facts.into_iter().map(|fact| statements(fact, &self.sealed)).collect::<Result<Vec<_>, _>>()?;
         self.run(statements.into_iter().flatten().collect()).await
     }
 
@@ -106,9 +111,9 @@ impl Target {
     }
 }
 
-fn statements(fact: Fact) -> Result<Vec<Statement>, StoreError> {
+fn statements(fact: Fact, sealed: &Sealed) -> Result<Vec<Statement>, StoreError> {
     Ok(match fact {
-        Fact::Session(json) => vec![session(json)?],
+        Fact::Session(json) => vec![session(&json, sealed)?],
         Fact::Token { digest, forget } => {
             vec![say!("INSERT INTO tokens (digest, forget) VALUES ($1, $2)", digest, big(forget)?)]
         }
@@ -141,13 +146,13 @@ fn statements(fact: Fact) -> Result<Vec<Statement>, StoreError> {
     })
 }
 
-fn session(json: Vec<u8>) -> Result<Statement, StoreError> {
-    let session: LoginSession = decode(&json)?;
+fn session(json: &[u8], sealed: &Sealed) -> Result<Statement, StoreError> {
+    let session: LoginSession = decode(json)?;
     let owner = records::owner(&session.identity.issuer, &session.identity.subject).to_vec();
     let (id, started) = (session.id.as_str().to_owned(), big(session.started.as_secs())?);
     let (expires, used) = (big(session.expires.as_secs())?, big(session.used.as_secs())?);
     let sql = "INSERT INTO sessions (id, owner, started, expires, used, session) VALUES ($1, $2, $3, $4, $5, $6)";
-    Ok(say!(sql, id, owner, started, expires, used, json))
+    Ok(say!(sql, id, owner, started, expires, used, sealed.coded(json)))
 }
 
 fn known(json: Vec<u8>, since: Option<&[u8]>) -> Result<Vec<Statement>, StoreError> {

@@ -4,8 +4,9 @@
 
 use super::{
     PostgresStore,
-    change::{Effect, Statement, big, bound, column, decode, encode, number, say},
+    change::{Effect, Statement, big, bound, column, encode, number, say},
     made_room, records, revocations, run_out,
+    sealed::Sealed,
 };
 use crate::{
     audit::Entry,
@@ -85,7 +86,12 @@ DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE forget <= $1
 const PRUNE_KEYS: &str = "
 DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE proven <= $1 LIMIT $2) RETURNING 1";
 
-pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Result<Vec<Statement>, StoreError> {
+pub(super) fn open(
+    session: &LoginSession,
+    token: TokenUse,
+    most: usize,
+    sealed: &Sealed,
+) -> Result<Vec<Statement>, StoreError> {
     let owner = records::owner(&session.identity.issuer, &session.identity.subject).to_vec();
     let id = session.id.as_str().to_owned();
     Ok(vec![
@@ -98,7 +104,7 @@ pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Resu
             big(session.started.as_secs())?,
             big(session.expires.as_secs())?,
             big(session.used.as_secs())?,
-            encode(session)?,
+            sealed.keep(session)?,
             encode(&session.identity)?,
             session.identity.subject.as_str().as_bytes().to_vec(),
             session.identity.email.as_ref().map(|email| email.as_str().to_ascii_lowercase().into_bytes()),
@@ -109,14 +115,20 @@ pub(super) fn open(session: &LoginSession, token: TokenUse, most: usize) -> Resu
     ])
 }
 
-pub(super) fn opened(rows: &[Vec<Row>], session: &LoginSession, entry: &Entry) -> Result<Effect<Opened>, StoreError> {
+pub(super) fn opened(
+    rows: &[Vec<Row>],
+    session: &LoginSession,
+    entry: &Entry,
+    sealed: &Sealed,
+) -> Result<Effect<Opened>, StoreError> {
     let [opened, ended] = rows else { return Err(StoreError("a statement has no answer".to_owned())) };
     if opened.is_empty() {
         return Ok(Effect::only(Opened::TokenUsed));
     }
     let mut entries = vec![entry.clone()];
     for row in ended {
-        entries.push(made_room(&kept(row)?, session)?);
+        let over = kept(sealed, row)?.map(|over| made_room(&over, session));
+        entries.extend(over.transpose()?);
     }
     Ok(Effect::on_record(Opened::Yes, entries))
 }
@@ -188,11 +200,11 @@ pub(super) fn note_uses(uses: &[(SessionId, UnixTime)]) -> Statement {
     say!(NOTE_USES, ids, times)
 }
 
-/// The session in a row that begins with its JSON and its last use.
-fn kept(row: &Row) -> Result<LoginSession, StoreError> {
-    let mut session: LoginSession = decode(column(row, 0)?)?;
+/// The session in a row that begins with it and its last use; none where no server wrote it.
+fn kept(sealed: &Sealed, row: &Row) -> Result<Option<LoginSession>, StoreError> {
+    let Some(mut session) = sealed.read(column(row, 0)?)? else { return Ok(None) };
     session.used = session.used.max(UnixTime::from_secs(number(column(row, 1)?)?));
-    Ok(session)
+    Ok(Some(session))
 }
 
 /// A number of steps as the database takes it; none has so many that it does not fit.
@@ -201,9 +213,9 @@ pub(super) fn place(steps: usize) -> i32 {
 }
 
 impl PostgresStore {
-    pub(super) fn read_session(&self, row: &Row) -> Result<LoginSession, StoreError> {
-        let mut session = kept(row)?;
-        self.used.merge(&mut session);
+    pub(super) fn read_session(&self, row: &Row) -> Result<Option<LoginSession>, StoreError> {
+        let mut session = kept(&self.sealed, row)?;
+        session.iter_mut().for_each(|session| self.used.merge(session));
         Ok(session)
     }
 
@@ -226,9 +238,11 @@ impl PostgresStore {
             say!(revocations::PRUNE, bound(now.minus(AFTER_EXPIRY).as_secs()), STEP, end),
         ];
         let step = usize::try_from(STEP).unwrap_or(usize::MAX);
+        let sealed = self.sealed.clone();
         let pruned = self.writer.write(statements, move |rows| {
             let over = rows.first().map(Vec::as_slice).unwrap_or_default();
-            let entries = over.iter().map(|row| run_out(&kept(row)?, now)).collect::<Result<_, _>>()?;
+            let over = over.iter().filter_map(|row| kept(&sealed, row).transpose());
+            let entries = over.map(|session| run_out(&session?, now)).collect::<Result<_, _>>()?;
             Ok(Effect::on_record(rows.iter().any(|rows| rows.len() >= step), entries))
         });
         pruned.await

@@ -115,6 +115,50 @@ async fn approvals_that_were_written_past_the_server_are_missing_in_the_log() {
     assert_eq!(issued["pinned"][0]["steps"], 3, "two approvals and this first use: {issued}");
 }
 
+/// Who has the server's password can take rows away and write others, and so put a key of their own into somebody's login.
+/// That would be on record as if it were theirs: so a login that no server wrote is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_with_another_key_is_none() {
+    use crate::{
+        fixture::{AUDIENCE, Stage, origin, session_key},
+        verbs::authenticate::authenticate,
+    };
+    let place = Place::new();
+    let store = place.open().await;
+    let role = format!("role_{}", place.name);
+    place.psql(&format!("CREATE ROLE {role} LOGIN"));
+    place.psql(&super::grants(&role));
+    let stage = Stage::new(store.clone());
+    let (ann, mut lea) = (stage.login(1, "ann").await, stage.login(2, "lea").await);
+    assert_eq!(store.session(&lea.id).await.unwrap(), Some(lea.clone()));
+    lea.key = session_key(99).verifying_key().to_bytes();
+    let json = serde_json::to_string(&lea).unwrap();
+    // As JSON alone, and behind what stands before that of another.
+    for forged in [
+        format!("convert_to('{json}', 'UTF8')"),
+        format!(
+            "(SELECT substr(session, 1, 32) FROM jit_ssh.sessions WHERE id = '{}') || convert_to('{json}', 'UTF8')",
+            ann.id
+        ),
+    ] {
+        place.psql(&format!(
+            "SET ROLE {role}; CREATE TEMP TABLE kept AS SELECT * FROM jit_ssh.sessions WHERE id = '{0}'; \
+             DELETE FROM jit_ssh.sessions WHERE id = '{0}'; \
+             INSERT INTO jit_ssh.sessions SELECT id, owner, started, expires, used, {forged} FROM kept",
+            lea.id
+        ));
+        let request = api::signature::Request { audience: AUDIENCE, method: "GET", path: "/v1/session", body: b"" };
+        let header = request.sign(&session_key(99), &lea.id, stage.app.clock.now_ms(), stage.nonce()).to_string();
+        let taken = authenticate(&stage.app, &origin(), "GET", "/v1/session", Some(&header), b"").await;
+        assert_eq!(taken.unwrap_err().code, api::Code::LoginRequired, "{forged}");
+        assert!(store.sessions_of(&lea.identity.issuer, &lea.identity.subject).await.unwrap().is_empty());
+    }
+    stage.caller(1).await;
+    let entries = store.entry_count().await.unwrap();
+    store.prune(lea.expires).await.unwrap();
+    assert_eq!(store.entry_count().await.unwrap(), entries + 1, "the end of a login that never was is none");
+}
+
 fn hex(text: &str) -> [u8; 32] {
     std::array::from_fn(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).unwrap())
 }

@@ -6,7 +6,7 @@ use crate::audit::{
     checkpoint::Seal,
     tree::{self, Frontier, Hash},
 };
-use ::redb::{Error, ReadableTable, StorageError, Table, TableDefinition, WriteTransaction};
+use ::redb::{AccessGuard, Error, ReadableTable, StorageError, Table, TableDefinition, WriteTransaction};
 use std::convert::Infallible;
 
 /// Index of the first → entries, each after its length (32 bits, little endian). Never changed, never removed.
@@ -122,23 +122,23 @@ pub(super) fn end(entries: &impl ReadableTable<u64, &'static [u8]>) -> Result<u6
 }
 
 /// Up to `most` entries from index `from` on, each with its index. In a log that was tampered with, one may be missing: a
-/// row is read up to where it makes no sense.
+/// row is read up to where it makes no sense, and never past the beginning of the next, so that an entry is the same
+/// wherever one begins to read.
 pub(super) fn entries(
     table: &impl ReadableTable<u64, &'static [u8]>,
     from: u64,
     most: usize,
 ) -> Result<Vec<(u64, Entry)>, Error> {
     let start = table.range(..=from)?.next_back().transpose()?.map_or(from, |(first, _)| first.value());
-    let (mut found, mut next) = (Vec::new(), from);
-    for row in table.range(start..)? {
+    let (mut found, mut rows) = (Vec::new(), table.range(start..)?.peekable());
+    while let Some(row) = rows.next() {
         let (first, row) = row?;
-        for (index, entry) in (first.value()..=u64::MAX).zip(Row(row.value())) {
+        for (index, entry) in (first.value()..following(rows.peek())).zip(Row(row.value())) {
             if found.len() >= most {
                 return Ok(found);
             }
-            if index >= next {
+            if index >= from {
                 found.push((index, Entry::from_bytes(entry.to_vec())));
-                next = index.saturating_add(1);
             }
         }
         if found.len() >= most {
@@ -146,6 +146,13 @@ pub(super) fn entries(
         }
     }
     Ok(found)
+}
+
+type Guarded<'g> = (AccessGuard<'g, u64>, AccessGuard<'g, &'static [u8]>);
+
+/// Where the row that follows begins.
+fn following(next: Option<&Result<Guarded<'_>, StorageError>>) -> u64 {
+    next.and_then(|next| next.as_ref().ok()).map_or(u64::MAX, |(first, _)| first.value())
 }
 
 /// The entries in a row.
@@ -177,22 +184,19 @@ pub(super) fn hash(hashes: &impl ReadableTable<u64, &'static [u8]>, place: u64) 
     Ok(hash.copied())
 }
 
-/// The hashes from place `from` to before `to`, each with its place.
+/// The hashes from place `from` to before `to`, each with its place: those that [`hash`] finds there.
 pub(super) fn hashes(
     table: &impl ReadableTable<u64, &'static [u8]>,
     from: u64,
     to: u64,
 ) -> Result<Vec<(u64, Hash)>, Error> {
     let start = table.range(..=from)?.next_back().transpose()?.map_or(from, |(first, _)| first.value());
-    let (mut found, mut next) = (Vec::new(), from);
-    for row in table.range(start..to)? {
+    let (mut found, mut rows) = (Vec::new(), table.range(start..to)?.peekable());
+    while let Some(row) = rows.next() {
         let (first, row) = row?;
-        for (place, hash) in (first.value()..to).zip(row.value().as_chunks::<HASH>().0) {
-            if place >= next {
-                found.push((place, *hash));
-                next = place.saturating_add(1);
-            }
-        }
+        let places = first.value()..following(rows.peek()).min(to);
+        let here = places.zip(row.value().as_chunks::<HASH>().0).map(|(place, hash)| (place, *hash));
+        found.extend(here.filter(|(place, _)| *place >= from));
     }
     Ok(found)
 }

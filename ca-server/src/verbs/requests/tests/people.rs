@@ -109,6 +109,26 @@ async fn whoever_is_frozen_gets_out_by_no_account_and_no_token() {
     house.issue(JOE, "deploy@web-1").await.unwrap();
 }
 
+/// What is learnt of an account holds for its older logins too.
+#[tokio::test]
+async fn an_older_login_of_an_account_that_gets_a_frozen_address_is_frozen_with_it() {
+    let house = House::with(GLASS).await;
+    house.0.login_as(19, elsewhere("77", None, "ops")).await;
+    house.0.login_as(18, elsewhere("78", None, "emergency")).await;
+    house.freeze(ADA, user("ann@example.com")).await.unwrap();
+    house.issue(19, "deploy@web-1").await.unwrap();
+    house.0.login_as(20, elsewhere("77", Some("ann@example.com"), "ops")).await;
+    house.0.login_as(21, elsewhere("78", Some("Ann@example.com"), "emergency")).await;
+    for n in [19, 20] {
+        refused(house.issue(n, "deploy@web-1").await, Code::Frozen);
+    }
+    for n in [18, 21] {
+        refused(house.file(n, emergency()).await, Code::Frozen);
+    }
+    assert_eq!(house.freezes(19).await.len(), 1, "and they are told so");
+    house.issue(JOE, "deploy@web-1").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_frozen_administrator_administers_by_no_account() {
     let house = House::new().await;
