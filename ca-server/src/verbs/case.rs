@@ -63,12 +63,16 @@ impl Case {
         let (extensions, latest) =
             tokio::try_join!(app.store.extensions_of(&kept.request.id), app.store.latest_identity(issuer, subject))?;
         let mut case = Self::filed(kept.request)?;
-        if let Some(latest) = latest {
-            case.request.requester.remember(&latest);
+        if let Some(latest) = &latest {
+            case.request.requester.remember(latest);
         }
         case.steps = today(app, kept.steps, &mut case.joined).await?;
-        for KeptRequest { request, steps } in extensions {
+        for KeptRequest { mut request, steps } in extensions {
             let digest = digest(&request)?;
+            // By the same account: whoever prolongs a grant is its holder.
+            if let Some(latest) = &latest {
+                request.requester.remember(latest);
+            }
             case.extensions.push((request, digest, today(app, steps, &mut case.joined).await?));
         }
         Ok(case)

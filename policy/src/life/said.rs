@@ -44,17 +44,17 @@ impl<'a> Said<'a> {
             let own = requester.contains(&person);
             match &step.what {
                 What::Approved(approval) => {
-                    let machine = step.by.kind != Kind::User;
-                    if own || machine || sponsors.contains(&person) || approval.digest != digest {
+                    if approval.digest != digest {
                         continue;
                     }
+                    // Too late, or by whom it must not be, is no yes; but it stays a no to the rest, whoever turns out to have
+                    // said it: or the requester could unsay it by becoming one with them.
                     said.narrowed(approval);
-                    // Too late is no yes any more, but still a no to the rest.
-                    if step.at < request.expires {
+                    let machine = step.by.kind != Kind::User;
+                    if !own && !machine && !sponsors.contains(&person) && step.at < request.expires {
                         said.approvals.push(Voice { at: step.at, by: &step.by, person });
                     }
                 }
-                What::Denied { .. } if own => {}
                 What::Denied { .. } => said.ended(Over::Denied),
                 What::Cancelled => said.ended(Over::Cancelled),
                 What::Ended { why: EndReason::Done, .. } => said.ended(Over::Done),

@@ -251,3 +251,71 @@ async fn a_login_carries_the_addresses_that_its_account_had() {
     assert_eq!(session.identity.known_as.len(), Identity::MOST_KNOWN_AS);
     assert!(session.identity.is_known_as("ann@example.com"), "the first is not pushed out");
 }
+
+/// Nobody unsays a reviewer's word by becoming one with them.
+#[tokio::test]
+async fn what_a_reviewer_left_out_or_denied_stays_so_whoever_they_turn_out_to_be() {
+    let house = House::new().await;
+    house.0.login_as(24, person("max", "leads")).await;
+    house.pass(1);
+    let less = house.file(ANN, ask(&["root@web-1", "root@web-2"])).await.unwrap();
+    let yes_to = |body: &RequestBody| ApproveRequest {
+        only: vec!["web-1".parse().unwrap()],
+        duration: Some("5m".parse().unwrap()),
+        ..yes(body)
+    };
+    house.approve_with(24, &less, yes_to(&less)).await.unwrap();
+    house.approve(LEA, &less).await.unwrap();
+    house.approve(SAM, &less).await.unwrap();
+    let denied = house.approved().await;
+    house.deny(24, &denied).await.unwrap();
+    let active = house.approved().await;
+    house.issue_under(ANN, "root@web-1", &active).await.unwrap();
+    let longer = FileRequest {
+        targets: Vec::new(),
+        extends: active.id.clone(),
+        duration: Some("20m".parse().unwrap()),
+        ..ask(&[])
+    };
+    let longer = house.file(ANN, longer).await.unwrap();
+    house.approve(LEA, &longer).await.unwrap();
+    house.approve(SAM, &longer).await.unwrap();
+    house.deny(24, &longer).await.unwrap();
+
+    let max = "max@example.com".parse().unwrap();
+    house.0.login_as(25, Identity { email: Some(max), ..person("ann", "ops") }).await;
+    for n in [ANN, 25] {
+        refused(house.issue_under(n, "root@web-2", &less).await, Code::Denied);
+        let issued = house.issue_under(n, "root@web-1", &less).await.unwrap();
+        assert_eq!(issued.until, house.0.app.clock.now().plus("5m".parse().unwrap()));
+        assert_eq!(house.stage(&denied).await, Where::Over { how: Over::Denied });
+        let issued = house.issue_under(n, "root@web-1", &active).await.unwrap();
+        assert_eq!(issued.until, house.0.app.clock.now().plus("30m".parse().unwrap()), "without what was denied");
+    }
+}
+
+/// As of a request, so of what prolongs it, whichever login of theirs they use.
+#[tokio::test]
+async fn an_extension_that_turns_out_to_be_approved_by_oneself_adds_nothing() {
+    let house = House::new().await;
+    house.0.login_as(20, elsewhere("77", Some("a.smith@example.com"), "leads")).await;
+    house.pass(1);
+    let active = house.approved().await;
+    house.issue_under(ANN, "root@web-1", &active).await.unwrap();
+    let longer = FileRequest {
+        targets: Vec::new(),
+        extends: active.id.clone(),
+        duration: Some("20m".parse().unwrap()),
+        ..ask(&[])
+    };
+    let longer = house.file(ANN, longer).await.unwrap();
+    house.approve(20, &longer).await.unwrap();
+    house.approve(LEA, &longer).await.unwrap();
+    for (n, address) in [(22, "a.smith@example.com"), (23, "ann@example.com")] {
+        house.0.login_as(n, Identity { email: Some(address.parse().unwrap()), ..person("ann", "ops") }).await;
+    }
+    house.pass(1_826);
+    for n in [ANN, 22, 23] {
+        refused(house.issue_under(n, "root@web-1", &active).await, Code::Denied);
+    }
+}
