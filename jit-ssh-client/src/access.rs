@@ -10,7 +10,7 @@ use crate::{
     issuance::{self, Ready, Wish},
     state::{StateDir, session::Session},
     terminal,
-    words::{self, Lacking},
+    words::{self, Lacking, Wants},
 };
 use api::{Code, DecisionBody, FileRequest, RequestBody};
 use policy::{PolicyId, RequestId, Stage, Target, UnmetTerm};
@@ -29,7 +29,7 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, F
     let ca = CaClient::for_session(&session)?;
     let lacking = words::lacking(&ca, &session, target, wish, &no);
     if !terminal::interactive() {
-        return Err(unattended(no, lacking.as_ref(), target));
+        return Err(unattended(no, lacking.as_ref(), target, wish));
     }
     // Said here, so not once more with whatever comes of it.
     no.ended.take().iter().for_each(|ended| terminal::say(&format!("jit-ssh: {}", terminal::plain(ended))));
@@ -41,7 +41,7 @@ pub fn ensure(state: &StateDir, target: &Target, wish: &Wish) -> Result<Ready, F
         None => (no, wish.clone()),
         Some(lacking) => {
             lacking.told(target).iter().for_each(|line| terminal::say(line));
-            let Some(said) = lacking.ask(wish) else { return Err(lacking.unsaid(target, no)) };
+            let Some(said) = lacking.ask(wish) else { return Err(lacking.unsaid(target, wish, no)) };
             match issuance::ensure(state, target, &said, false) {
                 Err(no) if no.exit == Exit::NeedsApproval => (no, said),
                 done => return done,
@@ -97,29 +97,29 @@ pub fn asking<T>(
     let lacking = words::lacking(&CaClient::for_session(&session)?, &session, target, wish, &no);
     let may_ask = may_ask && terminal::interactive();
     let Some(lacking) = lacking.as_ref().filter(|lacking| may_ask && !lacking.needs_approval()) else {
-        return Err(unattended(no, lacking.as_ref(), target));
+        return Err(unattended(no, lacking.as_ref(), target, wish));
     };
     lacking.told(target).iter().for_each(|line| terminal::say(line));
     match lacking.ask(wish) {
         Some(said) => attempt(&said),
-        None => Err(lacking.unsaid(target, no)),
+        None => Err(lacking.unsaid(target, wish, no)),
     }
 }
 
 /// For whoever cannot be asked: what a script, or a person, types to get on.
-fn unattended(no: Failure, lacking: Option<&Lacking>, target: &Target) -> Failure {
+fn unattended(no: Failure, lacking: Option<&Lacking>, target: &Target, wish: &Wish) -> Failure {
     match lacking {
-        Some(lacking) if no.begins.is_none() => lacking.unsaid(target, no),
-        _ => with_command(no, target),
+        Some(lacking) if no.begins.is_none() => lacking.unsaid(target, wish, no),
+        _ => with_command(no, target, wish),
     }
 }
 
 /// The command to type, where the server has not said it.
-fn with_command(failure: Failure, target: &Target) -> Failure {
+fn with_command(failure: Failure, target: &Target, wish: &Wish) -> Failure {
     if failure.exit != Exit::NeedsApproval || failure.hint.is_some() {
         return failure;
     }
-    failure.hint(format!("ask for it: jit-ssh request {target} --reason '…'"))
+    failure.hint(format!("ask for it: jit-ssh request {target}{}", Wants::default().flags_with(wish)))
 }
 
 /// By which policies it would have to be less time.

@@ -118,10 +118,11 @@ impl Lacking {
     }
 
     /// As a failure for whoever cannot be asked: the command to type.
-    pub fn unsaid(&self, target: &Target, no: Failure) -> Failure {
+    pub fn unsaid(&self, target: &Target, wish: &Wish, no: Failure) -> Failure {
         let wants = self.wants;
+        let flags = wants.flags_with(wish);
         if !self.needs_approval() {
-            return no.hint(format!("say it: jit-ssh ensure {} {target}", wants.flags()));
+            return no.hint(format!("say it: jit-ssh ensure{flags} {target}"));
         }
         let mut refusal = no.refusal;
         if let Some(detail) = &mut refusal {
@@ -129,7 +130,7 @@ impl Lacking {
             detail.decision = Some(Box::new(self.then.clone()));
         }
         let message = format!("people must approve this before there is access, and it takes {}", wants.words());
-        let hint = format!("ask for it: jit-ssh request {target} {}", wants.flags());
+        let hint = format!("ask for it: jit-ssh request {target}{flags}");
         Failure { exit: Exit::NeedsApproval, message, hint: Some(hint), refusal, ..no }
     }
 }
@@ -151,6 +152,19 @@ impl Wants {
             ticket: wish.ticket.clone().or_else(|| ticket.filter(|_| self.ticket)),
             ..wish.clone()
         }
+    }
+
+    /// What `wish` says, and a place for what it lacks: as it is typed, with a space before each.
+    pub fn flags_with(self, wish: &Wish) -> String {
+        let Wish { duration, reason, ticket, .. } = wish;
+        let open = |lacks: bool, place: &str| lacks.then(|| place.to_owned());
+        let given = [
+            ("for", duration.map(|span| span.to_string())),
+            ("reason", reason.as_ref().map(Reason::quoted).or_else(|| open(self.reason, "'…'"))),
+            ("ticket", ticket.as_ref().map(Ticket::to_string).or_else(|| open(self.ticket, "ID"))),
+        ];
+        let given = given.into_iter().filter_map(|(flag, value)| Some(format!(" --{flag} {}", value?)));
+        given.collect()
     }
 
     fn words(self) -> &'static str {

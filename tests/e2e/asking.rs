@@ -103,7 +103,7 @@ async fn access_that_was_asked_for_later_begins_then_and_ends_on_record() -> Res
     if shown["stage"]["stage"] == "scheduled" {
         assert_eq!(shown["stage"]["from"], start, "{shown}");
         let early = alice.run(&["ensure", &target]).await?;
-        let told = early.code == Some(3) && early.err.contains(&format!("request {id} is approved and begins at "));
+        let told = early.code == Some(5) && early.err.contains(&format!("request {id} is approved and begins at "));
         assert!(told || now() >= start, "{early:?}");
     }
     let ensured = loop {

@@ -148,9 +148,11 @@ fn asking_again_for_the_same_is_the_same_request() {
 #[test]
 fn without_a_terminal_the_command_to_type_is_said() {
     let target = "deploy@db-1".parse().unwrap();
-    let failure = with_command(Failure::new(Exit::NeedsApproval, "people must approve"), &target);
-    assert!(failure.hint.unwrap().contains("jit-ssh request deploy@db-1"));
-    assert_eq!(with_command(Failure::new(Exit::Denied, "no").hint("x"), &target).hint.as_deref(), Some("x"));
+    let said =
+        Wish { duration: Some("30m".parse().unwrap()), ticket: Some("OPS-7".parse().unwrap()), ..Wish::default() };
+    let failure = with_command(Failure::new(Exit::NeedsApproval, "people must approve"), &target, &said);
+    assert_eq!(failure.hint.unwrap(), "ask for it: jit-ssh request deploy@db-1 --for 30m --ticket OPS-7");
+    assert_eq!(with_command(Failure::new(Exit::Denied, "no").hint("x"), &target, &said).hint.as_deref(), Some("x"));
 }
 
 #[test]

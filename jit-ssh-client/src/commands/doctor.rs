@@ -118,7 +118,7 @@ fn policy(ca: &CaClient, session: &Session, state: &StateDir, target: &Target) -
     match words::lacking_by(ca, session, target, &wish, &decision) {
         Some(lacking) => {
             let no = Failure::new(Exit::Denied, format!("{target} is granted only to who says why"));
-            Err(lacking.unsaid(target, no))
+            Err(lacking.unsaid(target, &wish, no))
         }
         None => Err(Failure::new(Exit::Denied, format!("{target} is denied{advice}")).hint(explain)),
     }

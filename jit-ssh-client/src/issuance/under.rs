@@ -6,10 +6,11 @@ use crate::{
     ca_client::{CaClient, View},
     clock, ended,
     error::{Exit, Failure},
+    screen,
     state::{certs::Certs, session::Session},
 };
 use api::{Code, RequestBody};
-use policy::{RequestId, Stage, UnixTime};
+use policy::{Over, RequestId, Seconds, Stage, UnixTime};
 
 /// By standing access, or under a request that was approved: it has said already what standing access would have to be
 /// told again. A request that `wish` names is the only one: its answer is the answer.
@@ -37,10 +38,14 @@ pub(super) fn granted(
         },
         None => no,
     };
+    if !no.may_come() {
+        return Err(Failure { ended, ..no });
+    }
+    let mine = mine(&ca, session, names)?;
     // Who says something asks for something new.
-    let later = if *wish == Wish::default() && no.may_come() { begins(&ca, session, names)? } else { None };
+    let later = if *wish == Wish::default() { begins(&mine) } else { None };
     let no = later.map_or(no, |(id, from)| not_yet(session, names, id, from));
-    Err(Failure { ended, ..no })
+    Err(Failure { ended: ended.or_else(|| ran_out(session, names, &mine)), ..no })
 }
 
 /// Whether policy said no, or that the request is none: something else may do. What is frozen stays frozen.
@@ -48,23 +53,40 @@ fn judged(no: &Failure) -> bool {
     no.refusal.as_ref().is_some_and(|detail| detail.decision.is_some() || detail.code == Code::NotFound)
 }
 
-/// One's own request for it that is approved and begins later, the next of them.
-fn begins(ca: &CaClient, session: &Session, names: &Names) -> Result<Option<(RequestId, UnixTime)>, Failure> {
+/// One's own requests for it, the latest first.
+fn mine(ca: &CaClient, session: &Session, names: &Names) -> Result<Vec<RequestBody>, Failure> {
     /// Older ones than these are over.
     const RECENT: usize = 50;
-    let scheduled = |request: RequestBody| match request.stage {
-        Stage::Scheduled { from } => Some((request.id?, from)),
-        _ => None,
-    };
     let mut mine = ca.requests(session, View::Mine, RECENT, None)?.requests;
     mine.retain(|request| request.targets.contains(&names.asked) || request.targets.contains(&names.known));
-    Ok(mine.into_iter().filter_map(scheduled).min_by_key(|(_, from)| *from))
+    Ok(mine)
+}
+
+/// The next of those that are approved and begin later.
+fn begins(mine: &[RequestBody]) -> Option<(RequestId, UnixTime)> {
+    let scheduled = |request: &RequestBody| match request.stage {
+        Stage::Scheduled { from } => Some((request.id.clone()?, from)),
+        _ => None,
+    };
+    mine.iter().filter_map(scheduled).min_by_key(|(_, from)| *from)
+}
+
+/// That the latest of them was approved and time alone ended it, where that is news.
+fn ran_out(session: &Session, names: &Names, mine: &[RequestBody]) -> Option<String> {
+    /// After its last step, beyond what it was for.
+    const NEWS: Seconds = Seconds::new(86_400);
+    let latest = mine.iter().find(|request| request.extends.is_none() && request.incident.is_none())?;
+    let Stage::Over { how: how @ (Over::Unclaimed | Over::Finished) } = latest.stage else { return None };
+    let now = clock::shifted(clock::now(), session.clock_offset_ms);
+    let news = latest.steps.last()?.at.plus(latest.duration).plus(NEWS);
+    let id = latest.id.as_ref().filter(|_| now < news)?;
+    Some(format!("{id} for {} is over: {}", names.asked, screen::ended(how)))
 }
 
 fn not_yet(session: &Session, names: &Names, id: RequestId, from: UnixTime) -> Failure {
     let left = clock::left(clock::shifted(clock::now(), session.clock_offset_ms), from);
     let message = format!("request {id} is approved and begins at {} (in {left})", clock::rfc3339(from));
-    let failure = Failure::new(Exit::Denied, message).hint(format!("then: jit-ssh ssh {}", names.asked));
+    let failure = Failure::new(Exit::NeedsApproval, message).hint(format!("then: jit-ssh ssh {}", names.asked));
     Failure { begins: Some(id), ..failure }
 }
 

@@ -61,7 +61,7 @@ fn the_policy_that_wants_least_is_named_with_who_may_approve_before_anything_is_
 fn who_cannot_be_asked_learns_what_to_type() {
     let target = "deploy@db-1".parse().unwrap();
     let (lacking, _) = ask_ca("needs-approval", &Wish::default());
-    let told = lacking.unwrap().unsaid(&target, no());
+    let told = lacking.unwrap().unsaid(&target, &Wish::default(), no());
     assert_eq!(told.exit, Exit::NeedsApproval);
     assert_eq!(told.hint.as_deref(), Some("ask for it: jit-ssh request deploy@db-1 --reason '…'"));
     assert_eq!(told.decision().unwrap().approver_groups, ["leads"]);
@@ -70,11 +70,23 @@ fn who_cannot_be_asked_learns_what_to_type() {
     let (lacking, _) = ask_ca("granted", &Wish::default());
     let lacking = lacking.unwrap();
     assert_eq!(lacking.told(&target)[0], "jit-ssh: deploy@db-1 takes a reason");
-    let told = lacking.unsaid(&target, no());
+    let told = lacking.unsaid(&target, &Wish::default(), no());
     assert_eq!(
         (told.exit, told.hint.as_deref()),
         (Exit::Denied, Some("say it: jit-ssh ensure --reason '…' deploy@db-1"))
     );
+}
+
+#[test]
+fn what_was_said_is_part_of_what_to_type() {
+    let target = "deploy@db-1".parse().unwrap();
+    let said =
+        Wish { duration: Some("45m".parse().unwrap()), ticket: Some("OPS-7".parse().unwrap()), ..Wish::default() };
+    let (lacking, _) = ask_ca("needs-approval", &said);
+    let hint = lacking.unwrap().unsaid(&target, &said, no()).hint;
+    assert_eq!(hint.unwrap(), "ask for it: jit-ssh request deploy@db-1 --for 45m --reason '…' --ticket OPS-7");
+    let why = Wish { reason: Some("it's down".parse().unwrap()), ..Wish::default() };
+    assert_eq!(Wants::default().flags_with(&why), r" --reason 'it'\''s down'");
 }
 
 #[test]

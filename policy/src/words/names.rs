@@ -82,6 +82,13 @@ text_word!(
     freeze_id
 );
 
+impl Reason {
+    /// As one word of a shell, for a command to type.
+    pub fn quoted(&self) -> String {
+        format!("'{}'", self.0.replace('\'', r"'\''"))
+    }
+}
+
 impl FreezeId {
     /// The id for 96 random bits of the caller's.
     pub fn from_random(random: [u8; 12]) -> Self {

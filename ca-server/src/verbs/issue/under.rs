@@ -142,6 +142,15 @@ pub(super) fn refusal(refusal: Refusal, ask: &Ask, waits: Option<&RequestId>) ->
     }
     refusal.hint(match waits {
         Some(id) => format!("request {id} waits for approval: `jit-ssh show {id}`"),
-        None => format!("ask for it: `jit-ssh request {} --reason …`", ask.target),
+        None => format!("ask for it: `jit-ssh request {}{}`", ask.target, said(ask)),
     })
+}
+
+/// What was said, as it is said again: it has met every term of whatever people may approve.
+fn said(ask: &Ask) -> String {
+    let Ask { duration, reason, ticket, .. } = ask;
+    let span = duration.map(|span| format!(" --for {span}")).unwrap_or_default();
+    let why = reason.as_ref().map(|reason| format!(" --reason {}", reason.quoted())).unwrap_or_default();
+    let ticket = ticket.as_ref().map(|ticket| format!(" --ticket {ticket}")).unwrap_or_default();
+    format!("{span}{why}{ticket}")
 }

@@ -93,11 +93,28 @@ fn what_begins_later_is_no_reason_to_ask_again() {
     let answers = vec![wants_a_reason(), listed(&[request("pending"), scheduled])];
     let (no, _, _) = asked(&Wish::default(), answers, false);
     let told = format!("request {ID} is approved and begins at {} (in ", clock::rfc3339(UnixTime::from_secs(later)));
-    assert!(no.exit == Exit::Denied && no.message.starts_with(&told), "{}", no.message);
+    assert!(no.exit == Exit::NeedsApproval && no.message.starts_with(&told), "{}", no.message);
     assert_eq!(no.begins, Some(ID.parse().unwrap()));
     assert!(no.decision().is_none(), "nothing is missing");
 
     // Who says why anew asks for something new.
     let anew = Wish { reason: Some("sooner".parse().unwrap()), ..Wish::default() };
-    assert_eq!(asked(&anew, vec![wants_a_reason()], false).0.begins, None);
+    assert_eq!(asked(&anew, vec![wants_a_reason(), listed(&[])], false).0.begins, None);
+}
+
+/// Nobody ended it, so no list of revoked certificates and no agent tells: the clock did.
+#[test]
+fn an_approval_that_ran_out_is_said_to_have() {
+    for (how, told) in [("unclaimed", "approved, never used in time"), ("finished", "finished")] {
+        let mut over = standing(&json!({ "stage": "over", "how": how }));
+        over.steps[0].at = clock::now();
+        let (no, _, _) = asked(&Wish::default(), vec![wants_a_reason(), listed(&[over.clone()])], false);
+        assert_eq!(no.ended.unwrap(), format!("{ID} for deploy@db-1 is over: {told}"));
+
+        let (no, _, _) =
+            asked(&Wish::default(), vec![wants_a_reason(), listed(&[request("pending"), over.clone()])], false);
+        assert_eq!(no.ended, None, "there is a later one");
+        over.steps[0].at = UnixTime::from_secs(clock::now().as_secs() - 100_000);
+        assert_eq!(asked(&Wish::default(), vec![wants_a_reason(), listed(&[over])], false).0.ended, None, "no news");
+    }
 }

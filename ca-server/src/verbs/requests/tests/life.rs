@@ -5,7 +5,7 @@ use policy::UnixTime;
 async fn from_asking_to_giving_back() {
     let house = House::new().await;
     let no = refused(house.issue(ANN, "root@web-1").await, Code::NeedsApproval);
-    assert_eq!(no.hint.unwrap(), "ask for it: `jit-ssh request root@web-1 --reason …`");
+    assert_eq!(no.hint.unwrap(), "ask for it: `jit-ssh request root@web-1`");
     let body = house.filed().await;
     assert!(matches!(&body.stage, Where::Pending { needs, .. } if needs[0].approvals == 2 && needs[0].have == 0));
     assert_eq!(body.offers[0].approver_groups, ["leads"]);
