@@ -84,6 +84,24 @@ impl Lacking {
         self.then.outcome == Outcome::NeedsApproval
     }
 
+    /// What to say, before anything else is said of it.
+    pub fn headline(&self) -> String {
+        format!("takes {}: {}", self.wants.words(), self.wants.flags())
+    }
+
+    /// What comes of saying it.
+    pub fn outcome(&self) -> String {
+        let policies: Vec<&str> = self.then.policies.iter().map(PolicyId::as_str).collect();
+        let terms = self.then.terms.as_ref().filter(|_| self.needs_approval());
+        let demands = terms.map(|terms| format!(", {}", screen::demands(terms))).unwrap_or_default();
+        let by = match self.then.approver_groups.join(", ") {
+            none if none.is_empty() => none,
+            groups => format!(" (may approve: {})", terminal::plain(&groups)),
+        };
+        let what = if self.needs_approval() { "people must approve" } else { "granted" };
+        format!("{what}, under {}{demands}{by}", policies.join(", "))
+    }
+
     /// Which policy it is, who may approve, what it wants; and what else would do.
     pub fn told(&self, target: &Target) -> Vec<String> {
         let mut lines = if self.needs_approval() {
@@ -129,7 +147,7 @@ impl Lacking {
             detail.code = Code::NeedsApproval;
             detail.decision = Some(Box::new(self.then.clone()));
         }
-        let message = format!("people must approve this before there is access, and it takes {}", wants.words());
+        let message = wants.before_approval();
         let hint = format!("ask for it: jit-ssh request {target}{flags}");
         Failure { exit: Exit::NeedsApproval, message, hint: Some(hint), refusal, ..no }
     }
@@ -152,6 +170,16 @@ impl Wants {
             ticket: wish.ticket.clone().or_else(|| ticket.filter(|_| self.ticket)),
             ..wish.clone()
         }
+    }
+
+    /// These and `more`.
+    pub fn and(self, more: Self) -> Self {
+        Self { reason: self.reason || more.reason, ticket: self.ticket || more.ticket }
+    }
+
+    /// That people must approve, and want to hear these first.
+    pub fn before_approval(self) -> String {
+        format!("people must approve this before there is access, and it takes {}", self.words())
     }
 
     /// What `wish` says, and a place for what it lacks: as it is typed, with a space before each.

@@ -206,6 +206,13 @@ async fn the_policy_and_who_approves_are_named_before_anything_is_asked() -> Res
     for word in ["policy: db/on-call", "may approve: leads", &format!("jit-ssh request {target} --reason '…'")] {
         assert!(unattended.err.contains(word), "{word}: {unattended:?}");
     }
+    let unsaid = olga.run(&["request", &target, "--for", "20m"]).await?;
+    assert_eq!(unsaid.code, Some(5), "{unsaid:?}");
+    for word in ["may approve: leads", &format!("jit-ssh request {target} --for 20m --reason '…'")] {
+        assert!(unsaid.err.contains(word), "{word}: {unsaid:?}");
+    }
+    let explained = done(&olga, &["explain", &target]).await?.out;
+    assert!(explained.starts_with(&format!("{target}: takes a reason: --reason '…'\n")), "{explained}");
     let dry = done(&olga, &["request", &target, "--dry-run"]).await?.out;
     for word in ["not filed", "missing    db/on-call needs a reason", "may decide leads", "db/two needs a ticket"] {
         assert!(dry.contains(word), "{word} is not shown:\n{dry}");

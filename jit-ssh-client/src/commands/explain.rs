@@ -5,6 +5,7 @@ use crate::{
     cli,
     error::{Failure, cause_sentence, decision_lines},
     terminal,
+    words::{self, Lacking},
 };
 use api::{Emergency, ExplainRequest, ExplainResponse, Outcome};
 use policy::Target;
@@ -22,7 +23,8 @@ pub fn run(globals: &Globals, args: &cli::Explain) -> Result<(), Failure> {
             serde_json::to_value(&answer).map_err(|_unwritable| Failure::failed("the answer cannot be written"))?;
         terminal::print_json(&value);
     } else {
-        lines(&target, &answer).iter().for_each(|line| terminal::print(line));
+        let lacking = words::lacking_by(&ca, &session, &target, &args.why.wish(), &answer.decision);
+        lines(&target, &answer, lacking.as_ref()).iter().for_each(|line| terminal::print(line));
     }
     Ok(())
 }
@@ -33,16 +35,18 @@ pub fn request(target: &Target, why: &cli::Why) -> ExplainRequest {
     ExplainRequest { target: target.clone(), duration: wish.duration, reason: wish.reason, ticket: wish.ticket }
 }
 
-fn lines(target: &Target, answer: &ExplainResponse) -> Vec<String> {
+fn lines(target: &Target, answer: &ExplainResponse, lacking: Option<&Lacking>) -> Vec<String> {
     let decision = &answer.decision;
-    let headline = match decision.outcome {
-        Outcome::Granted => terminal::green("granted"),
-        Outcome::NeedsApproval => terminal::bold("needs approval"),
-        Outcome::Denied => {
+    let headline = match (lacking, decision.outcome) {
+        (Some(lacking), _) => terminal::bold(&lacking.headline()),
+        (None, Outcome::Granted) => terminal::green("granted"),
+        (None, Outcome::NeedsApproval) => terminal::bold("needs approval"),
+        (None, Outcome::Denied) => {
             terminal::red(&format!("denied ({})", decision.cause.map_or("no cause given", cause_sentence)))
         }
     };
     let mut lines = vec![format!("{target}: {headline}")];
+    lines.extend(lacking.map(|lacking| format!("  then: {}", lacking.outcome())));
     lines.extend(decision_lines(decision));
     if let Some(terms) = &decision.terms {
         let extensions: Vec<&str> = terms.extensions.iter().map(|extension| extension.as_str()).collect();

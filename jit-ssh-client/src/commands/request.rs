@@ -5,13 +5,14 @@ use crate::{
     access,
     ca_client::{CaClient, Tagged},
     cli, clock,
-    error::{Failure, unmet_sentence},
+    error::{Exit, Failure, unmet_sentence},
     issuance::Wish,
     screen,
     state::session::Session,
-    terminal, words,
+    terminal,
+    words::{self, Wants},
 };
-use api::{FileRequest, RequestBody};
+use api::{Code, FileRequest, RequestBody};
 use policy::{Stage, UnixTime, Unmet};
 
 /// Files it, or says what would come of it.
@@ -28,10 +29,10 @@ pub fn run(globals: &Globals, args: &cli::RequestAccess) -> Result<(), Failure> 
         ..access::asking_for(targets, args.why.wish())
     };
     if args.dry_run {
-        let (body, missing) = would_be(&ca, &session, &asked, &args.why.wish())?;
+        let Would { body, missing, .. } = would_be(&ca, &session, &asked, &args.why.wish())?;
         return told_dry(globals, &session, &body, &missing);
     }
-    let filed = ca.file(&session, &asked)?;
+    let filed = ca.file(&session, &asked).map_err(|no| unsaid(&ca, &session, &asked, &args.why.wish(), no))?;
     told(globals, &ca, &session, filed, args.wait)
 }
 
@@ -72,34 +73,73 @@ pub fn told(
     if globals.json { print_json(&body) } else { Ok(()) }
 }
 
+/// What would come of a request once everything that it lacks is said.
+struct Would {
+    body: RequestBody,
+    missing: Vec<Unmet>,
+    /// The words among what is missing.
+    wants: Wants,
+    /// Whether it would have to be for less time.
+    too_long: bool,
+}
+
 /// What would come of it, and of which terms something is missing: then as if it had been said. That is an answer too.
-fn would_be(
-    ca: &CaClient,
-    session: &Session,
-    asked: &FileRequest,
-    wish: &Wish,
-) -> Result<(RequestBody, Vec<Unmet>), Failure> {
+fn would_be(ca: &CaClient, session: &Session, asked: &FileRequest, wish: &Wish) -> Result<Would, Failure> {
     /// A reason, a ticket, less time: there is no more to say.
     const TERMS: usize = 3;
-    let (mut asked, mut missing) = (asked.clone(), Vec::new());
+    let mut asked = asked.clone();
+    let (mut missing, mut wants, mut too_long) = (Vec::new(), Wants::default(), false);
     for _ in 0..=TERMS {
         let no = match ca.file(session, &asked) {
             Ok(body) => {
-                return Ok((RequestBody { reason: wish.reason.clone(), ticket: wish.ticket.clone(), ..body }, missing));
+                let body = RequestBody { reason: wish.reason.clone(), ticket: wish.ticket.clone(), ..body };
+                return Ok(Would { body, missing, wants, too_long });
             }
             Err(no) => no,
         };
         let Some(decision) = no.decision().filter(|decision| !decision.unmet.is_empty()) else { return Err(no) };
         missing.extend(decision.unmet.iter().filter(|unmet| !missing.contains(unmet)).cloned().collect::<Vec<_>>());
         match words::least(decision) {
-            Some(wants) => {
-                let said = wants.said(&Wish { reason: asked.reason, ticket: asked.ticket, ..Wish::default() });
+            Some(more) => {
+                let said = more.said(&Wish { reason: asked.reason, ticket: asked.ticket, ..Wish::default() });
                 (asked.reason, asked.ticket) = (said.reason, said.ticket);
+                wants = wants.and(more);
             }
-            None => asked.duration = None,
+            None => (asked.duration, too_long) = (None, true),
         }
     }
     Err(Failure::failed("the server does not say what this request lacks"))
+}
+
+/// `no`, as `jit-ssh ssh` says it: where words are all that is missing, the command to type; where people must approve then,
+/// that they must.
+fn unsaid(ca: &CaClient, session: &Session, asked: &FileRequest, wish: &Wish, mut no: Failure) -> Failure {
+    if no.decision().is_none_or(|decision| decision.unmet.is_empty()) {
+        return no;
+    }
+    let dry = FileRequest { dry_run: true, ..asked.clone() };
+    let Ok(Would { body, wants, too_long: false, .. }) = would_be(ca, session, &dry, wish) else { return no };
+    let command = command(asked, &wants.flags_with(wish));
+    if !matches!(body.stage, Stage::Pending { .. }) {
+        return no.hint(format!("say it: {command}"));
+    }
+    if let Some(detail) = &mut no.refusal {
+        detail.code = Code::NeedsApproval;
+        if let Some(decision) = &mut detail.decision {
+            decision.approver_groups = body.offers.into_iter().flat_map(|offer| offer.approver_groups).collect();
+            decision.approver_groups.sort_unstable();
+            decision.approver_groups.dedup();
+        }
+    }
+    let message = wants.before_approval();
+    Failure { exit: Exit::NeedsApproval, message, hint: Some(format!("ask for it: {command}")), ..no }
+}
+
+fn command(asked: &FileRequest, flags: &str) -> String {
+    let targets: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
+    let start = asked.start.map(|start| format!(" --start {}", clock::rfc3339(start))).unwrap_or_default();
+    let under = asked.under.as_ref().map(|under| format!(" --under {under}")).unwrap_or_default();
+    format!("jit-ssh request {}{flags}{start}{under}", targets.join(" "))
 }
 
 fn told_dry(globals: &Globals, session: &Session, body: &RequestBody, missing: &[Unmet]) -> Result<(), Failure> {
@@ -169,12 +209,34 @@ mod tests {
             let wish = Wish { duration: Some("8h".parse().unwrap()), ..Wish::default() };
             let asked = FileRequest { dry_run: true, ..access::asking_for(Vec::new(), wish.clone()) };
             let ca = CaClient::new(server, None).unwrap();
-            let (body, missing) = would_be(&ca, &session, &asked, &wish).unwrap();
+            let Would { body, missing, .. } = would_be(&ca, &session, &asked, &wish).unwrap();
             assert_eq!((body.reason, body.ticket), (None, None), "nobody said that");
             assert_eq!(json!(missing), terms);
             let again = heard.join().unwrap().remove(1);
             assert!(said.iter().all(|word| again.contains(word)) && again.contains("\"dry_run\":true"), "{again}");
             assert_eq!(again.contains("duration"), !said.is_empty(), "{again}");
         }
+    }
+
+    /// As `jit-ssh ssh` says it, with everything that was typed.
+    #[test]
+    fn a_request_that_lacks_words_is_told_like_a_connection_that_does() {
+        let ticket = json!([{ "policy": "db/two", "term": "ticket" }]);
+        let would = answer_with("200 OK", "", &serde_json::to_string(&request("x")).unwrap());
+        let (server, _heard) = serving(vec![lacks(&ticket), lacks(&ticket), would]);
+        let (session, _key) = session(&server);
+        let ca = CaClient::new(server, None).unwrap();
+        let said = Some("8h".parse().unwrap());
+        let wish = Wish { duration: said, reason: Some("roll back".parse().unwrap()), ..Wish::default() };
+        let targets = vec!["deploy@db-1".parse().unwrap(), "deploy@db-2".parse().unwrap()];
+        let under = Some("db/two".parse().unwrap());
+        let asked = FileRequest { under, ..access::asking_for(targets, wish.clone()) };
+        let no = ca.file(&session, &asked).unwrap_err();
+        let no = unsaid(&ca, &session, &asked, &wish, no);
+        assert_eq!(no.exit, Exit::NeedsApproval);
+        assert_eq!(no.message, "people must approve this before there is access, and it takes a ticket");
+        let line = "jit-ssh request deploy@db-1 deploy@db-2 --for 8h --reason 'roll back' --ticket ID --under db/two";
+        assert_eq!(no.hint.as_deref(), Some(format!("ask for it: {line}").as_str()));
+        assert_eq!(no.decision().unwrap().approver_groups, ["leads", "security"]);
     }
 }

@@ -58,6 +58,15 @@ fn the_policy_that_wants_least_is_named_with_who_may_approve_before_anything_is_
 }
 
 #[test]
+fn what_is_missing_is_said_first_and_what_comes_of_saying_it() {
+    let lacking = ask_ca("needs-approval", &Wish::default()).0.unwrap();
+    assert_eq!(lacking.headline(), "takes a reason: --reason '…'");
+    let then = "people must approve, under db/lead, 1 approval, a reason; at most 1h (may approve: leads)";
+    assert_eq!(lacking.outcome(), then);
+    assert_eq!(ask_ca("granted", &Wish::default()).0.unwrap().outcome(), "granted, under db/lead (may approve: leads)");
+}
+
+#[test]
 fn who_cannot_be_asked_learns_what_to_type() {
     let target = "deploy@db-1".parse().unwrap();
     let (lacking, _) = ask_ca("needs-approval", &Wish::default());
