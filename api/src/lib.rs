@@ -27,8 +27,8 @@ pub use error::{Code, ErrorBody, ErrorDetail};
 pub use hosts::{Emergency, HostEntry, HostsResponse, Reach};
 pub use login::{IdentityBody, LoginRequest, LoginResponse};
 pub use requests::{
-    ApproveRequest, Before, DenyRequest, EndRequest, FileRequest, Offer, Receipt, RequestBody, RequestsResponse,
-    ReviewRequest, STAGES, StepBody,
+    ApproveRequest, Before, DenyRequest, EndRequest, Extension, FileRequest, Offer, Receipt, RequestBody,
+    RequestsResponse, ReviewRequest, STAGES, StepBody,
 };
 pub use revocations::{
     FreezeBody, FreezeRequest, FreezeScope, FreezesResponse, RevokeRequest, Scope, ThawRequest, Whose,

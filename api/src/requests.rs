@@ -68,6 +68,9 @@ pub struct Offer {
     /// Of a dry run: what further permits would want before they would do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<Unmet>,
+    /// Of a dry run: the terms of these further permits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Terms>,
 }
 
 /// A request, as anybody who may see it sees it. `ETag` is its version.
@@ -104,6 +107,9 @@ pub struct RequestBody {
     /// The request it prolongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<RequestId>,
+    /// The requests that prolong its grant. Left out of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
     /// The incident, where it is emergency access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
@@ -125,6 +131,17 @@ pub struct RequestBody {
     pub steps: Vec<StepBody>,
     /// Whether the caller may approve or deny it now; emergency access: end or review it.
     pub may_review: bool,
+}
+
+/// A request that prolongs the grant of another.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Extension {
+    /// Which.
+    pub id: RequestId,
+    /// For how much longer: what was asked for, or less where an approval said less.
+    pub duration: Seconds,
+    /// Where it stands.
+    pub stage: Stage,
 }
 
 /// An earlier request of the same person.

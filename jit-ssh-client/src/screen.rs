@@ -3,12 +3,13 @@
 
 mod after;
 mod counting;
+mod narrowed;
 
 use crate::{clock, error::unmet_sentence, terminal};
 pub use after::review;
 use api::{IdentityBody, Offer, RequestBody, StepBody};
 pub use counting::not_yet;
-use policy::{Group, Kind, Need, Over, Stage, Terms, UnixTime};
+use policy::{Group, Kind, Need, Over, Stage, Terms, UnixTime, Unmet};
 
 /// Everything that there is to know of it, for whoever decides.
 pub fn full(request: &RequestBody, now: UnixTime) -> Vec<String> {
@@ -16,13 +17,16 @@ pub fn full(request: &RequestBody, now: UnixTime) -> Vec<String> {
     let mut lines = vec![format!("{}  {}", terminal::bold(&title), stage(&request.stage, now))];
     lines.extend(who(&request.requester, now));
     for target in &request.targets {
-        lines.push(row("what", target));
+        let left_out = if narrowed::leaves_out(request, target) { ", left out by an approval" } else { "" };
+        lines.push(row("what", format!("{target}{left_out}")));
     }
+    let span = narrowed::span(request);
     if let Some(extended) = &request.extends {
-        lines.push(row("extends", format!("{extended}, whose grant ends {} later", request.duration)));
+        lines.push(row("extends", format!("{extended}, whose grant ends {span} later")));
     } else {
-        lines.push(row("for", format!("{}, counted from the first use", request.duration)));
+        lines.push(row("for", format!("{span}, counted from the first use")));
     }
+    lines.extend(request.extensions.iter().map(|extension| row("extended", narrowed::extension(extension, now))));
     if let Some(start) = request.start {
         lines.push(row("not before", instant(start, now)));
     }
@@ -60,7 +64,7 @@ pub fn brief(request: &RequestBody, now: UnixTime) -> [String; 6] {
         format!("{}{}", stage(&request.stage, now), review.unwrap_or_default()),
         name(&request.requester).to_owned(),
         targets.join(" "),
-        request.duration.to_string(),
+        narrowed::left(request).to_string(),
         shown,
     ]
 }
@@ -163,7 +167,13 @@ fn offered(offer: &Offer, request: &RequestBody) -> Vec<String> {
     for other in offer.offers.iter().filter(|other| other.policy != terms.policy) {
         lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
     }
-    lines.extend(offer.unmet.iter().map(|unmet| row("or under", unmet_sentence(unmet))));
+    for other in &offer.further {
+        lines.push(row("or under", format!("{}: {}", other.policy, demands(other))));
+        let lacks = offer.unmet.iter().filter(|unmet| unmet.policy == other.policy);
+        lines.extend(lacks.map(|unmet| row("", unmet_sentence(unmet))));
+    }
+    let untold = |unmet: &&Unmet| offer.further.iter().all(|other| other.policy != unmet.policy);
+    lines.extend(offer.unmet.iter().filter(untold).map(|unmet| row("or under", unmet_sentence(unmet))));
     lines
 }
 

@@ -59,6 +59,15 @@ pub fn unmet(policies: &Policies, ask: &Ask, now: Now) -> Vec<Unmet> {
     }
 }
 
+/// The terms of the permits of which [`unmet`] tells what they lack, best first.
+pub fn further(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
+    let mut further =
+        permits(policies, ask, Action::Connect, now).map_or_else(|_| Vec::new(), |(_, _, permits)| permits);
+    further.retain(|terms| terms.unmet(ask).next().is_some());
+    best_first(&mut further);
+    further.into_iter().cloned().collect()
+}
+
 /// As [`offers`], of emergency access.
 pub fn break_glass_offers(policies: &Policies, ask: &Ask, now: Now) -> Vec<Terms> {
     if !policies.knows_emergencies() {
@@ -90,11 +99,15 @@ pub(crate) struct Offered<'a> {
 pub(crate) fn offered<'a>(policies: &'a Policies, ask: &Ask, action: Action, now: Now) -> Result<Offered<'a>, Denied> {
     let (host, target, permits) = permits(policies, ask, action, now)?;
     let mut covering: Vec<&Terms> = permits.iter().copied().filter(|terms| terms.unmet(ask).next().is_none()).collect();
-    covering.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
+    best_first(&mut covering);
     match covering.split_first() {
         Some((&terms, others)) => Ok(Offered { terms, others: others.to_vec(), host, target }),
         None => Err(Denied::unmet(&permits, ask)),
     }
+}
+
+fn best_first(permits: &mut [&Terms]) {
+    permits.sort_by_key(|terms| (terms.approvals, terms.approvers_from_groups, terms.cert_ttl, &terms.policy));
 }
 
 /// The permits that match, whatever their terms; at least one.

@@ -24,7 +24,7 @@ mod words;
 pub use changes::{Changes, Difference, HostChange, How, PolicyChange, changes};
 pub use decision::{
     Ask, Cause, Decision, Denied, Grant, NeedsApproval, Now, Unmet, UnmetTerm, approver_groups, break_glass_offers,
-    decide, decide_break_glass, decide_under, offers, standing, unmet,
+    decide, decide_break_glass, decide_under, further, offers, standing, unmet,
 };
 pub use engine::Policies;
 pub use expectations::TestOutcome;

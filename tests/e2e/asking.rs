@@ -156,7 +156,9 @@ async fn a_dry_run_shows_all_offers_and_one_of_them_can_be_picked() -> Result<()
     let lacking = done(&alice, &["request", &target, "--reason", "x", "--under", "db/long", "--dry-run"]).await?.out;
     assert!(lacking.contains("missing    db/long needs a ticket: --ticket ID"), "{lacking}");
     let further = done(&alice, &["request", &target, "--reason", "x", "--dry-run"]).await?.out;
-    assert!(further.contains("db/approval") && further.contains("or under   db/long needs a ticket"), "{further}");
+    for word in ["db/approval", "or under   db/long: 2 approvals, a ticket; at most 8h", "db/long needs a ticket"] {
+        assert!(further.contains(word), "{word} is not shown:\n{further}");
+    }
     let unknown = alice.run(&["request", &target, "--reason", "x", "--under", "db/none", "--dry-run"]).await?;
     assert!(unknown.code == Some(3) && unknown.err.contains("there is no policy db/none"), "{unknown:?}");
     let picked = json(&alice, &[&asked[..6], &["--under", "db/long", "--for", "2h"]].concat()).await?;

@@ -1,6 +1,8 @@
 //! A request with everything that is known of it today: what happened to it, who its reviewers are by now, and what
 //! prolongs it. Facts alone; where it stands is computed from them each time.
 
+mod extended;
+
 use crate::{
     app::App,
     clock,

@@ -28,6 +28,8 @@ pub fn request(reason: &str) -> RequestBody {
         "offers": [{ "target": "deploy@db-1", "offers": [terms, other], "approver_groups": ["leads", "security"] }],
         "steps": [{ "at": NOW.as_secs() - 30, "by": "lena@corp.example", "what": "approved", "reason": "fine by me",
                     "duration": "20m", "only": ["db-1"] }],
+        "extensions": [{ "id": "r-ffeeddccbbaa998877665542", "duration": "10m",
+                         "stage": { "stage": "added", "at": NOW.as_secs() - 5 } }],
         "may_review": true,
         "used_before": [
             { "id": "r-ffeeddccbbaa998877665544", "targets": ["deploy@web-1"], "filed": NOW.as_secs() - 3700,
@@ -54,7 +56,9 @@ fn a_reviewer_sees_everything_that_is_to_be_decided() {
         "> on call",
         "deploy@db-1",
         "deploy@web-1",
-        "45m, counted from the first use",
+        "20m of the 45m asked for, counted from the first use",
+        "deploy@web-1, left out by an approval",
+        "extended   by 10m (r-ffeeddccbbaa998877665542): approved, added to the grant",
         "> roll back 4.2",
         "OPS-17",
         "db/approval for deploy@db-1: 2 approvals, from 2 groups, first leads, then security, a reason; at most 1h",
@@ -161,7 +165,7 @@ fn a_list_cuts_long_reasons() {
     let [id, _, who, targets, duration, reason] = brief(&request(&"r".repeat(100)), NOW);
     assert_eq!(id, "r-00112233445566778899aabb");
     assert_eq!((who.as_str(), targets.as_str()), ("alice@corp.example", "deploy@db-1 deploy@web-1"));
-    assert_eq!((duration.as_str(), reason.chars().count()), ("45m", 41));
+    assert_eq!((duration.as_str(), reason.chars().count()), ("20m", 41));
 }
 
 /// (wanted, there, from groups, whose turn) and what is said of it.

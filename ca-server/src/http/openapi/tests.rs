@@ -91,6 +91,11 @@ fn the_types_write_what_is_described() {
         last_expiry: Some(crate::fixture::NOW),
         incident: Some("INC-1".parse().unwrap()),
     };
+    let extension = api::Extension {
+        id: id.clone(),
+        duration: policy::Seconds::MAX,
+        stage: policy::Stage::Added { at: crate::fixture::NOW },
+    };
     let request = api::RequestBody {
         id: Some(id.clone()),
         grant: Some(id.grant()),
@@ -104,6 +109,7 @@ fn the_types_write_what_is_described() {
         start: Some(crate::fixture::NOW),
         under: Some("p".parse().unwrap()),
         extends: Some(id),
+        extensions: vec![extension.clone()],
         incident: Some("INC-1".parse().unwrap()),
         review: Some(policy::Review::Open { due: crate::fixture::NOW }),
         used_before: vec![before.clone()],
@@ -114,6 +120,7 @@ fn the_types_write_what_is_described() {
             offers: Vec::new(),
             approver_groups: Vec::new(),
             unmet: Vec::new(),
+            further: api::DecisionBody::from(&decision).terms.into_iter().collect(),
         }],
         steps: Vec::new(),
         may_review: true,
@@ -122,6 +129,7 @@ fn the_types_write_what_is_described() {
         ("Receipt", serde_json::to_value(&receipt).unwrap()),
         ("Freeze", serde_json::to_value(&freeze).unwrap()),
         ("Request", serde_json::to_value(&request).unwrap()),
+        ("Extension", serde_json::to_value(&extension).unwrap()),
         ("Before", serde_json::to_value(&before).unwrap()),
         ("Offer", serde_json::to_value(&request.offers[0]).unwrap()),
         ("Identity", serde_json::to_value(&session.identity).unwrap()),

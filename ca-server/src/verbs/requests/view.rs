@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use api::{Offer, RequestBody, StepBody};
-use policy::{EndReason, Now, Policies, Review, Stage, Step, Verdict, What};
+use policy::{EndReason, Now, Policies, PolicyId, Review, Stage, Step, Verdict, What};
 use sha2::{Digest as _, Sha256};
 
 /// A request and its entity tag.
@@ -29,6 +29,7 @@ pub(in crate::verbs) fn shown(policies: &Policies, caller: &Caller, case: &Case,
     let etag = etag(case, &stage)?;
     let mut body = row(policies, caller, case, stage, now);
     body.offers = offers(policies, case, now);
+    body.extensions = case.extended(policies, now);
     Ok(Shown { body, etag })
 }
 
@@ -40,8 +41,12 @@ pub(super) fn dry(policies: &Policies, case: &Case, now: Now) -> Result<Shown, R
     (body.id, body.grant, body.digest) = (None, None, String::new());
     body.offers = offers(policies, case, now);
     for offer in body.offers.iter_mut().filter(|_| case.request.break_glass.is_none()) {
-        offer.unmet = policy::unmet(policies, &policy::asked(&case.request, &offer.target, now), now);
-        offer.unmet.retain(|lacks| case.request.under.as_ref().is_none_or(|under| lacks.policy == *under));
+        let ask = policy::asked(&case.request, &offer.target, now);
+        let picked = |policy: &PolicyId| case.request.under.as_ref().is_none_or(|under| policy == under);
+        offer.unmet = policy::unmet(policies, &ask, now);
+        offer.unmet.retain(|lacks| picked(&lacks.policy));
+        offer.further = policy::further(policies, &ask, now);
+        offer.further.retain(|terms| picked(&terms.policy));
     }
     Ok(Shown { body, etag })
 }
@@ -79,6 +84,7 @@ fn body(case: &Case, stage: Stage, may_review: bool) -> RequestBody {
         start: request.start,
         under: request.under.clone(),
         extends: request.extends.clone(),
+        extensions: Vec::new(),
         incident: request.break_glass.as_ref().map(|glass| glass.incident.clone()),
         review: None,
         used_before: Vec::new(),
@@ -140,6 +146,7 @@ fn offers(policies: &Policies, case: &Case, now: Now) -> Vec<Offer> {
             offers: case::offers(policies, request, target, now),
             approver_groups: policy::approver_groups(policies, &ask, now),
             unmet: Vec::new(),
+            further: Vec::new(),
         }
     };
     request.targets.iter().map(offer).collect()

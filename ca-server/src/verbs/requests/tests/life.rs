@@ -159,7 +159,13 @@ async fn time_is_added_by_a_request_of_its_own() {
     assert!(matches!(more.stage, Where::Added { .. }), "{more:?}");
     let longer_now = house.issue(ANN, "root@web-1").await.unwrap();
     assert_eq!(longer_now.until.as_secs(), first.until.as_secs() + 1_200);
+    let shown = house.look(ANN, &body).await.unwrap().body.extensions;
+    let [told] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!((Some(&told.id), told.duration.as_secs()), (more.id.as_ref(), 1_200));
+    assert!(matches!(told.stage, Where::Added { .. }), "{told:?}");
     house.end(ANN, &body, EndReason::Done).await.unwrap();
+    let told = house.look(ANN, &body).await.unwrap().body.extensions.remove(0);
+    assert!(is_over(&told.stage, Over::Done), "over with what it prolongs: {told:?}");
     refused(house.file(ANN, longer).await, Code::Conflict);
     refused(house.issue(ANN, "root@web-1").await, Code::NeedsApproval);
 }

@@ -29,11 +29,16 @@ async fn a_dry_run_names_what_further_policies_would_want() {
     let lacks = |term| Unmet { policy: "ticketed".parse().unwrap(), term };
     let duration = lacks(UnmetTerm::Duration("20m".parse().unwrap()));
     assert_eq!(offer.unmet, [lacks(UnmetTerm::Ticket), duration]);
+    let [further] = offer.further.as_slice() else { panic!("{offer:?}") };
+    assert_eq!((further.policy.as_str(), further.approvals), ("ticketed", 2));
     let ticket = Some("OPS-7".parse().unwrap());
     let told = house.file(ANN, dry(FileRequest { ticket, duration: None, ..wish() })).await.unwrap();
     assert_eq!(told.offers[0].unmet.len(), 1, "{told:?}");
     let filed = house.file(ANN, wish()).await.unwrap();
-    assert!(filed.offers[0].unmet.is_empty(), "it is filed: nothing more is asked");
+    assert!(
+        filed.offers[0].unmet.is_empty() && filed.offers[0].further.is_empty(),
+        "it is filed: nothing more is asked"
+    );
 }
 
 #[tokio::test]
