@@ -64,9 +64,12 @@ impl Refusal {
 
 impl From<crate::store::StoreError> for Refusal {
     fn from(error: crate::store::StoreError) -> Self {
-        Self::new(Code::StoreUnavailable, "the server cannot record this durably, so nothing was issued")
-            .hint("try again in a moment; if it stays, give the request id to whoever runs the server")
-            .cause(error)
+        Self::new(
+            Code::StoreUnavailable,
+            "the server cannot read or durably record what this needs; nothing was issued",
+        )
+        .hint("try again in a moment; if it stays, give the request id to whoever runs the server")
+        .cause(error)
     }
 }
 

@@ -55,8 +55,8 @@ pub(crate) struct Verify {
     /// The log's public key, as `audit key` printed it when it was made
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Verifier,
-    /// A checkpoint of this log that was kept from before
-    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    /// A checkpoint of this log that was kept from before; an export must reach from entry 0 to its size, or be of its very tree
+    #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
 }
 

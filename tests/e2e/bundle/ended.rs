@@ -125,6 +125,14 @@ async fn a_freeze_that_stopped_a_grant_is_in_its_bundle_and_no_certificate_can_h
     );
     assert!(!told.timeline.iter().flat_map(|told| &told.more).any(|(_, value)| *value == elsewhere));
 
+    // Given back: what is frozen from here on has nothing of it to stop.
+    json_of(&nora, &["done", &id]).await?;
+    let after = freeze(&["--user", "nora@corp.example"]).await?;
+    let given_back = Lines::read(&bundled(&world, &id, "given-back.bundle", &[]).await?)?;
+    let told = given_back.verify(&key).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+    assert!(ends(&told).iter().any(|(code, _)| *code == "grant.ended"), "{:?}", ends(&told));
+    assert!(!told.timeline.iter().flat_map(|told| &told.more).any(|(_, value)| *value == after));
+
     let hidden = whole.forged(&seal, |all| {
         let word = entry(all, "freeze.thawed").clone();
         all.retain(|entry| *entry != word && !entry.contains("\"lifted\":true"));

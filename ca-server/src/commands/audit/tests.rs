@@ -262,7 +262,7 @@ async fn an_export_verifies_by_itself_and_no_line_of_it_can_be_changed() {
     let file = home.path().join("export");
     let check = |text: &[u8]| {
         fs::write(&file, text).unwrap();
-        verify::of_export(&file, seal(3).verifier())
+        verify::of_export(&file, seal(3).verifier(), None)
     };
     for (from, to) in [(0, SIZE), (5, 9), (20, SIZE), (4, 4)] {
         let mut text = Vec::new();
@@ -292,4 +292,34 @@ async fn an_export_verifies_by_itself_and_no_line_of_it_can_be_changed() {
     let resigned = format!("{}\n{}", lines[..5].join("\n"), serde_json::json!({ "checkpoint": other }));
     assert!(matches!(check(resigned.as_bytes()).unwrap().unwrap_err()[..], [Fault::Signature(_)]));
     assert!(check(b"").is_err());
+}
+
+/// Of a part of the log nothing is said that it does not hold.
+#[tokio::test]
+async fn an_export_is_held_against_a_remembered_checkpoint_too() {
+    let (home, path) = place();
+    let seen = store(&path, 10).await;
+    let whole = store_more(&path, SIZE).await;
+    let file = home.path().join("export");
+    let checked = |from: u64, to: u64, seen: &str| {
+        let mut text = Vec::new();
+        export::write(&LogReader::open(&path).unwrap(), from, Some(to), &mut text).unwrap();
+        fs::write(&file, text).unwrap();
+        let seen = Checkpoint::verify(seen, seal(3).verifier()).unwrap();
+        verify::of_export(&file, seal(3).verifier(), Some(seen)).map(|verdict| verdict.map(drop))
+    };
+    for (from, to) in [(0, SIZE), (0, 10)] {
+        assert_eq!(checked(from, to, &seen).unwrap(), Ok(()));
+    }
+    for (from, to) in [(1, SIZE), (0, 9)] {
+        assert!(checked(from, to, &seen).is_err(), "{from}..{to} does not hold the first 10");
+    }
+    assert_eq!(checked(5, 9, &whole).unwrap(), Ok(()), "it is of that very tree");
+
+    tamper(&path, |write| rewrite(write, (0..SIZE).map(|n| bytes(if n == 2 { 99 } else { n })), Some(&seal(3))));
+    assert_eq!(checked(0, SIZE, &seen).unwrap(), Err(vec![Fault::Forked(10)]));
+    assert_eq!(checked(5, 9, &whole).unwrap(), Err(vec![Fault::Forked(SIZE)]));
+    fs::remove_file(&path).unwrap();
+    store(&path, 3).await;
+    assert_eq!(checked(0, 3, &seen).unwrap(), Err(vec![Fault::RolledBack(3, 10)]), "wiped and begun anew");
 }

@@ -1,5 +1,7 @@
 //! `ca-server audit verify`.
 
+mod export;
+
 use super::{
     super::print,
     BREACH, CHUNK, kept,
@@ -30,7 +32,7 @@ pub(super) fn verify(asked: &Verify) -> anyhow::Result<ExitCode> {
     let (verdict, told) = match (&asked.store, &asked.config, &asked.export) {
         (Some(store), _, _) => (of_store(&LogReader::open(store)?, &asked.key, seen.clone())?, store),
         (None, Some(config), _) => (of_store(&kept::configured(config)?, &asked.key, seen.clone())?, config),
-        (None, None, Some(file)) => (of_export(file, &asked.key)?, file),
+        (None, None, Some(file)) => (of_export(file, &asked.key, seen.clone())?, file),
         (None, None, None) => bail!("name --store, --config or --export"),
     };
     let mut text = String::new();
@@ -104,13 +106,14 @@ pub(super) fn of_store(log: &LogReader, key: &Verifier, seen: Option<Checkpoint>
     }))
 }
 
-/// Every line of an export, by its own proof.
-pub(super) fn of_export(file: &Path, key: &Verifier) -> anyhow::Result<Verdict> {
+/// Every line of an export, by its own proof; and its entries from the first one on, by what was `seen` before.
+pub(super) fn of_export(file: &Path, key: &Verifier, seen: Option<Checkpoint>) -> anyhow::Result<Verdict> {
     let mut open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let checkpoint = match Checkpoint::verify(&last_line(&mut open)?, key) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return Ok(Err(vec![Fault::Signature(error)])),
     };
+    let mut remembered = seen.map(|seen| export::Remembered::new(seen, &checkpoint));
     let (mut faults, mut first, mut next, mut ended) = (Vec::new(), 0, None, false);
     for (number, text) in (1_u64..).zip(BufReader::new(open).lines()) {
         // Others read on: what stands there would pass for verified.
@@ -131,8 +134,14 @@ pub(super) fn of_export(file: &Path, key: &Verifier) -> anyhow::Result<Verdict> 
         if line::text(&found) != leaf || !tree::included(&found, index, checkpoint.size, &proof, &checkpoint.root) {
             faults.push(Fault::Changed(index));
         }
+        remembered.iter_mut().for_each(|remembered| remembered.entry(index, found));
         ensure!(faults.len() < 50, "more than 50 lines are wrong, the first at entry {index}");
         next = index.checked_add(1);
+    }
+    if faults.is_empty()
+        && let Some(remembered) = remembered
+    {
+        faults.extend(remembered.finish()?);
     }
     Ok(if faults.is_empty() { Ok((checkpoint, first..next.unwrap_or(first))) } else { Err(faults) })
 }

@@ -40,6 +40,8 @@ pub(in crate::commands::audit) struct Gathered {
     hosts: HashSet<HostName>,
     /// When it ends by itself, Unix seconds.
     until: u64,
+    /// The entry with which somebody ended it before that.
+    over: Option<u64>,
     /// The calls that revoked it.
     revoked_by: HashSet<String>,
     /// Those of which an entry tells what else they revoked.
@@ -82,6 +84,7 @@ impl Gathered {
             holder: None,
             hosts: HashSet::new(),
             until: 0,
+            over: None,
             revoked_by: HashSet::new(),
             told: HashSet::new(),
         };
@@ -107,7 +110,13 @@ impl Gathered {
         self.wanted.insert(index);
         self.sessions.extend(value.get("session").and_then(Value::as_str).and_then(|id| id.parse().ok()));
         self.digests.extend(value.get("policy_digest").and_then(Value::as_str).map(str::to_owned));
-        match serde_json::from_str(text).ok()? {
+        let fact = serde_json::from_str(text).ok()?;
+        if let Fact::Ended { step, .. } | Fact::Denied { step, .. } | Fact::Cancelled { step } = &fact
+            && step.id == self.grant.request()
+        {
+            self.over = self.over.or(Some(index));
+        }
+        match fact {
             Fact::Certificate(certificate) if self.ids.contains(certificate.grant.as_str()) => {
                 self.certificates.insert(index);
                 self.serials.insert(certificate.serial.get());

@@ -13,6 +13,8 @@ pub(super) struct Freezes {
     begins: u64,
     /// The last entry that names the grant; and when it ends by itself, Unix seconds.
     ends: (u64, u64),
+    /// The entry with which somebody ended it: from there on there was nothing to stop.
+    over: u64,
     /// Those that may concern it.
     found: BTreeMap<FreezeId, Found>,
 }
@@ -33,6 +35,7 @@ impl Freezes {
             hosts: gathered.hosts.clone(),
             begins: gathered.filed.or(first.copied()).unwrap_or(0),
             ends: (last.copied().unwrap_or(0), gathered.until),
+            over: gathered.over.unwrap_or(u64::MAX),
             found: BTreeMap::new(),
         }
     }
@@ -44,6 +47,7 @@ impl Freezes {
             return;
         }
         match fact {
+            Fact::FreezeSet(_) | Fact::FreezeStopped(_) if self.over < index => {}
             Fact::FreezeSet(set) => self.set(index, set),
             // Over before there was anything to stop.
             Fact::FreezeThawed(word) if word.lifted && index < self.begins => drop(self.found.remove(&word.id)),
