@@ -1,7 +1,9 @@
 //! From "people must approve first" to a certificate: ask, wait with a clock, go on the moment it is approved.
 
+mod stopped;
 mod waiting;
 
+pub use stopped::warn;
 pub use waiting::wait;
 
 use crate::{
@@ -164,8 +166,9 @@ fn file(
             filed => break filed?,
         }
     };
-    let id = filed.id.ok_or_else(|| Failure::failed("the server gave the request no id"))?;
+    let id = filed.id.clone().ok_or_else(|| Failure::failed("the server gave the request no id"))?;
     terminal::say(&format!("jit-ssh: filed as {}", terminal::bold(id.as_str())));
+    warn(ca, session, &filed);
     Ok(id)
 }
 

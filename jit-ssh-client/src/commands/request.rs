@@ -59,6 +59,7 @@ pub fn told(
             begins.iter().for_each(|at| terminal::say(&format!("  it begins at {at}")));
         }
     }
+    access::warn(ca, session, &filed);
     let body = if wait {
         let next = format!("it stays filed: jit-ssh show {id}; take it back: jit-ssh cancel {id}");
         let Tagged { body, .. } = access::wait(ca, session, &id, &next)?;
