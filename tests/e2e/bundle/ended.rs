@@ -132,6 +132,9 @@ async fn a_freeze_that_stopped_a_grant_is_in_its_bundle_and_no_certificate_can_h
     let told = given_back.verify(&key).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
     assert!(ends(&told).iter().any(|(code, _)| *code == "grant.ended"), "{:?}", ends(&told));
     assert!(!told.timeline.iter().flat_map(|told| &told.more).any(|(_, value)| *value == after));
+    let filed = nora.run(&["request", &target, "--reason", "once more"]).await?;
+    let warned = filed.err.contains(&format!("user nora@corp.example is frozen ({after})"));
+    assert!(filed.code == Some(0) && warned, "{filed:?}");
 
     let hidden = whole.forged(&seal, |all| {
         let word = entry(all, "freeze.thawed").clone();
