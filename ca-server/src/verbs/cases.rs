@@ -39,13 +39,13 @@ struct Kept {
 /// The case of `id`, if there is one.
 pub(super) async fn of(app: &App, id: &RequestId) -> Result<Option<Arc<Case>>, Refusal> {
     let read = async || Ok(Case::load(app, id).await?.map(Arc::new));
-    or_read(app, |kept| &mut kept.cases, weight, id.clone(), read).await
+    or_read(app, app.store.changes(), |kept| &mut kept.cases, weight, id.clone(), read).await
 }
 
-/// The case of a request that was just read.
-pub(super) async fn of_read(app: &App, kept: &KeptRequest) -> Result<Option<Arc<Case>>, Refusal> {
+/// The case of a request that was read after the store had counted so many changes.
+pub(super) async fn of_read(app: &App, kept: &KeptRequest, changes: Option<u64>) -> Result<Option<Arc<Case>>, Refusal> {
     let read = async || Ok(Some(Arc::new(Case::of(app, kept.clone()).await?)));
-    or_read(app, |kept| &mut kept.cases, weight, kept.request.id.clone(), read).await
+    or_read(app, changes, |kept| &mut kept.cases, weight, kept.request.id.clone(), read).await
 }
 
 fn weight(case: &Option<Arc<Case>>) -> usize {
@@ -58,18 +58,19 @@ pub(super) async fn latest(app: &App, identity: &Identity) -> Result<Arc<[KeptRe
     let which = Which::Of(issuer.clone(), subject.clone());
     let read = async || Ok(app.store.requests(&which, None, PAGE).await?.into());
     let weight = |page: &Arc<[KeptRequest]>| page.iter().map(|kept| 1 + kept.steps.len()).sum::<usize>().max(1);
-    or_read(app, |kept| &mut kept.latest, weight, records::owner(issuer, subject), read).await
+    or_read(app, app.store.changes(), |kept| &mut kept.latest, weight, records::owner(issuer, subject), read).await
 }
 
-/// What is kept under `key`, else what `read` finds.
+/// What is kept under `key`, else what `read` finds by what was read since `changes`.
 async fn or_read<K: Eq + Hash, V: Clone>(
     app: &App,
+    changes: Option<u64>,
     kind: impl Fn(&mut Kept) -> &mut HashMap<K, V>,
     weight: impl Fn(&V) -> usize,
     key: K,
     read: impl AsyncFnOnce() -> Result<V, Refusal>,
 ) -> Result<V, Refusal> {
-    let Some(before) = app.store.changes() else { return read().await };
+    let Some(before) = changes else { return read().await };
     if let Some(known) = kind(&mut app.cases.as_of(before)).get(&key) {
         return Ok(known.clone());
     }
@@ -102,9 +103,11 @@ impl Cases {
 mod tests {
     use super::*;
     use crate::{
-        fixture::{Stage, seal},
+        audit::Entry,
+        fixture::{NOW, Stage, identity, origin, seal},
         store::memory::MemoryStore,
     };
+    use policy::{Request, Seconds, Step, What};
 
     #[tokio::test]
     async fn what_was_read_before_a_change_is_not_kept_after_it() {
@@ -120,7 +123,12 @@ mod tests {
                 Ok(None)
             };
             let id = RequestId::from_random([1; 12]);
-            assert!(or_read(&stage.app, |kept| &mut kept.cases, weight, id, reading).await.unwrap().is_none());
+            assert!(
+                or_read(&stage.app, stage.app.store.changes(), |kept| &mut kept.cases, weight, id, reading)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
             read
         };
         assert!(look(None).await);
@@ -131,14 +139,50 @@ mod tests {
         assert!(!look(None).await, "it is kept");
     }
 
+    /// Else whoever it is of would be told for as long as nothing else happens that it still waits.
+    #[tokio::test]
+    async fn a_request_that_was_read_before_a_change_is_not_kept_after_it() {
+        let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
+        let (app, ann, entry) = (&stage.app, identity("ann"), || Entry::from_bytes(b"{}".to_vec()));
+        let request = Request {
+            id: RequestId::from_random([1; 12]),
+            requester: ann.clone(),
+            targets: vec!["root@web-1".parse().unwrap()],
+            duration: Seconds::new(600),
+            reason: None,
+            ticket: None,
+            start: None,
+            under: None,
+            source: origin().source,
+            filed: NOW,
+            expires: NOW.plus(Seconds::new(600)),
+            extends: None,
+            break_glass: None,
+        };
+        let id = request.id.clone();
+        app.store.file_request(request, None, entry()).await.unwrap();
+        let (before, page) = (app.store.changes(), latest(app, &ann).await.unwrap());
+        let cancelled = Step { at: NOW, by: ann, what: What::Cancelled };
+        app.store.add_step(&id, 0, cancelled, entry()).await.unwrap();
+        assert!(of_read(app, &page[0], before).await.unwrap().unwrap().steps.is_empty(), "as it was read");
+        assert_eq!(of(app, &id).await.unwrap().unwrap().steps.len(), 1, "as it is");
+    }
+
     #[tokio::test]
     async fn what_is_kept_stays_small() {
         let stage = Stage::new(Arc::new(MemoryStore::new(seal())));
         let keep = async |n: u8, weight: usize| {
             let read = async || Ok(None);
-            or_read(&stage.app, |kept| &mut kept.cases, |_| weight, RequestId::from_random([n; 12]), read)
-                .await
-                .unwrap();
+            or_read(
+                &stage.app,
+                stage.app.store.changes(),
+                |kept| &mut kept.cases,
+                |_| weight,
+                RequestId::from_random([n; 12]),
+                read,
+            )
+            .await
+            .unwrap();
             let kept = stage.app.cases.as_of(stage.app.store.changes().unwrap());
             (kept.cases.len(), kept.weight)
         };
