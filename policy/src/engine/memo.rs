@@ -102,7 +102,7 @@ impl Key {
     }
 
     fn about(who: &Identity, source: IpAddr, now: Now, named: &Named) -> Self {
-        let mut key = Self(Vec::with_capacity(512));
+        let mut key = Self(Vec::with_capacity(1_024));
         key.identity(who, named);
         match source {
             IpAddr::V4(v4) => key.bytes(&v4.octets()),

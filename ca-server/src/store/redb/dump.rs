@@ -43,7 +43,7 @@ const POLICIES: TableDefinition<'_, &str, (&str, &[u8])> = TableDefinition::new(
 const CURSORS: TableDefinition<'_, &str, u64> = TableDefinition::new("sink_cursors");
 const LETTERS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("sink_dead_letters");
 /// What follows from the others, and what says how they are laid out.
-const DERIVED: [&str; 13] = [
+const DERIVED: [&str; 14] = [
     "meta",
     "audit_checkpoint",
     "sessions_by_owner",
@@ -56,6 +56,7 @@ const DERIVED: [&str; 13] = [
     "requests_by_word",
     "request_looks_by_time",
     "certificates_by_grant",
+    "certificates_under_requests",
     "sink_dead_letter_counts",
 ];
 /// All that is told as facts, or in the log.

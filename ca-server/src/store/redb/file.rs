@@ -131,7 +131,7 @@ fn complete(path: &Path, database: &Database) -> Result<(), OpenError> {
     transaction.set_quick_repair(true);
     let completed = |mut asked: Asked<'_>| if whole { Ok(()) } else { asked.complete() };
     Asked::open(&transaction).and_then(completed).map_err(failed)?;
-    drop(Ended::open(&transaction).map_err(failed)?);
+    Ended::open(&transaction).and_then(|mut ended| ended.complete(&transaction)).map_err(failed)?;
     transaction.commit().map_err(|error| failed(error.into()))
 }
 

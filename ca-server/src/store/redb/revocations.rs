@@ -30,8 +30,11 @@ type About = (u64, &'static Owner, &'static [u8; 32], &'static str, &'static str
 /// Expiry, index of the audit entry → what certificate this is. Removed some time after it expired. In the order in which
 /// they are issued, so that those of one commit lie together: by serial, each would take a page of its own.
 const LIVE: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates_live");
-/// Grant, expiry, serial: the certificates of grants that came from requests.
-const UNDER: TableDefinition<'_, (&str, u64, u64), ()> = TableDefinition::new("certificates_by_grant");
+/// As [`LIVE`], of those alone whose grant came from a request → the grant. In the same order, for the same reason: an end reads
+/// all that live under requests, which are few.
+const UNDER: TableDefinition<'_, (u64, u64), &str> = TableDefinition::new("certificates_under_requests");
+/// Grant, expiry, serial: what [`UNDER`] was in older files.
+const BY_GRANT: TableDefinition<'_, (&str, u64, u64), ()> = TableDefinition::new("certificates_by_grant");
 /// Expiry, serial: the certificates that are revoked. All of them are in [`LIVE`].
 const REVOKED: TableDefinition<'_, Key, ()> = TableDefinition::new("certificates_revoked");
 /// Freeze id → the freeze as JSON.
@@ -46,7 +49,7 @@ const FROZEN: &str = "freezes";
 /// The tables of what ends before its time, open for writing.
 pub(super) struct Ended<'t> {
     live: Table<'t, (u64, u64), About>,
-    under: Table<'t, (&'static str, u64, u64), ()>,
+    under: Table<'t, (u64, u64), &'static str>,
     revoked: Table<'t, Key, ()>,
     freezes: Table<'t, &'static str, &'static [u8]>,
     counts: Table<'t, &'static str, u64>,
@@ -73,9 +76,9 @@ impl From<Issued> for Row {
 }
 
 impl<'t> Ended<'t> {
-    /// Whether the file has these tables: all of them were made in one transaction.
+    /// Whether the file has these tables: the last of them came with [`Self::complete`].
     pub(super) fn are_there(read: &ReadTransaction) -> Result<bool, Error> {
-        match read.open_table(COUNTS) {
+        match read.open_table(COUNTS).and_then(|_| read.open_table(UNDER)) {
             Ok(_) => Ok(true),
             Err(TableError::TableDoesNotExist(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -92,6 +95,19 @@ impl<'t> Ended<'t> {
         })
     }
 
+    /// Fills the index that is younger than the certificates in the file.
+    pub(super) fn complete(&mut self, transaction: &'t WriteTransaction) -> Result<(), Error> {
+        let by_grant = transaction.open_table(BY_GRANT)?;
+        for row in self.live.iter()? {
+            let (key, about) = row?;
+            let ((expires, index), (serial, .., grant)) = (key.value(), about.value());
+            if by_grant.get((grant, expires, serial))?.is_some() {
+                self.under.insert((expires, index), grant)?;
+            }
+        }
+        Ok(transaction.delete_table(by_grant).map(drop)?)
+    }
+
     /// Whether nothing was frozen or thawed since this was decided.
     pub(super) fn as_decided(&self, row: &Row) -> Result<bool, Error> {
         Ok(count(&self.counts, FROZEN)? == row.issued.freezes)
@@ -103,7 +119,7 @@ impl<'t> Ended<'t> {
         let (host, policy, grant) = (issued.host.as_str(), issued.policy.as_str(), issued.grant.as_str());
         self.live.insert((key.0, index), (key.1, owner, issuer, host, policy, grant))?;
         if claimed {
-            self.under.insert((grant, key.0, key.1), ())?;
+            self.under.insert((key.0, index), grant)?;
         }
         Ok(())
     }
@@ -126,7 +142,7 @@ impl<'t> Ended<'t> {
         grant: &GrantId,
         now: UnixTime,
     ) -> Result<(Vec<LiveCertificate>, u64), Error> {
-        let found = self.under.range(under_grant(grant))?.next().transpose()?.is_some();
+        let found = !under_grant(&self.under, grant, now)?.is_empty();
         if found { self.revoke(&Selection::Grant(grant.clone()), now) } else { Ok((Vec::new(), 0)) }
     }
 
@@ -136,11 +152,11 @@ impl<'t> Ended<'t> {
         let (mut over, mut were_revoked) = (Vec::new(), false);
         for row in self.live.range(..=(long_ago, u64::MAX))?.take(most) {
             let (key, about) = row?;
-            over.push((key.value(), about.value().0, about.value().5.to_owned()));
+            over.push((key.value(), about.value().0));
         }
-        for ((expires, index), serial, grant) in &over {
+        for ((expires, index), serial) in &over {
             self.live.remove((*expires, *index))?;
-            self.under.remove((grant.as_str(), *expires, *serial))?;
+            self.under.remove((*expires, *index))?;
             were_revoked |= self.revoked.remove((*expires, *serial))?.is_some();
         }
         if were_revoked {

@@ -3,7 +3,7 @@ use crate::{
     audit::checkpoint::{Checkpoint, Seal},
     fixture::seal,
     store::{
-        KeyBinding, Opened, Recorded, Store as _,
+        Issued, KeyBinding, Opened, Recorded, Store as _,
         conformance::{self, NOW, entry, open, revocations::issued, session},
     },
 };
@@ -339,6 +339,50 @@ async fn an_older_log_that_was_changed_is_not_brought_up_to_date() {
     make_older(&path, 2, true);
     for _again in 0..2 {
         assert!(refusal(&path).contains("not the one that was signed"), "{}", refusal(&path));
+    }
+}
+
+/// A file whose index of certificates by grant is of an older kind: an end still revokes what was issued under it.
+#[tokio::test]
+async fn an_older_index_of_certificates_is_brought_up_to_date() {
+    use crate::store::{Claim, Requests as _, Revocations as _, Selection};
+    const BY_GRANT: TableDefinition<'_, (&str, u64, u64), ()> = TableDefinition::new("certificates_by_grant");
+    const UNDER: TableDefinition<'_, (u64, u64), &str> = TableDefinition::new("certificates_under_requests");
+    let (_home, path) = place();
+    let (id, expires) = (conformance::requests::id(1), issued(1, "x", "x").expires);
+    let ann = session(1, "ann");
+    {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        open(&store, ann.clone(), 1).await;
+        conformance::requests::file(&store, conformance::requests::request(1, "ann", 1)).await;
+        for serial in 1..=3_u64 {
+            let under = Claim { request: id.clone(), seen: 0, step: None, expires, extensions: Vec::new() };
+            let claim = (serial != 2).then_some(under);
+            let issued = Issued { grant: id.grant(), ..issued(serial, "ann", "web-1") };
+            let recorded = store.record_issue(&ann.id, None, claim, issued, entry("issued")).await.unwrap();
+            assert_eq!(recorded, Recorded::Yes);
+        }
+    }
+    let database = Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    for serial in [1, 3] {
+        let grant = id.grant();
+        write.open_table(BY_GRANT).unwrap().insert((grant.as_str(), expires.as_secs(), serial), ()).unwrap();
+    }
+    write.delete_table(UNDER).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    for again in [false, true] {
+        let store = RedbStore::open(&path, &seal()).unwrap();
+        let live = store.live(&Selection::Grant(id.grant()), NOW).await.unwrap();
+        assert_eq!(live.iter().map(|one| one.serial.get()).collect::<Vec<_>>(), [1, 3]);
+        let read = store.live.read().unwrap();
+        assert!(read.list_tables().unwrap().all(|table| ::redb::TableHandle::name(&table) != "certificates_by_grant"));
+        if again {
+            let denied = conformance::requests::step(policy::What::Cancelled);
+            store.add_step(&id, 0, denied, entry("end")).await.unwrap();
+            assert_eq!(store.revoked(None).await.unwrap().unwrap().serials.len(), 2);
+        }
     }
 }
 

@@ -5,28 +5,24 @@ use crate::store::{LiveCertificate, Selection, records, redb::tables::Owner};
 use ::redb::{Error, ReadableTable};
 use policy::{GrantId, HostName, Issuer, Serial, UnixTime};
 use sha2::{Digest as _, Sha256};
-use std::ops::RangeInclusive;
 
 pub(super) fn select(
     live: &impl ReadableTable<(u64, u64), About>,
-    under: &impl ReadableTable<(&'static str, u64, u64), ()>,
+    under: &impl ReadableTable<(u64, u64), &'static str>,
     revoked: &impl ReadableTable<Key, ()>,
     which: &Selection,
     now: UnixTime,
 ) -> Result<Vec<LiveCertificate>, Error> {
     let mut found: Vec<Key> = Vec::new();
     if let Selection::Grant(grant) = which {
-        for row in under.range(under_grant(grant))? {
-            let (_, expires, serial) = row?.0.value();
-            found.push((expires, serial));
+        for key in under_grant(under, grant, now)? {
+            found.extend(live.get(key)?.map(|about| (key.0, about.value().0)));
         }
     }
-    let indexed = !found.is_empty();
-    found.retain(|(expires, _)| now.as_secs() < *expires);
     // Grants that came from no request are in no index: each of them is one certificate.
-    if !indexed {
+    if found.is_empty() {
         let wanted = Wanted::from(which);
-        for row in live.range((now.as_secs().saturating_add(1), 0)..)? {
+        for row in live.range(after(now)..)? {
             let (key, about) = row?;
             if wanted.takes(about.value()) {
                 found.push((key.value().0, about.value().0));
@@ -87,8 +83,25 @@ impl Wanted<'_> {
     }
 }
 
-pub(super) fn under_grant(grant: &GrantId) -> RangeInclusive<(&str, u64, u64)> {
-    (grant.as_str(), 0, 0)..=(grant.as_str(), u64::MAX, u64::MAX)
+/// Where the live certificates of a grant lie that came from a request.
+pub(super) fn under_grant(
+    under: &impl ReadableTable<(u64, u64), &'static str>,
+    grant: &GrantId,
+    now: UnixTime,
+) -> Result<Vec<(u64, u64)>, Error> {
+    let mut found = Vec::new();
+    for row in under.range(after(now)..)? {
+        let (key, its) = row?;
+        if its.value() == grant.as_str() {
+            found.push(key.value());
+        }
+    }
+    Ok(found)
+}
+
+/// The first place of what has not expired.
+fn after(now: UnixTime) -> (u64, u64) {
+    (now.as_secs().saturating_add(1), 0)
 }
 
 pub(super) fn digest(issuer: &Issuer) -> [u8; 32] {
