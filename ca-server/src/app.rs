@@ -7,7 +7,9 @@ use crate::{
     policies::LivePolicies,
     sinks::Sinks,
     store::Store,
-    verbs::{cases::Cases, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{
+        cases::Cases, certificates::Certificates, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting,
+    },
 };
 use policy::Seconds;
 use std::{net::IpAddr, sync::Arc};
@@ -44,6 +46,8 @@ pub struct App {
     pub cases: Cases,
     /// How many refusals may be put on record.
     pub refusals: Refusals,
+    /// How many certificates there may be.
+    pub certificates: Certificates,
 }
 
 /// How login sessions live.

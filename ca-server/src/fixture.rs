@@ -13,6 +13,7 @@ use crate::{
     store::{LoginSession, Opened, Store, TokenUse},
     verbs::{
         authenticate::{Caller, authenticate},
+        certificates::Certificates,
         krl::Lists,
         login::carry_over,
         refusals::Refusals,
@@ -158,6 +159,7 @@ impl Stage {
             waiting: Waiting::default(),
             cases: Default::default(),
             refusals: Refusals::default(),
+            certificates: Certificates::per_minute(0),
         };
         Self { app, clock, nonces }
     }

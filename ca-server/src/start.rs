@@ -20,7 +20,7 @@ use crate::{
     sinks::Sinks,
     store::{outbox::Outbox, postgres::PostgresStore, redb::RedbStore},
     systemd,
-    verbs::{self, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
+    verbs::{self, certificates::Certificates, krl::Lists, refusals::Refusals, replay::Replay, waiting::Waiting},
 };
 use anyhow::Context as _;
 use ssh_key::HashAlg;
@@ -92,6 +92,7 @@ pub async fn wire(config: &Config) -> anyhow::Result<App> {
         waiting: Waiting::default(),
         cases: Default::default(),
         refusals: Refusals::default(),
+        certificates: Certificates::per_minute(config.limits.certificates_per_minute.get()),
         clock,
         store,
         krl: Lists::new(user_ca.public().clone(), krl),

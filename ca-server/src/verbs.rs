@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authenticate;
 mod case;
 pub mod cases;
+pub mod certificates;
 pub mod ends;
 pub mod explain;
 pub mod freezes;

@@ -70,7 +70,7 @@ fn configuration(listeners: &Listeners, directory: &Path) -> anyhow::Result<Conf
         "audience = \"http://{address}\"\n\
          [listen]\naddress = \"{address}\"\n\
          [limits]\nconnections_per_client = 4096\nrequests_per_second = 1000000\nrequest_burst = 1000000\n\
-         logins_per_minute = 1000000\nlogin_burst = 1000000\n"
+         logins_per_minute = 1000000\nlogin_burst = 1000000\ncertificates_per_minute = 0\n"
     );
     let file = directory.join("config.toml");
     fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;

@@ -1,4 +1,4 @@
-//! What a stranger may use up.
+//! What a stranger may use up, and what whoever is logged in may have.
 
 use super::values::{Count, Span};
 use policy::Seconds;
@@ -19,6 +19,8 @@ pub struct Limits {
     pub logins_per_minute: Count<1, 1_000_000>,
     /// How many logins a client may send at once before that rate holds.
     pub login_burst: Count<1, 1_000_000>,
+    /// Certificates a minute of one identity, and how many it may have at once; 0 is no bound.
+    pub certificates_per_minute: Count<0, 1_000_000>,
     /// For a TLS handshake.
     pub handshake_timeout: Span<1, 60>,
     /// For the header of a request.
@@ -43,6 +45,7 @@ impl Default for Limits {
             request_burst: Count::new(200),
             logins_per_minute: Count::new(30),
             login_burst: Count::new(30),
+            certificates_per_minute: Count::new(600),
             handshake_timeout: Span::new(span(5)),
             header_timeout: Span::new(span(10)),
             request_timeout: Span::new(span(15)),

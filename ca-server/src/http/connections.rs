@@ -155,7 +155,7 @@ async fn exchange(
                 silence.as_mut().reset(Instant::now() + limits.stop_timeout.duration());
             }
             () = silence.as_mut() => {
-                let idle = traffic.in_flight.load(Relaxed) == 0 && traffic.begun.load(Relaxed) == begun;
+                let idle = traffic.is_silent() && traffic.begun.load(Relaxed) == begun;
                 begun = traffic.begun.load(Relaxed);
                 // It was asked to leave and is still here, or asks for more: it does not read, or does not want to.
                 if leaving || traffic.answers.are_left() && !proxy {
@@ -212,6 +212,11 @@ impl Traffic {
         self.begun.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Whether nothing is in flight, and no answer on its way out.
+    fn is_silent(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0 && !self.answers.are_there()
     }
 }
 

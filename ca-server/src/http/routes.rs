@@ -16,7 +16,7 @@ use crate::{
 use api::Code;
 use axum::body::Body;
 use hyper::{
-    Request, StatusCode,
+    Method, Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use table::Endpoint;
@@ -56,8 +56,8 @@ pub(super) async fn serve(
             }
             let id = route.matches(path).unwrap_or_default();
             let sent = Sent { headers: &parts.headers, query: parts.uri.query(), body: &body, id };
-            let answer = closed(route.endpoint, shared, &caller, &sent).await?;
-            shared.unread.counted(&caller.session.identity, answer).await
+            let answer = closed(route.endpoint, shared, &caller, &sent);
+            shared.unread.counted(&caller.session.identity, parts.method != Method::GET, answer).await
         }
     }
 }

@@ -30,28 +30,39 @@ struct Held {
 }
 
 impl Unread {
-    /// The answer to `identity`, which counts until its bytes are sent or dropped.
+    /// The answer to `identity`, which counts until its bytes are sent or dropped. Where asking `changes` something, there is
+    /// room or not before it is done: what was done must not be told as if it had not been.
     ///
     /// # Errors
-    /// `rate_limited` if there is no room for it.
-    pub(super) async fn counted(&self, identity: &Identity, answer: Answer) -> Result<Answer, Refusal> {
+    /// `rate_limited` if there is no room for it; else whatever `answer` ends with.
+    pub(super) async fn counted(
+        &self,
+        identity: &Identity,
+        changes: bool,
+        answer: impl Future<Output = Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
+        let account = owner(&identity.issuer, &identity.subject);
+        // By what is theirs alone: others must not keep anybody from a revocation.
+        if changes && held(&self.0).of(&account) >= SHARE {
+            return Err(no_room());
+        }
+        let answer = answer.await?;
         if answer.body().size_hint().upper().is_some_and(|most| most <= SHORT) {
             return Ok(answer);
         }
         let (parts, body) = answer.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.map_err(Refusal::internal)?;
-        let counted = self.count(owner(&identity.issuer, &identity.subject), bytes).ok_or_else(|| {
-            Refusal::new(Code::RateLimited, "too many long answers wait to be read")
-                .hint("read those that you asked for, or ask for shorter pages: `limit`")
-        })?;
+        let counted = self.count(account, bytes, changes).ok_or_else(no_room)?;
         Ok(Answer::from_parts(parts, Body::from(Bytes::from_owner(counted))))
     }
 
-    fn count(&self, account: [u8; 32], bytes: Bytes) -> Option<Counted> {
+    fn count(&self, account: [u8; 32], bytes: Bytes, anyway: bool) -> Option<Counted> {
         let mut held = held(&self.0);
-        let theirs = held.by_account.get(&account).copied().unwrap_or(0);
+        let theirs = held.of(&account);
         // One that is longer than a share goes alone.
-        if held.all > MOST.saturating_sub(bytes.len()) || theirs > 0 && theirs > SHARE.saturating_sub(bytes.len()) {
+        let full =
+            held.all > MOST.saturating_sub(bytes.len()) || theirs > 0 && theirs > SHARE.saturating_sub(bytes.len());
+        if full && !anyway {
             return None;
         }
         held.all += bytes.len();
@@ -59,6 +70,17 @@ impl Unread {
         drop(held);
         Some(Counted { of: Arc::clone(&self.0), account, bytes })
     }
+}
+
+impl Held {
+    fn of(&self, account: &[u8; 32]) -> usize {
+        self.by_account.get(account).copied().unwrap_or(0)
+    }
+}
+
+fn no_room() -> Refusal {
+    Refusal::new(Code::RateLimited, "too many long answers wait to be read")
+        .hint("read those that you asked for, or ask for shorter pages: `limit`")
 }
 
 fn held(of: &Mutex<Held>) -> MutexGuard<'_, Held> {
@@ -101,8 +123,11 @@ mod tests {
     const SHORT: usize = 16 << 10;
 
     async fn ask(unread: &Unread, who: &str, bytes: usize) -> Result<answer::Answer, Refusal> {
-        let answer = answer::json(StatusCode::OK, &"x".repeat(bytes.saturating_sub(2))).unwrap();
-        unread.counted(&identity(who), answer).await
+        unread.counted(&identity(who), false, answer(bytes)).await
+    }
+
+    async fn answer(bytes: usize) -> Result<answer::Answer, Refusal> {
+        answer::json(StatusCode::OK, &"x".repeat(bytes.saturating_sub(2)))
     }
 
     #[tokio::test]
@@ -123,6 +148,31 @@ mod tests {
         ask(&unread, "joe", SHORT + 1).await.unwrap();
         drop(kept);
         ask(&unread, "joe", MOST).await.unwrap();
+        let held = super::held(&unread.0);
+        assert!(held.all == 0 && held.by_account.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_done_is_told_and_what_cannot_be_told_is_not_done() {
+        let unread = Unread::default();
+        let (mut kept, mut done) = (Vec::new(), 0);
+        let mut change = async |who: &str, bytes: usize| {
+            let doing = async {
+                done += 1;
+                answer(bytes).await
+            };
+            (unread.counted(&identity(who), true, doing).await, done)
+        };
+        for n in 0..MOST / SHARE {
+            kept.push(ask(&unread, &format!("p{n}"), SHARE).await.unwrap());
+        }
+        // Whatever others do not read.
+        let (told, 1) = change("ann", SHARE).await else { panic!() };
+        let (Err(no), 1) = change("ann", 2).await else { panic!("it was done") };
+        assert_eq!(no.code, Code::RateLimited);
+        drop(told.unwrap());
+        let (Ok(_), 2) = change("ann", 2).await else { panic!() };
+        drop(kept);
         let held = super::held(&unread.0);
         assert!(held.all == 0 && held.by_account.is_empty());
     }

@@ -42,6 +42,7 @@ pub async fn issue(app: &App, caller: &Caller, request: CertificateRequest) -> R
         }
         other => other?,
     };
+    app.certificates.take(&caller.session.identity)?;
     let ask = Ask {
         identity: caller.session.identity.clone(),
         target: request.target,

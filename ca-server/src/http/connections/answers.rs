@@ -38,6 +38,11 @@ impl Answers {
         left
     }
 
+    /// Whether there is any.
+    pub(super) fn are_there(&self) -> bool {
+        self.halves.iter().any(|half| half.load(Relaxed) > 0)
+    }
+
     fn count(self: &Arc<Self>, bytes: Bytes) -> Counted {
         let half = self.span.load(Relaxed);
         if let Some(count) = self.halves.get(half) {
@@ -81,7 +86,9 @@ mod tests {
         assert!(!answers.are_left(), "it came within this span");
         drop(answers.begin(answer::plain("read")).await);
         assert!(answers.are_left());
+        assert!(answers.are_there());
         drop(slow);
+        assert!(!answers.are_there());
         let later = answers.begin(answer::plain("later")).await;
         assert!(!answers.are_left() && answers.are_left());
         drop((later, answers.begin(answer::nothing()).await));

@@ -259,22 +259,29 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A client that has no room for what it asks for, and goes on asking.
-#[tokio::test]
-async fn whoever_does_not_read_the_answers_is_cut_however_much_they_ask() {
-    let served = served(QUICK, None).await;
-    let mut stream = connect(&served).await;
+/// GET http://x/v1/about, in the static table's terms.
+fn about() -> Vec<u8> {
+    [&[0x82, 0x86, 0x04, 9][..], b"/v1/about", &[0x01, 1, b'x']].concat()
+}
+
+/// A client that has no room for any answer.
+async fn without_room(served: &Served) -> TcpStream {
+    let mut stream = connect(served).await;
     let no_window = [&[0, 4][..], &[0; 4]].concat();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     stream.write_all(&[frame(4, 0, 0, &no_window), frame(4, 1, 0, &[])].concat()).await.unwrap();
-    // GET http://x/v1/about, in the static table's terms.
-    let asked = [&[0x82, 0x86, 0x04, 9][..], b"/v1/about", &[0x01, 1, b'x']].concat();
-    let (mut read, mut write) = stream.into_split();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_the_answers_is_cut_however_much_they_ask() {
+    let served = served(QUICK, None).await;
+    let (mut read, mut write) = without_room(&served).await.into_split();
     let asking = async {
         let mut due = tokio::time::interval(Duration::from_millis(300));
         for number in 0.. {
             due.tick().await;
-            if write.write_all(&frame(1, 5, 2 * number + 1, &asked)).await.is_err() {
+            if write.write_all(&frame(1, 5, 2 * number + 1, &about())).await.is_err() {
                 break;
             }
         }
@@ -290,4 +297,35 @@ async fn whoever_does_not_read_the_answers_is_cut_however_much_they_ask() {
         }
     };
     timeout(PATIENCE, cut).await.expect("the connection was not cut");
+}
+
+/// Behind one of ours is somebody on a slow line, and it is not for us to say how slow.
+#[tokio::test]
+async fn whoever_reads_slowly_through_a_proxy_of_ours_gets_all_of_it() {
+    let served = served(&format!("{QUICK}[listen]\ntrusted_proxies = [\"127.0.0.1/32\"]\n"), None).await;
+    let mut stream = without_room(&served).await;
+    stream.write_all(&frame(1, 5, 1, &about())).await.unwrap();
+    let reading = async {
+        let mut pings = 0;
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.expect("it is not cut");
+            let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+            stream.read_exact(&mut payload).await.unwrap();
+            match (head[3], head[4]) {
+                // One for each span in which nothing else comes: after so many, some room.
+                (6, 0) => {
+                    pings += 1;
+                    stream.write_all(&frame(6, 1, 0, &payload)).await.unwrap();
+                    if pings == 6 {
+                        stream.write_all(&frame(8, 0, 1, &0xffff_u32.to_be_bytes())).await.unwrap();
+                    }
+                }
+                (0, _) => return payload,
+                _ => {}
+            }
+        }
+    };
+    let answer = timeout(PATIENCE, reading).await.expect("it comes");
+    assert_eq!(serde_json::from_slice::<api::About>(&answer).unwrap().audience, AUDIENCE);
 }

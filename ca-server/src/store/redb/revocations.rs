@@ -19,7 +19,7 @@ use ::redb::{
 };
 use async_trait::async_trait;
 use policy::{Freeze, FreezeId, GrantId, Identity, Serial, Thaw, UnixTime};
-use select::{digest, select, under_grant};
+use select::{certificates, digest, select, under_grant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Expiry, serial.
@@ -31,7 +31,7 @@ type About = (u64, &'static Owner, &'static [u8; 32], &'static str, &'static str
 /// they are issued, so that those of one commit lie together: by serial, each would take a page of its own.
 const LIVE: TableDefinition<'_, (u64, u64), About> = TableDefinition::new("certificates_live");
 /// As [`LIVE`], of those alone whose grant came from a request → the grant. In the same order, for the same reason: an end reads
-/// all that live under requests, which are few.
+/// what lives under requests, until its own last one expires.
 const UNDER: TableDefinition<'_, (u64, u64), &str> = TableDefinition::new("certificates_under_requests");
 /// Grant, expiry, serial: what [`UNDER`] was in older files.
 const BY_GRANT: TableDefinition<'_, (&str, u64, u64), ()> = TableDefinition::new("certificates_by_grant");
@@ -127,6 +127,14 @@ impl<'t> Ended<'t> {
     /// Revokes what is selected; answers that, and the version from here on.
     pub(super) fn revoke(&mut self, which: &Selection, now: UnixTime) -> Result<(Vec<LiveCertificate>, u64), Error> {
         let live = select(&self.live, &self.under, &self.revoked, which, now)?;
+        self.revoke_these(live, now)
+    }
+
+    fn revoke_these(
+        &mut self,
+        live: Vec<LiveCertificate>,
+        now: UnixTime,
+    ) -> Result<(Vec<LiveCertificate>, u64), Error> {
         for one in live.iter().filter(|one| !one.revoked) {
             self.revoked.insert((one.expires.as_secs(), one.serial.get()), ())?;
         }
@@ -136,14 +144,17 @@ impl<'t> Ended<'t> {
         Ok((live, count(&self.counts, KRL)?))
     }
 
-    /// Revokes what was recorded under a grant that came from a request: found without a look at all that live.
+    /// Revokes what was recorded under a grant that came from a request, the last of which expires at `last`: no more is looked at
+    /// than what expires until then.
     pub(super) fn revoke_under(
         &mut self,
         grant: &GrantId,
+        last: UnixTime,
         now: UnixTime,
     ) -> Result<(Vec<LiveCertificate>, u64), Error> {
-        let found = !under_grant(&self.under, grant, now)?.is_empty();
-        if found { self.revoke(&Selection::Grant(grant.clone()), now) } else { Ok((Vec::new(), 0)) }
+        let found = under_grant(&self.live, &self.under, grant, now, last)?;
+        let live = certificates(found, &self.revoked)?;
+        if live.is_empty() { Ok((live, 0)) } else { self.revoke_these(live, now) }
     }
 
     /// Forgets up to `most` that expired long ago; answers how many.

@@ -8,6 +8,7 @@ use crate::{
         Selection, Stepped, Store, StoreError, TokenUse, Which, memory::MemoryStore, redb::RedbStore,
         revocations::Account,
     },
+    verbs::certificates::Certificates,
 };
 use api::Code;
 use async_trait::async_trait;
@@ -72,6 +73,26 @@ async fn a_key_is_proven_once_in_a_login_session() {
     issue(&stage.app, &stage.caller(1).await, certificate_request("deploy@web-1", &key, Some(1))).await.unwrap();
     issue(&stage.app, &stage.caller(1).await, certificate_request("deploy@web-1", &key, None)).await.unwrap();
     assert_eq!(refused(&stage, 2, certificate_request("deploy@web-1", &key, None)).await, Code::ProofRequired);
+}
+
+#[tokio::test]
+async fn one_identity_has_so_many_certificates_a_minute_in_all_its_sessions() {
+    let mut stage = stage().await;
+    stage.app.certificates = Certificates::per_minute(2);
+    stage.login(2, "ann").await;
+    stage.login(3, "bob").await;
+    let request = |n, proof| certificate_request("deploy@web-1", &user_key(n + 10), proof);
+    for n in [1, 2] {
+        // Whoever is asked for a proof first had none yet.
+        assert_eq!(refused(&stage, n, request(n, None)).await, Code::ProofRequired);
+        issue(&stage.app, &stage.caller(n).await, request(n, Some(n))).await.unwrap();
+    }
+    let before = entries(&*stage.app.store).await.len();
+    for n in [1, 2] {
+        assert_eq!(refused(&stage, n, request(n, None)).await, Code::RateLimited);
+    }
+    assert_eq!(entries(&*stage.app.store).await.len(), before, "that fills no disk either");
+    issue(&stage.app, &stage.caller(3).await, request(3, Some(3))).await.unwrap();
 }
 
 #[tokio::test]

@@ -60,10 +60,11 @@ pub(super) async fn any(app: &App, caller: &Caller, loaded: &Loaded, ask: &Ask, 
     let target = Target::new(ask.target.account().clone(), host.name().clone());
     let which = Which::Of(identity.issuer.clone(), identity.subject.clone());
     let (mut best, mut waits): (Option<Under>, Option<(Decision, RequestId)>) = Default::default();
+    let before = app.store.changes();
     let mut page = cases::latest(app, identity).await?;
     for _ in 0..PAGES {
         for kept in page.iter().filter(|kept| may_cover(kept, &target)) {
-            let Some(case) = cases::of_read(app, kept).await? else { continue };
+            let Some(case) = cases::of_read(app, kept, before).await? else { continue };
             match decide(loaded, ask, case, now) {
                 Ok(under) if under.active => return Ok(Found::Granted(Box::new(under))),
                 Ok(under) => best = best.or(Some(under)),

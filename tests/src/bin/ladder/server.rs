@@ -72,7 +72,7 @@ pub fn install(home: &Path, store: &str) -> Result<()> {
     }
     let config = format!(
         "audience = \"{AUDIENCE}\"\n[listen]\naddress = \"127.0.0.1:0\"\nops = \"127.0.0.1:0\"\n[limits]\n\
-         requests_per_second = 1000000\nrequest_burst = 1000000\n{store}"
+         requests_per_second = 1000000\nrequest_burst = 1000000\ncertificates_per_minute = 0\n{store}"
     );
     fs::write(home.join("config.toml"), config)?;
     Ok(())

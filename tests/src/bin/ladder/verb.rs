@@ -15,7 +15,7 @@ use ca_server::{
     oidc::Issuers,
     policies::LivePolicies,
     store::{Store, redb::RedbStore},
-    verbs::{authenticate::authenticate, issue::issue, refusals::Refusals, replay::Replay},
+    verbs::{authenticate::authenticate, certificates::Certificates, issue::issue, refusals::Refusals, replay::Replay},
 };
 use policy::Seconds;
 use std::{net::IpAddr, path::Path, sync::Arc, time::Instant};
@@ -72,6 +72,7 @@ pub fn app(store: Arc<dyn Store>, policies: policy::Sources) -> Result<App> {
         waiting: ca_server::verbs::waiting::Waiting::default(),
         cases: ca_server::verbs::cases::Cases::default(),
         refusals: Refusals::default(),
+        certificates: Certificates::per_minute(0),
         clock,
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     store::{Filed, Idempotency, Stepped, records, revocations},
 };
 use ::redb::{Error, ReadableTable as _};
-use policy::{Request, RequestId, Step};
+use policy::{Request, RequestId, Step, UnixTime};
 
 /// Files a request with its indexes.
 pub(super) fn file(
@@ -68,7 +68,8 @@ pub(super) fn add_step(
     tables.append(entry)?;
     if records::ends(step) {
         let grant = id.grant();
-        let (revoked, krl) = tables.ended.revoke_under(&grant, step.at)?;
+        let last = UnixTime::from_secs(tables.asked.expiries.get(id.as_str())?.map_or(0, |last| last.value()));
+        let (revoked, krl) = tables.ended.revoke_under(&grant, last, step.at)?;
         tables.append_all(revocations::by_step((step, entry), &grant, &revoked, krl))?;
     }
     Ok(Stepped::Yes)

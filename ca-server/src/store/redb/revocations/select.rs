@@ -13,11 +13,9 @@ pub(super) fn select(
     which: &Selection,
     now: UnixTime,
 ) -> Result<Vec<LiveCertificate>, Error> {
-    let mut found: Vec<Key> = Vec::new();
+    let mut found = Vec::new();
     if let Selection::Grant(grant) = which {
-        for key in under_grant(under, grant, now)? {
-            found.extend(live.get(key)?.map(|about| (key.0, about.value().0)));
-        }
+        found = under_grant(live, under, grant, now, UnixTime::from_secs(u64::MAX))?;
     }
     // Grants that came from no request are in no index: each of them is one certificate.
     if found.is_empty() {
@@ -29,6 +27,14 @@ pub(super) fn select(
             }
         }
     }
+    certificates(found, revoked)
+}
+
+/// What is known of these, in order.
+pub(super) fn certificates(
+    mut found: Vec<Key>,
+    revoked: &impl ReadableTable<Key, ()>,
+) -> Result<Vec<LiveCertificate>, Error> {
     found.sort_unstable();
     let one = |(expires, serial): Key| {
         let revoked = revoked.get((expires, serial))?.is_some();
@@ -83,17 +89,23 @@ impl Wanted<'_> {
     }
 }
 
-/// Where the live certificates of a grant lie that came from a request.
+/// The live certificates of a grant that came from a request, as far as they expire until `last`.
 pub(super) fn under_grant(
+    live: &impl ReadableTable<(u64, u64), About>,
     under: &impl ReadableTable<(u64, u64), &'static str>,
     grant: &GrantId,
     now: UnixTime,
-) -> Result<Vec<(u64, u64)>, Error> {
+    last: UnixTime,
+) -> Result<Vec<Key>, Error> {
     let mut found = Vec::new();
-    for row in under.range(after(now)..)? {
+    if last <= now {
+        return Ok(found);
+    }
+    for row in under.range(after(now)..=(last.as_secs(), u64::MAX))? {
         let (key, its) = row?;
         if its.value() == grant.as_str() {
-            found.push(key.value());
+            let key = key.value();
+            found.extend(live.get(key)?.map(|about| (key.0, about.value().0)));
         }
     }
     Ok(found)
