@@ -147,7 +147,8 @@ async fn a_run_that_is_ended_leaves_nothing_behind() -> Result<()> {
         assert_eq!(left_behind(host)?, 1);
         run.signal(signal);
         let ended = run.finish().await?;
-        assert!(ended.code != Some(0) && left_behind(host)? == 0, "{signal:?}: {ended:?}");
+        let by_signal = ended.code != Some(0) && !ended.err.contains("does not answer");
+        assert!(by_signal && left_behind(host)? == 0, "{signal:?}: {ended:?}");
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ async fn from_the_office_under_a_ticket_for_minutes() -> Result<()> {
     let abroad = hotel.run(&asks).await?;
     assert!(abroad.code == Some(3) && abroad.err.contains("no policy permits it"), "{abroad:?}");
     let plain = vera.run(&["request", &target, "--reason", "quarterly patch"]).await?;
-    assert!(plain.code == Some(3) && plain.err.contains("needs a ticket: --ticket ID"), "{plain:?}");
+    assert!(plain.code == Some(5) && plain.err.contains("needs a ticket: --ticket ID"), "{plain:?}");
 
     let filed = json(&vera, &asks).await?;
     let id = filed["id"].as_str().context("no id")?;

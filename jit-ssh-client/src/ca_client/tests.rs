@@ -84,6 +84,16 @@ fn a_wrong_clock_is_corrected_once_by_the_servers() {
     assert!(request.verify(&key, &second));
 }
 
+/// The server gives a login session one list at a time; who asks from another terminal waits for their turn.
+#[test]
+fn a_list_that_another_command_is_being_given_is_waited_for() {
+    let busy = || refusal("rate_limited", "");
+    let (server, heard) = serving(vec![busy(), busy(), answer("200 OK", "{\"hosts\":[]}")]);
+    let (session, _key) = session(&server);
+    assert!(CaClient::new(server, None).unwrap().hosts(&session).unwrap().hosts.is_empty());
+    assert_eq!(heard.join().unwrap().len(), 3);
+}
+
 #[test]
 fn a_login_session_is_ended_by_its_id_and_signed_for() {
     let (server, heard) = serving(vec![answer("204 No Content", "")]);
