@@ -14,9 +14,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than anything here takes on a busy machine, also where its disk is: there, removing a file alone has taken half a
-/// minute. Reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than anything here takes on a busy machine; reaching it is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program. It leads a process group of its own, and dropping it kills the whole group.
 pub struct Process {

@@ -98,8 +98,9 @@ impl Sshd {
         let path = self.dir.join("jit-ssh-krl");
         fs::write(&path, script)?;
         fs::write(self.dir.join("krl_signers"), format!("{signers}\n"))?;
-        let mut command = Command::new("sh");
-        command.arg(&path).arg(url).arg(&self.dir).stdin(Stdio::null());
+        // Whoever runs the tests in the background of a shell gives them SIGINT ignored, and no shell traps that.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "sh"]).arg(&path).arg(url).arg(&self.dir).stdin(Stdio::null());
         Process::start("jit-ssh-krl", command)
     }
 
