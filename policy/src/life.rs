@@ -6,9 +6,12 @@ pub(crate) mod people;
 mod quorum;
 mod said;
 
-use crate::{Ask, Digest, Group, Identity, Issuer, Now, Policies, PolicyId, Request, Step, Subject, Target, UnixTime};
+use crate::{
+    Ask, Digest, Group, Identity, Issuer, Now, Policies, PolicyId, Request, Seconds, Step, Subject, Target, UnixTime,
+};
 use course::{Course, Standing};
 pub use glass::{Review, barred, reviewed};
+use said::Said;
 
 /// Everything that is known of a request.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,13 @@ pub struct Life<'a> {
     pub extensions: &'a [(Request, Digest, Vec<Step>)],
     /// Since when reviewers are in their groups. One that is not listed counts as held for ever, so all must be.
     pub joined: &'a [Joined],
+}
+
+impl Life<'_> {
+    /// The shortest duration that anybody left of the one that was asked for.
+    pub fn duration(&self) -> Seconds {
+        Said::of(self.request, &self.request.requester, self.digest, self.steps).duration
+    }
 }
 
 /// Since when somebody is known to be in a group.

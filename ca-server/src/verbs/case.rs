@@ -98,9 +98,9 @@ impl Case {
     /// Where it stands. What prolongs a grant is over when that is.
     pub(super) fn stage(&self, policies: &Policies, now: Now) -> Stage {
         let stage = self.stage_alone(policies, now);
-        match self.prolonged.as_ref().map(|grant| grant.stage_alone(policies, now)) {
-            Some(over @ Stage::Over { .. }) if !matches!(stage, Stage::Over { .. }) => over,
-            _ => stage,
+        match &self.prolonged {
+            Some(grant) => beside(stage, &grant.stage_alone(policies, now)),
+            None => stage,
         }
     }
 
@@ -188,6 +188,15 @@ impl Case {
     /// Where a step that is taken now stands.
     pub(super) fn taken(&self, now: Now) -> crate::audit::Taken {
         crate::audit::Taken { step: self.steps.len(), decided: now }
+    }
+}
+
+/// Where something stands that would be at `stage` by itself, and prolongs a grant.
+fn beside(stage: Stage, grant: &Stage) -> Stage {
+    match (&stage, grant) {
+        (Stage::Over { .. }, _) => stage,
+        (_, over @ Stage::Over { .. }) => over.clone(),
+        _ => stage,
     }
 }
 

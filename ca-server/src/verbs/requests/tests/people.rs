@@ -252,6 +252,17 @@ async fn a_login_carries_the_addresses_that_its_account_had() {
     assert!(session.identity.is_known_as("ann@example.com"), "the first is not pushed out");
 }
 
+/// Ann asks for 20 minutes more.
+async fn longer(house: &House, active: &RequestBody) -> RequestBody {
+    let longer = FileRequest {
+        targets: Vec::new(),
+        extends: active.id.clone(),
+        duration: Some("20m".parse().unwrap()),
+        ..ask(&[])
+    };
+    house.file(ANN, longer).await.unwrap()
+}
+
 /// Nobody unsays a reviewer's word by becoming one with them.
 #[tokio::test]
 async fn what_a_reviewer_left_out_or_denied_stays_so_whoever_they_turn_out_to_be() {
@@ -271,13 +282,7 @@ async fn what_a_reviewer_left_out_or_denied_stays_so_whoever_they_turn_out_to_be
     house.deny(24, &denied).await.unwrap();
     let active = house.approved().await;
     house.issue_under(ANN, "root@web-1", &active).await.unwrap();
-    let longer = FileRequest {
-        targets: Vec::new(),
-        extends: active.id.clone(),
-        duration: Some("20m".parse().unwrap()),
-        ..ask(&[])
-    };
-    let longer = house.file(ANN, longer).await.unwrap();
+    let longer = longer(&house, &active).await;
     house.approve(LEA, &longer).await.unwrap();
     house.approve(SAM, &longer).await.unwrap();
     house.deny(24, &longer).await.unwrap();
@@ -302,13 +307,7 @@ async fn an_extension_that_turns_out_to_be_approved_by_oneself_adds_nothing() {
     house.pass(1);
     let active = house.approved().await;
     house.issue_under(ANN, "root@web-1", &active).await.unwrap();
-    let longer = FileRequest {
-        targets: Vec::new(),
-        extends: active.id.clone(),
-        duration: Some("20m".parse().unwrap()),
-        ..ask(&[])
-    };
-    let longer = house.file(ANN, longer).await.unwrap();
+    let longer = longer(&house, &active).await;
     house.approve(20, &longer).await.unwrap();
     house.approve(LEA, &longer).await.unwrap();
     for (n, address) in [(22, "a.smith@example.com"), (23, "ann@example.com")] {
